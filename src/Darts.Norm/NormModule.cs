@@ -1,0 +1,171 @@
+using TorchSharp.Modules;
+
+namespace Darts.Norm;
+
+/// <summary>
+/// What the four layers share: parameters that survive scopes, casts and moves, loading that checks before it writes, and PyTorch's text.
+/// </summary>
+/// <remarks>
+/// <para>
+/// Casts and moves (<c>to</c>, <c>half</c>, <c>cpu</c>, ...) change the parameters in place, as in PyTorch: an optimizer
+/// that was built before goes on training the layer. (TorchSharp's own modules get new <see cref="Parameter"/> objects.)
+/// </para>
+/// <para>Use after <c>Dispose</c>: <see cref="ObjectDisposedException"/>.</para>
+/// </remarks>
+public abstract class NormModule : nn.Module<Tensor, Tensor>
+{
+    private volatile bool _disposed;
+
+    private protected NormModule(string name, Device? device, ScalarType? dtype)
+        : base(name)
+    {
+        ParameterDevice = device ?? get_default_device();
+        ParameterDtype = Require.FloatingPoint(dtype ?? get_default_dtype(), name);
+        _deviceType = ParameterDevice.type;
+        _deviceIndex = ParameterDevice.type == DeviceType.CUDA ? ParameterDevice.index : -1;
+    }
+
+    private protected Device ParameterDevice { get; }
+
+    private protected ScalarType ParameterDtype { get; }
+
+    /// <summary>What stands between the parentheses of the layer's text.</summary>
+    /// <returns>PyTorch's text: the arguments of a LayerNorm, nothing for the others.</returns>
+    public virtual string extra_repr() => "";
+
+    /// <summary>The layer's text, as PyTorch prints it.</summary>
+    /// <returns>The class name and <see cref="extra_repr"/> in parentheses.</returns>
+    public override string ToString() => $"{GetType().Name}({extra_repr()})";
+
+    /// <summary>The layer's parameters and persistent buffers by name.</summary>
+    /// <param name="destination">A dictionary to add to; a new one by default.</param>
+    /// <param name="prefix">Put before each key, with a dot between; Python's spelling that ends in the dot is taken as well.</param>
+    /// <returns>The dictionary. The tensors are the layer's own, not copies.</returns>
+    public override Dictionary<string, Tensor> state_dict(Dictionary<string, Tensor>? destination = null, string? prefix = null)
+    {
+        RequireNotDisposed();
+        return base.state_dict(destination, prefix?.TrimEnd('.'));
+    }
+
+    /// <summary>Copies values from a state dictionary, all or none: every key and shape is checked before anything is written.</summary>
+    /// <param name="source">Values by key. Other floating-point dtypes are converted.</param>
+    /// <param name="strict">Whether missing and unexpected keys are errors. A wrong shape always is.</param>
+    /// <param name="skip">Keys to leave alone.</param>
+    /// <returns>The keys that <paramref name="source"/> lacks, and those that this layer lacks.</returns>
+    /// <exception cref="InvalidOperationException">With PyTorch's text, every fault listed; nothing was written.</exception>
+    public override (IList<string> missing_keys, IList<string> unexpected_keyes) load_state_dict(
+        Dictionary<string, Tensor> source, bool strict = true, IList<string>? skip = null)
+    {
+        RequireNotDisposed();
+        ArgumentNullException.ThrowIfNull(source);
+        return StateLoader.Load(this, source, strict, skip);
+    }
+
+    /// <summary>Reads what <c>save</c> wrote, all or none, with the checks of <see cref="load_state_dict"/>.</summary>
+    /// <param name="reader">Where to read from.</param>
+    /// <param name="strict">Whether missing and unexpected keys are errors. A wrong shape always is.</param>
+    /// <param name="skip">Keys to leave alone.</param>
+    /// <param name="loadedParameters">Receives each key that was read, and whether the layer has it.</param>
+    /// <returns>This layer.</returns>
+    public override nn.Module load(
+        BinaryReader reader, bool strict = true, IList<string>? skip = null, Dictionary<string, bool>? loadedParameters = null)
+    {
+        RequireNotDisposed();
+        ArgumentNullException.ThrowIfNull(reader);
+        using var scope = NewDisposeScope();
+        var source = StateLoader.Read(reader);
+        var (_, unexpected) = load_state_dict(source, strict, skip);
+        foreach (var key in source.Keys)
+            loadedParameters?.Add(key, !unexpected.Contains(key));
+        return this;
+    }
+
+    /// <summary>The parameter of this name.</summary>
+    /// <param name="target">A key of <see cref="state_dict"/>.</param>
+    /// <returns>The layer's own parameter.</returns>
+    /// <exception cref="MissingMemberException">There is none. (TorchSharp's own modules answer null.)</exception>
+    public override Parameter get_parameter(string target) =>
+        base.get_parameter(target) ?? throw new MissingMemberException($"{GetType().Name} has no attribute `{target}`");
+
+    /// <summary>The buffer of this name.</summary>
+    /// <param name="target">A key of <see cref="state_dict"/>.</param>
+    /// <returns>The layer's own buffer.</returns>
+    /// <exception cref="MissingMemberException">There is none. (TorchSharp's own modules answer null.)</exception>
+    public override Tensor get_buffer(string target) =>
+        base.get_buffer(target) ?? throw new MissingMemberException($"{GetType().Name} has no attribute `{target}`");
+
+    /// <inheritdoc/>
+    protected override nn.Module _to(Device device, ScalarType dtype, bool non_blocking)
+    {
+        RequireMovable(device.type);
+        return base._to(device, dtype, non_blocking);
+    }
+
+    /// <inheritdoc/>
+    protected override nn.Module _to(DeviceType deviceType, int deviceIndex, bool non_blocking)
+    {
+        RequireMovable(deviceType);
+        return base._to(deviceType, deviceIndex, non_blocking);
+    }
+
+    /// <inheritdoc/>
+    protected override nn.Module _to(ScalarType dtype, bool non_blocking)
+    {
+        RequireNotDisposed();
+        return base._to(dtype, non_blocking);
+    }
+
+    /// <inheritdoc/>
+    protected override void _toEpilog(ScalarType? dtype, Device? device, bool non_blocking)
+    {
+        foreach (var (_, parameter) in _internal_params)
+            InPlace.Convert(parameter, dtype, device, non_blocking);
+        base._toEpilog(dtype, device, non_blocking);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        _disposed = true;
+        base.Dispose(disposing);
+    }
+
+    // The registry of nn.Module is the one place that holds a parameter: no field can go stale when it is replaced.
+    private protected Parameter? ParameterNamed(string key)
+    {
+        RequireNotDisposed();
+        return _internal_params.TryGetValue(key, out var parameter) ? parameter : null;
+    }
+
+    private protected void Assign(string key, Parameter? value, ReadOnlySpan<long> shape)
+    {
+        RequireNotDisposed();
+        if (value is not null)
+            Require.ParameterLike(value, shape, GetType().Name, key);
+        ConditionallyRegisterParameter(key, value?.DetachFromDisposeScope() as Parameter);
+    }
+
+    private protected Parameter NewParameter(ReadOnlySpan<long> shape)
+    {
+        using var _ = no_grad();
+        return (Parameter)nn.Parameter(empty(shape, ParameterDtype, ParameterDevice)).DetachFromDisposeScope();
+    }
+
+    private protected bool IsDisposed => _disposed;
+
+    private protected void RequireNotDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);
+
+    private void RequireMovable(DeviceType target)
+    {
+        RequireNotDisposed();
+        if (target == DeviceType.META)
+            return;
+        foreach (var (key, parameter) in _internal_params)
+        {
+            if (parameter.device_type == DeviceType.META)
+                throw new InvalidOperationException(
+                    $"Cannot move {GetType().Name} from the meta device to {target}: a meta tensor has no values, and '{key}' is one. "
+                    + "Make the layer anew on the target device, then load_state_dict.");
+        }
+    }
+}

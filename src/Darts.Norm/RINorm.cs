@@ -1,0 +1,271 @@
+using TorchSharp.Modules;
+
+namespace Darts.Norm;
+
+/// <summary>
+/// Reversible instance normalisation: takes each series' own level and scale out before the network, and puts them back on the forecast.
+/// </summary>
+/// <remarks>
+/// <para>
+/// <c>forward(x) = transform(x) = (x - mean) / stdev · affine_weight + affine_bias</c>, after keeping
+/// <c>mean</c> and <c>stdev = √(var(x) + eps)</c>, taken with the biased variance over every axis but the first and the last.
+/// <c>inverse(z) = (z - affine_bias) / (affine_weight + eps²) · stdev + mean</c>.
+/// </para>
+/// <para>
+/// Gradients flow through x, z and the parameters, never through the statistics. The layer owns these: they last until its next
+/// <c>forward</c> or its disposal, are kept in Float64, and follow the layer's casts and moves. Threads that share a layer
+/// may get each other's statistics.
+/// </para>
+/// <para>
+/// Shape: input (batch, time, ..., components), 3 dimensions or more, output the same; <c>inverse</c> (batch, time', ..., components, nr_params)
+/// for any number of time steps and of likelihood parameters. State: <c>affine_weight</c>, <c>affine_bias</c> (components), ones and zeros at
+/// first; none when not affine. Units: the output of <c>forward</c> has none; <c>inverse</c> answers in those of the input of <c>forward</c>.
+/// </para>
+/// <para>
+/// Dtypes: input, statistics and parameters promote as in PyTorch; Float16 and BFloat16 are computed in Float32 and rounded once.
+/// </para>
+/// <para>
+/// Source: Kim et al., Reversible Instance Normalization for Accurate Time-Series Forecasting against Distribution Shift, 2022;
+/// Darts' <c>layer_norm_variants.RINorm</c>.
+/// </para>
+/// <example>
+/// <code>
+/// using var rin = new RINorm(input_dim: 7);
+/// using var past = torch.randn(32, 96, 7);
+/// using var normalised = rin.forward(past);
+/// using var forecast = network.forward(normalised);         // (32, 24, 7, 1)
+/// using var inOriginalUnits = rin.inverse(forecast);
+/// </code>
+/// </example>
+/// </remarks>
+public sealed class RINorm : NormModule
+{
+    private RINormStatistics? _statistics;
+
+    /// <summary>Makes the layer with scales of one and shifts of zero.</summary>
+    /// <param name="input_dim">The number of components: the size of the input's last axis.</param>
+    /// <param name="eps">Added to the variance, in the input's units squared. Default: 1e-5.</param>
+    /// <param name="affine">Whether there is a learned scale and shift of each component. Default: true.</param>
+    /// <param name="device">Where the parameters lie. Default: torch's default device.</param>
+    /// <param name="dtype">The parameters' dtype. Default: torch's default dtype.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="input_dim"/> is below 1, or <paramref name="eps"/> negative or not finite.</exception>
+    public RINorm(long input_dim, double eps = 1e-5, bool affine = true, Device? device = null, ScalarType? dtype = null)
+        : base(nameof(RINorm), device, dtype)
+    {
+        this.input_dim = Require.Positive(input_dim, nameof(input_dim));
+        this.eps = eps;
+        this.affine = affine;
+        if (!affine)
+            return;
+        affine_weight = NewParameter([input_dim]);
+        affine_bias = NewParameter([input_dim]);
+        nn.init.ones_(affine_weight);
+        nn.init.zeros_(affine_bias);
+    }
+
+    /// <summary>The number of components.</summary>
+    public long input_dim { get; }
+
+    /// <summary>Added to the variance; its square keeps <c>inverse</c> from dividing by zero.</summary>
+    public double eps { get; set => field = Require.Epsilon(value); }
+
+    /// <summary>Whether the layer has a learned scale and shift.</summary>
+    public bool affine { get; }
+
+    /// <summary>The learned scale of each component, (components); null when not affine.</summary>
+    /// <exception cref="ArgumentException">The assigned parameter has another size, or is not floating point.</exception>
+    /// <exception cref="InvalidOperationException">The layer is not affine.</exception>
+    public Parameter? affine_weight
+    {
+        get => ParameterNamed(nameof(affine_weight));
+        set => AssignAffine(nameof(affine_weight), value);
+    }
+
+    /// <summary>The learned shift of each component, (components); null when not affine.</summary>
+    /// <exception cref="ArgumentException">The assigned parameter has another size, or is not floating point.</exception>
+    /// <exception cref="InvalidOperationException">The layer is not affine.</exception>
+    public Parameter? affine_bias
+    {
+        get => ParameterNamed(nameof(affine_bias));
+        set => AssignAffine(nameof(affine_bias), value);
+    }
+
+    /// <summary>The level of each series in the last <c>forward</c>, (batch, 1, ..., 1, components); null before the first. The layer's own: not to be disposed.</summary>
+    public Tensor? mean => Shown(statistics => statistics.Mean);
+
+    /// <summary>The scale of each series in the last <c>forward</c>, (batch, 1, ..., 1, components); null before the first. The layer's own: not to be disposed.</summary>
+    public Tensor? stdev => Shown(statistics => statistics.Stdev);
+
+    /// <summary>Takes the level and scale out of each series, and keeps them for <see cref="transform"/> and <see cref="inverse"/>.</summary>
+    /// <param name="input">(batch, time, ..., components).</param>
+    /// <returns>A tensor of the input's shape.</returns>
+    /// <exception cref="ArgumentException">Fewer than 3 dimensions, other components, or an input that is not floating point or on another device.</exception>
+    public override Tensor forward(Tensor input)
+    {
+        RequireNotDisposed();
+        Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
+        RequireSeries(input, nameof(input));
+        var statistics = new RINormStatistics(Formulas.SeriesStatistics(input, eps), input.dtype);
+        try
+        {
+            var output = Formulas.Standardize(input, statistics, affine_weight, affine_bias);
+            statistics.TryHold();
+            Keep(statistics);
+            if (IsDisposed) // by another thread, meanwhile
+                Keep(null);
+            return output;
+        }
+        finally
+        {
+            statistics.Release();
+        }
+    }
+
+    /// <summary>Normalises another tensor of the same series, a decoder's input say, with the statistics of the last <c>forward</c>.</summary>
+    /// <param name="input">(batch, time, ..., components), with any number of time steps.</param>
+    /// <returns>A tensor of the input's shape.</returns>
+    /// <exception cref="InvalidOperationException">There was no <c>forward</c> before.</exception>
+    /// <exception cref="ArgumentException">Another batch size or other components than in the last <c>forward</c>.</exception>
+    public Tensor transform(Tensor input)
+    {
+        RequireNotDisposed();
+        Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
+        RequireSeries(input, nameof(input));
+        var statistics = HoldStatistics(nameof(transform));
+        try
+        {
+            if (input.dim() != statistics.Shape.Count || input.size(0) != statistics.Shape[0])
+                throw new ArgumentException(
+                    $"RINorm.transform takes the series of the last forward, (batch, time, ..., components) with {statistics.Shape.Count} dimensions and batch {statistics.Shape[0]}, "
+                    + $"but received {Require.Describe(input)}. Call forward on the batch that this tensor belongs to.",
+                    nameof(input));
+            RequireDevice(input, statistics, nameof(input));
+            return Formulas.Standardize(input, statistics, affine_weight, affine_bias);
+        }
+        finally
+        {
+            statistics.Release();
+        }
+    }
+
+    /// <summary>Puts the level and scale of each series back on a forecast.</summary>
+    /// <param name="input">(batch, time', ..., components, nr_params), with any number of time steps and of likelihood parameters.</param>
+    /// <returns>A tensor of the input's shape, in the units of the input of <c>forward</c>.</returns>
+    /// <exception cref="InvalidOperationException">There was no <c>forward</c> before.</exception>
+    /// <exception cref="ArgumentException">The nr_params axis is missing, or another batch size or other components than in the last <c>forward</c>.</exception>
+    public Tensor inverse(Tensor input)
+    {
+        RequireNotDisposed();
+        Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
+        var statistics = HoldStatistics(nameof(inverse));
+        try
+        {
+            var expected = statistics.Shape.Count + 1;
+            if (input.dim() != expected)
+                throw new ArgumentException(
+                    $"RINorm.inverse takes (batch, time, ..., components, nr_params), {expected} dimensions after a forward on {expected - 1}, but received {Require.Describe(input)}."
+                    + (input.dim() == expected - 1 ? " The nr_params axis is missing: add it with unsqueeze(-1), and take it away with squeeze(-1)." : " Keep the axes of forward's input, and add nr_params."),
+                    nameof(input));
+            if (input.size(0) != statistics.Shape[0] || input.size(-2) != input_dim)
+                throw new ArgumentException(
+                    $"RINorm.inverse takes a forecast of the series of the last forward, with batch {statistics.Shape[0]} and {input_dim} components on the last axis but one, "
+                    + $"but received {Require.Describe(input)}. Call forward on the batch that this forecast belongs to.",
+                    nameof(input));
+            RequireDevice(input, statistics, nameof(input));
+            return Formulas.Destandardize(input, statistics, affine_weight, affine_bias, eps);
+        }
+        finally
+        {
+            statistics.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void _toEpilog(ScalarType? dtype, Device? device, bool non_blocking)
+    {
+        base._toEpilog(dtype, device, non_blocking);
+        if (!TryHoldStatistics(out var statistics))
+            return;
+        try
+        {
+            var target = device ?? statistics.Device;
+            var hasValuesToMove = statistics.Device.type != DeviceType.META || target.type == DeviceType.META;
+            Keep(hasValuesToMove ? statistics.To(dtype is { } d && is_floating_point(d) ? d : statistics.Dtype, target) : null);
+        }
+        finally
+        {
+            statistics.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        if (disposing)
+            Keep(null);
+    }
+
+    private void Keep(RINormStatistics? statistics) => Interlocked.Exchange(ref _statistics, statistics)?.Release();
+
+    private RINormStatistics HoldStatistics(string caller) =>
+        TryHoldStatistics(out var statistics)
+            ? statistics
+            : throw new InvalidOperationException(
+                $"RINorm.{caller} needs the statistics of a forward, but there was none. Call forward on the network's input first.");
+
+    private bool TryHoldStatistics([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out RINormStatistics? statistics)
+    {
+        // Another thread's forward may replace and free them between the read and the hold: then there are newer ones to read.
+        while ((statistics = Volatile.Read(ref _statistics)) is not null)
+        {
+            if (statistics.TryHold())
+                return true;
+        }
+        return false;
+    }
+
+    private Tensor? Shown(Func<RINormStatistics, Tensor> which)
+    {
+        RequireNotDisposed();
+        if (!TryHoldStatistics(out var statistics))
+            return null;
+        try
+        {
+            return which(statistics);
+        }
+        finally
+        {
+            statistics.Release();
+        }
+    }
+
+    private void AssignAffine(string key, Parameter? value)
+    {
+        if (!affine)
+            throw new InvalidOperationException($"RINorm has no {key}: it was made with affine: false. Make it with affine: true.");
+        Assign(key, value ?? throw new ArgumentNullException(key), [input_dim]);
+    }
+
+    private void RequireSeries(Tensor input, string argument)
+    {
+        if (input.dim() < 3)
+            throw new ArgumentException(
+                $"RINorm takes (batch, time, ..., components), 3 dimensions or more, but received {Require.Describe(input)}. "
+                + "With fewer, the whole batch would be pooled into one series: add the missing axis with unsqueeze.",
+                argument);
+        if (input.size(-1) != input_dim)
+            throw new ArgumentException(
+                $"RINorm({input_dim}) takes {input_dim} components on the last axis, but received {Require.Describe(input)}. "
+                + "Make the layer with the number of components, or move them to the last axis.",
+                argument);
+    }
+
+    private static void RequireDevice(Tensor input, RINormStatistics statistics, string argument)
+    {
+        var device = statistics.Device;
+        if (input.device_type != device.type || input.device_index != device.index)
+            throw new ArgumentException(
+                $"RINorm kept its statistics on {device}, but the input is on {input.device}. Move one: layer.to(device), or {argument}.to(device).", argument);
+    }
+}

@@ -1,0 +1,80 @@
+namespace Darts.Norm;
+
+/// <summary>The level and scale of each series of a batch, in float64, shared by whoever holds them.</summary>
+/// <remarks>
+/// A call in flight on another thread may still read statistics that the layer has already replaced: each holder counts,
+/// and the last to release them frees the tensors. Not a <see cref="Tensor"/> field of the module, or it would be saved as a buffer.
+/// </remarks>
+internal sealed class RINormStatistics
+{
+    private readonly Tensor _values;
+    private readonly object _lock = new();
+    private Tensor? _mean;
+    private Tensor? _stdev;
+    private int _holders = 1;
+
+    /// <param name="values">Mean and stdev stacked along the first axis; owned from here on.</param>
+    /// <param name="dtype">The dtype that <see cref="Mean"/> and <see cref="Stdev"/> show.</param>
+    public RINormStatistics(Tensor values, ScalarType dtype)
+    {
+        _values = values.DetachFromDisposeScope();
+        Dtype = dtype;
+        Shape = values.shape[1..];
+    }
+
+    public ScalarType Dtype { get; }
+
+    /// <summary>(batch, 1, ..., 1, components).</summary>
+    public IReadOnlyList<long> Shape { get; }
+
+    public Device Device => _values.device;
+
+    /// <summary>The mean in <see cref="Dtype"/>, alive as long as the statistics.</summary>
+    public Tensor Mean => Shown(0, ref _mean);
+
+    /// <summary>The stdev in <see cref="Dtype"/>, alive as long as the statistics.</summary>
+    public Tensor Stdev => Shown(1, ref _stdev);
+
+    /// <summary>Mean and stdev for a computation; they belong to the caller's scope.</summary>
+    public (Tensor mean, Tensor stdev) In(ScalarType dtype) => (_values.select(0, 0).to(dtype), _values.select(0, 1).to(dtype));
+
+    /// <summary>A copy that shows another dtype or lies on another device.</summary>
+    public RINormStatistics To(ScalarType dtype, Device device)
+    {
+        using var noGrad = no_grad();
+        return new(_values.to(device, copy: true), dtype);
+    }
+
+    public bool TryHold()
+    {
+        for (var holders = Volatile.Read(ref _holders); holders > 0; holders = Volatile.Read(ref _holders))
+        {
+            if (Interlocked.CompareExchange(ref _holders, holders + 1, holders) == holders)
+                return true;
+        }
+        return false;
+    }
+
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _holders) > 0)
+            return;
+        _values.Dispose();
+        _mean?.Dispose();
+        _stdev?.Dispose();
+    }
+
+    private Tensor Shown(long row, ref Tensor? shown)
+    {
+        lock (_lock)
+        {
+            if (shown is null || shown.IsInvalid)
+            {
+                using var noGrad = no_grad();
+                using var view = _values.select(0, row);
+                shown = view.to(Dtype, copy: true).DetachFromDisposeScope();
+            }
+            return shown;
+        }
+    }
+}

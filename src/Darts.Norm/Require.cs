@@ -1,0 +1,62 @@
+using TorchSharp.Modules;
+
+namespace Darts.Norm;
+
+/// <summary>Checks of arguments and inputs. Each error says what must hold, what was received and what to do.</summary>
+internal static class Require
+{
+    public static long Positive(long size, string argument) =>
+        size > 0 ? size : throw new ArgumentOutOfRangeException(argument, size, $"{argument} is the size of an axis and must be at least 1, but is {size}.");
+
+    public static double Epsilon(double eps) =>
+        eps >= 0 && double.IsFinite(eps)
+            ? eps
+            : throw new ArgumentOutOfRangeException(
+                nameof(eps), eps, $"eps must be a finite number of at least 0, but is {PythonText.Float(eps)}. It keeps a division by zero away: 1e-5, say.");
+
+    public static ScalarType FloatingPoint(ScalarType dtype, string layer) =>
+        IsSupported(dtype)
+            ? dtype
+            : throw new ArgumentException($"{layer} needs a dtype of Float16, BFloat16, Float32 or Float64, but got {dtype}.", nameof(dtype));
+
+    /// <summary>A tensor that a layer can compute with: there, not disposed, floating point and on the device of the layer's parameter.</summary>
+    public static void Input(Tensor? input, Parameter? parameter, string layer, string argument)
+    {
+        ArgumentNullException.ThrowIfNull(input, argument);
+        if (input.IsInvalid)
+            throw new ObjectDisposedException(argument, $"{layer} received a disposed tensor. Keep it outside of the DisposeScope that ended, or move it out.");
+        if (!IsSupported(input.dtype))
+            throw new ArgumentException(
+                $"{layer} normalises Float16, BFloat16, Float32 or Float64, but received {Describe(input)}. Convert it first: {argument}.to(ScalarType.Float32).",
+                argument);
+        if (parameter is null)
+            return;
+        if (!IsSupported(parameter.dtype))
+            throw new InvalidOperationException(
+                $"{layer} computes with parameters of Float16, BFloat16, Float32 or Float64, but they are {parameter.dtype}. Convert the layer: layer.to(ScalarType.Float32).");
+        if (input.device_type != parameter.device_type || input.device_index != parameter.device_index)
+            throw new ArgumentException(
+                $"{layer} and its input must be on one device, but the layer is on {parameter.device} and the input on {input.device}. Move one: layer.to(device), or {argument}.to(device).",
+                argument);
+    }
+
+    public static void ParameterLike(Parameter value, ReadOnlySpan<long> shape, string layer, string key)
+    {
+        if (value.IsInvalid)
+            throw new ObjectDisposedException(key, $"The parameter assigned to {layer}.{key} is disposed.");
+        if (!value.shape.AsSpan().SequenceEqual(shape))
+            throw new ArgumentException(
+                $"{layer}.{key} must have size {Size(shape)}, but the assigned parameter has size {Size(value.shape)}. Make the layer with that size instead.", key);
+        if (!IsSupported(value.dtype))
+            throw new ArgumentException($"{layer}.{key} must be Float16, BFloat16, Float32 or Float64, but the assigned parameter is {value.dtype}.", key);
+    }
+
+    public static bool IsHalf(ScalarType dtype) => dtype is ScalarType.Float16 or ScalarType.BFloat16;
+
+    public static string Describe(Tensor tensor) => $"size {Size(tensor.shape)}, dtype {tensor.dtype}";
+
+    public static string Size(ReadOnlySpan<long> shape) => $"[{string.Join(", ", shape.ToArray())}]";
+
+    private static bool IsSupported(ScalarType dtype) =>
+        dtype is ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64;
+}
