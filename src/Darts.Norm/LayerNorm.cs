@@ -11,7 +11,7 @@ namespace Darts.Norm;
 /// </para>
 /// <para>
 /// Dtypes: the parameters' dtype, or Float16 and BFloat16 with Float32 parameters; the answer has the input's.
-/// Half precision is computed in Float32 and rounded once.
+/// Everything is computed in Float64 and rounded once.
 /// </para>
 /// <para>
 /// Beside <c>using TorchSharp.Modules;</c> say which LayerNorm is meant: <c>using LayerNorm = Darts.Norm.LayerNorm;</c>.

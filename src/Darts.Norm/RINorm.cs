@@ -22,7 +22,7 @@ namespace Darts.Norm;
 /// first; none when not affine. Units: the output of <c>forward</c> has none; <c>inverse</c> answers in those of the input of <c>forward</c>.
 /// </para>
 /// <para>
-/// Dtypes: input, statistics and parameters promote as in PyTorch; Float16 and BFloat16 are computed in Float32 and rounded once.
+/// Dtypes: input, statistics and parameters promote as in PyTorch; everything is computed in Float64 and rounded once.
 /// </para>
 /// <para>
 /// Source: Kim et al., Reversible Instance Normalization for Accurate Time-Series Forecasting against Distribution Shift, 2022;

@@ -36,7 +36,7 @@ internal sealed class RINormStatistics
     public Tensor Stdev => Shown(1, ref _stdev);
 
     /// <summary>Mean and stdev for a computation; they belong to the caller's scope.</summary>
-    public (Tensor mean, Tensor stdev) In(ScalarType dtype) => (_values.select(0, 0).to(dtype), _values.select(0, 1).to(dtype));
+    public (Tensor mean, Tensor stdev) Values() => (_values.select(0, 0), _values.select(0, 1));
 
     /// <summary>A copy that shows another dtype or lies on another device.</summary>
     public RINormStatistics To(ScalarType dtype, Device device)

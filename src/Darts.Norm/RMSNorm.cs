@@ -10,7 +10,7 @@ namespace Darts.Norm;
 /// </para>
 /// <para>Shape: input (*, dim), output the same. State: <c>g</c> (dim), ones at first. Units: the output has none, whatever the input's.</para>
 /// <para>
-/// Dtypes: input and <c>g</c> promote as in PyTorch; Float16 and BFloat16 are computed in Float32 and rounded once.
+/// Dtypes: input and <c>g</c> promote as in PyTorch; everything is computed in Float64 and rounded once.
 /// </para>
 /// <para>Source: Zhang and Sennrich, Root Mean Square Layer Normalization, 2019; Darts' <c>layer_norm_variants.RMSNorm</c>.</para>
 /// <example>
