@@ -20,7 +20,7 @@ internal static class Formulas
         return Rounded(nn.functional.layer_norm(Wide(x), normalized_shape, weight is null ? null : Wide(weight), bias is null ? null : Wide(bias), eps), x.dtype);
     }
 
-    /// <summary>Mean and stdev of each series, in float64 and detached, stacked along a new first axis.</summary>
+    /// <summary>Of each series, in float64 and detached, stacked along a new first axis: mean, what it lost by rounding (nothing, here), stdev.</summary>
     public static Tensor SeriesStatistics(Tensor x, double eps)
     {
         using var noGrad = no_grad();
@@ -29,39 +29,31 @@ internal static class Formulas
         var x64 = Wide(x);
         var mean = x64.mean(pooled, keepdim: true);
         var variance = (x64 - mean).square().mean(pooled, keepdim: true);
-        return stack([mean, (variance + eps).sqrt()]).MoveToOuterDisposeScope();
+        return stack([mean, zeros_like(mean), (variance + eps).sqrt()]).MoveToOuterDisposeScope();
     }
 
-    public static Tensor Standardize(Tensor x, RINormStatistics statistics, Tensor? affine_weight, Tensor? affine_bias)
+    public static Tensor Standardize(Tensor x, Tensor statistics, Tensor? affine_weight, Tensor? affine_bias, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        var (mean, stdev) = statistics.Values();
-        var y = (Wide(x) - mean) / stdev;
+        var (mean, meanLow, stdev) = (statistics.select(0, 0), statistics.select(0, 1), statistics.select(0, 2));
+        var y = (Wide(x) - mean - meanLow) / stdev;
         if (affine_weight is not null)
             y = (y * Wide(affine_weight)) + Wide(affine_bias!);
-        return Rounded(y, Promote(x, statistics, affine_weight, affine_bias));
+        return Rounded(y, dtype);
     }
 
-    public static Tensor Destandardize(Tensor z, RINormStatistics statistics, Tensor? affine_weight, Tensor? affine_bias, double eps)
+    public static Tensor Destandardize(Tensor z, Tensor statistics, Tensor? affine_weight, Tensor? affine_bias, double eps, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        var (mean, stdev) = statistics.Values();
+        var (mean, stdev) = (statistics.select(0, 0), statistics.select(0, 2));
         var x = Wide(z);
         if (affine_weight is not null)
             x = (x - Wide(affine_bias!).unsqueeze(-1)) / (Wide(affine_weight) + (eps * eps)).unsqueeze(-1);
         x = (x * stdev.unsqueeze(-1)) + mean.unsqueeze(-1);
-        return Rounded(x, Promote(z, statistics, affine_weight, affine_bias));
+        return Rounded(x, dtype);
     }
 
     private static Tensor Wide(Tensor tensor) => tensor.to(ScalarType.Float64);
 
     private static Tensor Rounded(Tensor wide, ScalarType dtype) => wide.to(dtype).MoveToOuterDisposeScope();
-
-    private static ScalarType Promote(Tensor tensor, RINormStatistics statistics, Tensor? affine_weight, Tensor? affine_bias)
-    {
-        var dtype = promote_types(tensor.dtype, statistics.Dtype);
-        if (affine_weight is not null)
-            dtype = promote_types(promote_types(dtype, affine_weight.dtype), affine_bias!.dtype);
-        return dtype;
-    }
 }

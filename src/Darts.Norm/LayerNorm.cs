@@ -1,3 +1,4 @@
+using Darts.Norm.Kernels;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
@@ -132,7 +133,7 @@ public class LayerNorm : NormModule
                 $"{GetType().Name}({PythonText.Tuple(_normalized_shape)}) normalises an input whose shape ends in {Require.Size(_normalized_shape)}, "
                 + $"but received {Require.Describe(input)}. Make the layer with the sizes of the input's last axes, or move the features there.",
                 nameof(input));
-        return Formulas.LayerNorm(input, _normalized_shape, scale, shift, eps);
+        return new LayerNormOperation(_normalized_shape, eps).Apply(input, scale, shift);
     }
 
     private bool EndsInNormalizedShape(Tensor input)

@@ -1,3 +1,4 @@
+using Darts.Norm.Kernels;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
@@ -105,10 +106,10 @@ public sealed class RINorm : NormModule
         RequireNotDisposed();
         Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
         RequireSeries(input, nameof(input));
-        var statistics = new RINormStatistics(Formulas.SeriesStatistics(input, eps), input.dtype);
+        var statistics = RINormStatistics.Of(input, eps);
         try
         {
-            var output = Formulas.Standardize(input, statistics, affine_weight, affine_bias);
+            var output = new StandardizeOperation(statistics, eps, measure: true).Apply(input, affine_weight, affine_bias);
             statistics.TryHold();
             Keep(statistics);
             if (IsDisposed) // by another thread, meanwhile
@@ -140,7 +141,7 @@ public sealed class RINorm : NormModule
                     + $"but received {Require.Describe(input)}. Call forward on the batch that this tensor belongs to.",
                     nameof(input));
             RequireDevice(input, statistics, nameof(input));
-            return Formulas.Standardize(input, statistics, affine_weight, affine_bias);
+            return new StandardizeOperation(statistics, eps, measure: false).Apply(input, affine_weight, affine_bias);
         }
         finally
         {
@@ -172,7 +173,7 @@ public sealed class RINorm : NormModule
                     + $"but received {Require.Describe(input)}. Call forward on the batch that this forecast belongs to.",
                     nameof(input));
             RequireDevice(input, statistics, nameof(input));
-            return Formulas.Destandardize(input, statistics, affine_weight, affine_bias, eps);
+            return new DestandardizeOperation(statistics, eps).Apply(input, affine_weight, affine_bias);
         }
         finally
         {

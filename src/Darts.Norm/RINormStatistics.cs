@@ -7,17 +7,16 @@ namespace Darts.Norm;
 /// </remarks>
 internal sealed class RINormStatistics
 {
-    private readonly Tensor _values;
     private readonly object _lock = new();
     private Tensor? _mean;
     private Tensor? _stdev;
     private int _holders = 1;
 
-    /// <param name="values">Mean and stdev stacked along the first axis; owned from here on.</param>
+    /// <param name="values">Stacked along the first axis: mean, what it lost by rounding, stdev. Owned from here on.</param>
     /// <param name="dtype">The dtype that <see cref="Mean"/> and <see cref="Stdev"/> show.</param>
     public RINormStatistics(Tensor values, ScalarType dtype)
     {
-        _values = values.DetachFromDisposeScope();
+        Values = values.DetachFromDisposeScope();
         Dtype = dtype;
         Shape = values.shape[1..];
     }
@@ -27,22 +26,41 @@ internal sealed class RINormStatistics
     /// <summary>(batch, 1, ..., 1, components).</summary>
     public IReadOnlyList<long> Shape { get; }
 
-    public Device Device => _values.device;
+    public Device Device => Values.device;
 
     /// <summary>The mean in <see cref="Dtype"/>, alive as long as the statistics.</summary>
     public Tensor Mean => Shown(0, ref _mean);
 
     /// <summary>The stdev in <see cref="Dtype"/>, alive as long as the statistics.</summary>
-    public Tensor Stdev => Shown(1, ref _stdev);
+    public Tensor Stdev => Shown(2, ref _stdev);
 
-    /// <summary>Mean and stdev for a computation; they belong to the caller's scope.</summary>
-    public (Tensor mean, Tensor stdev) Values() => (_values.select(0, 0), _values.select(0, 1));
+    /// <summary>Stacked along the first axis: mean, what it lost by rounding, stdev.</summary>
+    public Tensor Values { get; }
+
+    /// <summary>The dtype that these give with an input and parameters.</summary>
+    public ScalarType Promote(ScalarType input, Tensor? affine_weight, Tensor? affine_bias)
+    {
+        var dtype = Joined(input, Dtype);
+        return affine_weight is null ? dtype : Joined(Joined(dtype, affine_weight.dtype), affine_bias!.dtype);
+
+        static ScalarType Joined(ScalarType a, ScalarType b) => a == b ? a : promote_types(a, b);
+    }
+
+    /// <summary>Statistics of the series of <paramref name="x"/>, still to be taken where kernels do it on the way, on the CPU.</summary>
+    public static RINormStatistics Of(Tensor x, double eps)
+    {
+        if (x.device_type != DeviceType.CPU || x.numel() == 0)
+            return new(Formulas.SeriesStatistics(x, eps), x.dtype);
+        var shape = x.shape;
+        shape.AsSpan(1, shape.Length - 2).Fill(1);
+        return new(empty([3, .. shape], ScalarType.Float64), x.dtype);
+    }
 
     /// <summary>A copy that shows another dtype or lies on another device.</summary>
     public RINormStatistics To(ScalarType dtype, Device device)
     {
         using var noGrad = no_grad();
-        return new(_values.to(device, copy: true), dtype);
+        return new(Values.to(device, copy: true), dtype);
     }
 
     public bool TryHold()
@@ -59,7 +77,7 @@ internal sealed class RINormStatistics
     {
         if (Interlocked.Decrement(ref _holders) > 0)
             return;
-        _values.Dispose();
+        Values.Dispose();
         _mean?.Dispose();
         _stdev?.Dispose();
     }
@@ -71,7 +89,7 @@ internal sealed class RINormStatistics
             if (shown is null || shown.IsInvalid)
             {
                 using var noGrad = no_grad();
-                using var view = _values.select(0, row);
+                using var view = Values.select(0, row);
                 shown = view.to(Dtype, copy: true).DetachFromDisposeScope();
             }
             return shown;

@@ -1,3 +1,4 @@
+using Darts.Norm.Kernels;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
@@ -68,6 +69,6 @@ public sealed class RMSNorm : NormModule
                 $"RMSNorm({_dim}) normalises a last axis of size {_dim}, but received {Require.Describe(input)}. "
                 + "Make the layer with the size of the input's last axis, or move the features there.",
                 nameof(input));
-        return Formulas.RMSNorm(input, gain, scale, eps);
+        return new RMSNormOperation(_dim, eps).Apply(input, gain, null);
     }
 }

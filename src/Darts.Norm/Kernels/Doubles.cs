@@ -1,0 +1,98 @@
+using System.Runtime.InteropServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Float64 values outside of the garbage collector's reach, in whole groups of lanes, aligned for them.</summary>
+internal readonly unsafe struct Doubles : IDisposable
+{
+    public Doubles(long length)
+    {
+        Length = Lanes.Padded(length);
+        At = (double*)NativeMemory.AlignedAlloc((nuint)Math.Max(Length, Lanes.Count) * sizeof(double), 64);
+    }
+
+    /// <summary>The number of values, rounded up to whole groups of lanes.</summary>
+    public long Length { get; }
+
+    public double* At { get; }
+
+    /// <summary>The values of a tensor, which is null or holds <paramref name="length"/>; the padding is zero.</summary>
+    public static Doubles Of(Tensor? tensor, long length)
+    {
+        if (tensor is null)
+            return default;
+        var doubles = new Doubles(length);
+        var values = tensor;
+        var rows = new Rows(ref values, length);
+        switch (tensor.dtype)
+        {
+            case ScalarType.Float16:
+                doubles.Read<Float16>(rows);
+                break;
+            case ScalarType.BFloat16:
+                doubles.Read<BFloat16>(rows);
+                break;
+            case ScalarType.Float32:
+                doubles.Read<Float32>(rows);
+                break;
+            default:
+                doubles.Read<Float64>(rows);
+                break;
+        }
+        GC.KeepAlive(values);
+        return doubles;
+    }
+
+    /// <summary>The length of one set of running sums: the sums, then what they lost where <typeparamref name="T"/> needs it.</summary>
+    public static long Padded<T>(long length)
+        where T : IElement => Lanes.Padded(length) * (T.FitsInDouble ? 1 : 2);
+
+    /// <summary>Rounds the first values of <paramref name="from"/> into a contiguous tensor.</summary>
+    public static void Write(double* from, Tensor to)
+    {
+        var length = to.numel();
+        var start = Memory.Start(to);
+        switch (to.dtype)
+        {
+            case ScalarType.Float16:
+                Write<Float16>(from, start, length);
+                break;
+            case ScalarType.BFloat16:
+                Write<BFloat16>(from, start, length);
+                break;
+            case ScalarType.Float32:
+                Write<Float32>(from, start, length);
+                break;
+            default:
+                Write<Float64>(from, start, length);
+                break;
+        }
+        GC.KeepAlive(to);
+    }
+
+    public void Clear() => new Span<byte>(At, checked((int)(Length * sizeof(double)))).Clear();
+
+    public void Dispose() => NativeMemory.AlignedFree(At);
+
+    private void Read<T>(Rows rows)
+        where T : IElement
+    {
+        var row = new Row<T>(rows[0], rows.Length, rows.End);
+        var i = 0L;
+        for (; i < row.Whole; i += Lanes.Count)
+            row[i].Store(At + i);
+        if (i < row.Length)
+            row.Tail(i).Store(At + i);
+    }
+
+    private static void Write<T>(double* from, byte* to, long length)
+        where T : IElement
+    {
+        var row = new Row<T>(to, length, to + (length * T.Size));
+        var i = 0L;
+        for (; i < row.Whole; i += Lanes.Count)
+            row.Set(i, Lanes.Load(from + i));
+        if (i < length)
+            row.SetTail(i, Lanes.Load(from + i));
+    }
+}

@@ -1,0 +1,102 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Sixteen float64 values that are computed with together.</summary>
+/// <remarks>
+/// The number is part of the result: lane l sums the elements l, l + 16, l + 32, ... of a row, on every machine. Neither the
+/// runtime nor this code contracts a multiplication and an addition into one rounding.
+/// </remarks>
+internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, Vector256<double> c, Vector256<double> d)
+{
+    public const int Count = 16;
+
+    public readonly Vector256<double> A = a, B = b, C = c, D = d;
+
+    /// <summary>How many float64 values hold <paramref name="length"/> in whole groups of lanes.</summary>
+    public static long Padded(long length) => (length + Count - 1) / Count * Count;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes All(double value)
+    {
+        var v = Vector256.Create(value);
+        return new(v, v, v, v);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes Load(double* from) =>
+        new(Vector256.Load(from), Vector256.Load(from + 4), Vector256.Load(from + 8), Vector256.Load(from + 12));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(double* to)
+    {
+        A.Store(to);
+        B.Store(to + 4);
+        C.Store(to + 8);
+        D.Store(to + 12);
+    }
+
+    /// <summary>The first lanes; zero from <paramref name="count"/> on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Lanes First(long count)
+    {
+        var mask = (double*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Count - count;
+        return new(A & Vector256.Load(mask), B & Vector256.Load(mask + 4), C & Vector256.Load(mask + 8), D & Vector256.Load(mask + 12));
+    }
+
+    /// <summary>The sum of the lanes, in one order.</summary>
+    public double Sum()
+    {
+        var v = (A + B) + (C + D);
+        return (v.GetElement(0) + v.GetElement(1)) + (v.GetElement(2) + v.GetElement(3));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes operator +(Lanes x, Lanes y) => new(x.A + y.A, x.B + y.B, x.C + y.C, x.D + y.D);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes operator -(Lanes x, Lanes y) => new(x.A - y.A, x.B - y.B, x.C - y.C, x.D - y.D);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes operator *(Lanes x, Lanes y) => new(x.A * y.A, x.B * y.B, x.C * y.C, x.D * y.D);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes operator *(Lanes x, double y)
+    {
+        var v = Vector256.Create(y);
+        return new(x.A * v, x.B * v, x.C * v, x.D * v);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes operator -(Lanes x, double y)
+    {
+        var v = Vector256.Create(y);
+        return new(x.A - v, x.B - v, x.C - v, x.D - v);
+    }
+
+    /// <summary>What rounding <paramref name="product"/> lost of x · y, exactly: so the same with an instruction for it as without.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes Loss(Lanes x, Lanes y, Lanes product) =>
+        new(Loss(x.A, y.A, product.A), Loss(x.B, y.B, product.B), Loss(x.C, y.C, product.C), Loss(x.D, y.D, product.D));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Loss(Vector256<double> x, Vector256<double> y, Vector256<double> product)
+    {
+        if (Fma.IsSupported)
+            return Fma.MultiplySubtract(x, y, product);
+        var loss = product;
+        for (var i = 0; i < Vector256<double>.Count; i++)
+            loss = loss.WithElement(i, Math.FusedMultiplyAdd(x.GetElement(i), y.GetElement(i), -product.GetElement(i)));
+        return loss;
+    }
+
+    // Sixteen lanes of all ones, then sixteen of zeros: the address says how many are kept.
+    private static ReadOnlySpan<long> Masks =>
+    [
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+}

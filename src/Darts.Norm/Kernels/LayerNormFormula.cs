@@ -1,0 +1,87 @@
+using System.Runtime.CompilerServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary><c>x̂ = (x - mean(x)) / √(var(x) + eps)</c>.</summary>
+/// <remarks>A level far from zero costs no digits: differences to the row's first value are summed, or for float64 values what each addition loses.</remarks>
+internal readonly struct LayerNormFormula : IRowFormula
+{
+    public static bool Centers => true;
+
+    public static RowStatistics Measure<T>(Row<T> x, double eps)
+        where T : IElement
+    {
+        if (!T.FitsInDouble)
+            return MeasureTwice(x, eps);
+        return MeasureOnce(x, eps);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes Center<T>(Lanes x, RowStatistics s)
+        where T : IElement => T.FitsInDouble ? x - s.Center : (x * s.Scale) - s.Center - s.CenterLow;
+
+    public static bool FlowsThrough(RowStatistics s) => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static RowStatistics MeasureOnce<T>(Row<T> x, double eps)
+        where T : IElement
+    {
+        var first = x.First;
+        Lanes sum = default, squares = default;
+        var i = 0L;
+        for (; i < x.Whole; i += Lanes.Count)
+            AddMoments(x[i] - first, ref sum, ref squares);
+        if (i < x.Length)
+            AddMoments(x.TailOf(i, x.Tail(i) - first), ref sum, ref squares);
+        var mean = sum.Sum() / x.Length;
+        // Float64 has 29 digits more than a float32: enough for what cancels here in any row that fits in memory.
+        var variance = Range.NotNegative((squares.Sum() / x.Length) - (mean * mean));
+        return new(1 / Math.Sqrt(variance + eps), first + mean);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddMoments(Lanes t, ref Lanes sum, ref Lanes squares)
+    {
+        sum += t;
+        squares += t * t;
+    }
+
+    /// <summary>The two-pass form: the mean first, as two numbers, then the squares about it.</summary>
+    private static RowStatistics MeasureTwice<T>(Row<T> x, double eps)
+        where T : IElement
+    {
+        var (mean, low, variance) = Moments(x, 1);
+        if (Range.HoldsSquares(variance) || (variance < 1 && eps > Range.LeastSquare))
+            return new(1 / Math.Sqrt(variance + eps), mean, low, Square: variance + eps);
+        var scale = Range.Scale(Math.Max(Range.Largest(x), Math.Sqrt(eps)));
+        (mean, low, variance) = Moments(x, scale);
+        variance += eps * scale * scale;
+        return new(1 / Math.Sqrt(variance), mean, low, scale, variance);
+    }
+
+    /// <summary>Mean, what it lost by rounding, and variance of the scaled row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static (double mean, double low, double variance) Moments<T>(Row<T> x, double scale)
+        where T : IElement
+    {
+        Lanes sum = default, lost = default;
+        var i = 0L;
+        for (; i < x.Whole; i += Lanes.Count)
+            Sum.Add<T>(ref sum, ref lost, x[i] * scale);
+        if (i < x.Length)
+            Sum.Add<T>(ref sum, ref lost, x.Tail(i) * scale);
+        var (total, rest) = Sum.TotalAndRest(sum, lost);
+        var (mean, low) = Sum.Divide(total, rest, x.Length);
+
+        (sum, lost) = (default, default);
+        for (i = 0; i < x.Whole; i += Lanes.Count)
+            AddSquare<T>((x[i] * scale) - mean - low, ref sum, ref lost);
+        if (i < x.Length)
+            AddSquare<T>(x.TailOf(i, (x.Tail(i) * scale) - mean - low), ref sum, ref lost);
+        return (mean, low, Sum.Total<T>(sum, lost) / x.Length);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddSquare<T>(Lanes t, ref Lanes sum, ref Lanes lost)
+        where T : IElement => Sum.Add<T>(ref sum, ref lost, t * t);
+}

@@ -1,0 +1,20 @@
+namespace Darts.Norm.Kernels;
+
+/// <summary>Memory of tensors, and float64 values beside them.</summary>
+internal static unsafe class Memory
+{
+    /// <summary>The address of a CPU tensor's first value. The tensor must be kept alive.</summary>
+    public static byte* Start(Tensor tensor)
+    {
+        if (tensor.is_contiguous() && tensor.numel() * tensor.element_size() <= int.MaxValue)
+            return Address(tensor);
+        using var first = tensor.as_strided([1], [1], tensor.storage_offset());
+        return Address(first);
+    }
+
+    private static byte* Address(Tensor tensor)
+    {
+        fixed (byte* address = tensor.bytes)
+            return address;
+    }
+}

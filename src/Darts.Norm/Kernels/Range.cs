@@ -1,0 +1,36 @@
+namespace Darts.Norm.Kernels;
+
+/// <summary>Keeps squares of float64 values from overflowing and from vanishing.</summary>
+internal static class Range
+{
+    /// <summary>The least mean square whose terms lost nothing that matters.</summary>
+    public const double LeastSquare = 1e-240;
+
+    private const double LargestSquare = 1e290;
+
+    public static bool HoldsSquares(double meanSquare) => meanSquare is > LeastSquare and < LargestSquare;
+
+    /// <summary>The power of two that brings <paramref name="magnitude"/> near one; 1 where none does.</summary>
+    public static double Scale(double magnitude) =>
+        magnitude == 0 || !double.IsFinite(magnitude) ? 1 : Math.ScaleB(1, -Math.Clamp(Math.ILogB(magnitude), -1000, 1000));
+
+    /// <summary>1 / x, finite where x is not zero.</summary>
+    public static double Reciprocal(double x)
+    {
+        var reciprocal = 1 / x;
+        return reciprocal == double.PositiveInfinity && x > 0 ? double.MaxValue : reciprocal;
+    }
+
+    /// <summary>Rounding may leave a variance of less than zero.</summary>
+    public static double NotNegative(double variance) => variance < 0 ? 0 : variance;
+
+    /// <summary>The largest magnitude; infinite or NaN where a value is.</summary>
+    public static double Largest<T>(Row<T> x)
+        where T : IElement
+    {
+        double largest = 0;
+        for (long i = 0; i < x.Length; i++)
+            largest = Math.Max(largest, Math.Abs(x.At(i)));
+        return largest;
+    }
+}

@@ -1,0 +1,309 @@
+using System.Runtime.CompilerServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>What normalising a row needs to know about it.</summary>
+/// <param name="Inverse">What the row is multiplied by.</param>
+/// <param name="Center">What is subtracted before. A formula that subtracts nothing may keep something else here.</param>
+/// <param name="CenterLow">What <paramref name="Center"/> lost by rounding; float64 rows only.</param>
+/// <param name="Scale">A power of two that keeps squares in range, by which the row is multiplied first; float64 rows only.</param>
+/// <param name="Square">One over the square of <paramref name="Inverse"/>, without its roundings; float64 rows only.</param>
+internal readonly record struct RowStatistics(double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0)
+{
+    /// <summary>How many values are kept of each row for the backward pass.</summary>
+    public static int Kept<T>()
+        where T : IElement => T.FitsInDouble ? 2 : 5;
+
+    public static unsafe RowStatistics Load<T>(double* from)
+        where T : IElement => T.FitsInDouble ? new(from[0], from[1]) : new(from[0], from[1], from[2], from[3], from[4]);
+
+    public unsafe void Store<T>(double* to)
+        where T : IElement
+    {
+        (to[0], to[1]) = (Inverse, Center);
+        if (!T.FitsInDouble)
+            (to[2], to[3], to[4]) = (CenterLow, Scale, Square);
+    }
+}
+
+/// <summary>A normalisation of rows: <c>y = x̂ · weight + bias</c>. Only what differs between them.</summary>
+internal interface IRowFormula
+{
+    /// <summary>Whether the mean of the incoming gradient plays a part in the gradient.</summary>
+    public static abstract bool Centers { get; }
+
+    public static abstract RowStatistics Measure<T>(Row<T> x, double eps)
+        where T : IElement;
+
+    /// <summary><c>x̂</c> without the factor.</summary>
+    public static abstract Lanes Center<T>(Lanes x, RowStatistics s)
+        where T : IElement;
+
+    /// <summary>Whether the statistics depend on the row, so that a gradient flows through them.</summary>
+    public static abstract bool FlowsThrough(RowStatistics s);
+}
+
+/// <summary>Forward and backward of an <see cref="IRowFormula"/>, whatever the dtypes, strides, sizes and threads.</summary>
+internal static unsafe class RowNormalization<TFormula>
+    where TFormula : IRowFormula
+{
+    /// <summary>So many rows are measured before the first is written: their divisions and roots need not wait for each other.</summary>
+    private const int RowsTogether = 8;
+
+    /// <summary>The normalised rows, and the statistics that <see cref="Backward"/> asks for.</summary>
+    public static (Tensor output, Tensor? statistics) Forward(Tensor x, Tensor? weight, Tensor? bias, long length, double eps, bool keepStatistics) => x.dtype switch
+    {
+        ScalarType.Float16 => Forward<Float16>(x, weight, bias, length, eps, keepStatistics),
+        ScalarType.BFloat16 => Forward<BFloat16>(x, weight, bias, length, eps, keepStatistics),
+        ScalarType.Float32 => Forward<Float32>(x, weight, bias, length, eps, keepStatistics),
+        _ => Forward<Float64>(x, weight, bias, length, eps, keepStatistics),
+    };
+
+    /// <summary>The gradients that are wanted, the others null.</summary>
+    public static Gradients Backward(Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, long length, Wanted wanted) => x.dtype switch
+    {
+        ScalarType.Float16 => Backward<Float16>(x, weight, bias, statistics, gradOutput, length, wanted),
+        ScalarType.BFloat16 => Backward<BFloat16>(x, weight, bias, statistics, gradOutput, length, wanted),
+        ScalarType.Float32 => Backward<Float32>(x, weight, bias, statistics, gradOutput, length, wanted),
+        _ => Backward<Float64>(x, weight, bias, statistics, gradOutput, length, wanted),
+    };
+
+    private static (Tensor output, Tensor? statistics) Forward<T>(Tensor x, Tensor? weight, Tensor? bias, long length, double eps, bool keepStatistics)
+        where T : IElement
+    {
+        var output = x.is_contiguous() ? empty_like(x) : empty(x.shape, x.dtype, x.device);
+        var rows = new Rows(ref x, length);
+        var statistics = keepStatistics ? empty(rows.Count, RowStatistics.Kept<T>(), ScalarType.Float64) : null;
+        using var w = Doubles.Of(weight, length);
+        using var b = Doubles.Of(bias, length);
+        var blocks = new Blocks(rows.Count, length);
+        Workers.Run(
+            new ForwardWork<T>
+            {
+                X = rows,
+                Y = Memory.Start(output),
+                Statistics = statistics is null ? null : (double*)Memory.Start(statistics),
+                Weight = w.At,
+                Bias = b.At,
+                Eps = eps,
+                Blocks = blocks,
+            },
+            blocks.Count,
+            rows.Count * length);
+        GC.KeepAlive(x);
+        return (output, statistics);
+    }
+
+    private static Gradients Backward<T>(Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, long length, Wanted wanted)
+        where T : IElement
+    {
+        var gradX = wanted.X ? empty(x.shape, x.dtype, x.device) : null;
+        var rows = new Rows(ref x, length);
+        var gradRows = new Rows(ref gradOutput, length);
+        using var w = Doubles.Of(weight, length);
+        var blocks = new Blocks(rows.Count, length, least: 64);
+        var sums = Doubles.Padded<T>(length);
+        using var weightSums = wanted.Weight ? new Doubles(sums * blocks.Count) : default;
+        using var biasSums = wanted.Bias ? new Doubles(sums * blocks.Count) : default;
+        Workers.Run(
+            new BackwardWork<T>
+            {
+                X = rows,
+                GradOutput = gradRows,
+                GradX = gradX is null ? null : Memory.Start(gradX),
+                Statistics = (double*)Memory.Start(statistics),
+                Weight = w.At,
+                WeightSums = weightSums.At,
+                BiasSums = biasSums.At,
+                Blocks = blocks,
+            },
+            blocks.Count,
+            rows.Count * length);
+        GC.KeepAlive(x);
+        GC.KeepAlive(gradOutput);
+        GC.KeepAlive(statistics);
+        return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, weight), Sum.Combined<T>(biasSums, blocks.Count, bias));
+    }
+
+    private struct ForwardWork<T> : IWork
+        where T : IElement
+    {
+        public Rows X;
+        public byte* Y;
+        public double* Statistics;
+        public double* Weight;
+        public double* Bias;
+        public double Eps;
+        public Blocks Blocks;
+
+        public readonly void Run(long block)
+        {
+            var (end, length) = (Blocks.End(block), X.Length);
+            var yEnd = Y + (end * length * T.Size);
+            var statistics = stackalloc RowStatistics[RowsTogether];
+            for (var first = Blocks.First(block); first < end; first += RowsTogether)
+            {
+                var rows = Math.Min(RowsTogether, end - first);
+                for (long r = 0; r < rows; r++)
+                    statistics[r] = TFormula.Measure(new Row<T>(X[first + r], length, X.End), Eps);
+                for (long r = 0; r < rows; r++)
+                    Write(new(X[first + r], length, X.End), new(Y + ((first + r) * length * T.Size), length, yEnd), statistics[r]);
+                if (Statistics is null)
+                    continue;
+                for (long r = 0; r < rows; r++)
+                    statistics[r].Store<T>(Statistics + ((first + r) * RowStatistics.Kept<T>()));
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly void Write(Row<T> x, Row<T> y, RowStatistics s)
+        {
+            var weight = Weight;
+            var bias = Bias;
+            var i = 0L;
+            for (; i < x.Whole; i += Lanes.Count)
+                y.Set(i, Normalized(x[i], s, weight, bias, i));
+            if (i < x.Length)
+                y.SetTail(i, Normalized(x.Tail(i), s, weight, bias, i));
+        }
+
+        /// <summary><c>y = x̂ · weight + bias</c>.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Lanes Normalized(Lanes x, RowStatistics s, double* weight, double* bias, long i)
+        {
+            var v = TFormula.Center<T>(x, s) * s.Inverse;
+            if (weight is not null)
+                v *= Lanes.Load(weight + i);
+            if (bias is not null)
+                v += Lanes.Load(bias + i);
+            return v;
+        }
+    }
+
+    private struct BackwardWork<T> : IWork
+        where T : IElement
+    {
+        public Rows X;
+        public Rows GradOutput;
+        public byte* GradX;
+        public double* Statistics;
+        public double* Weight;
+        public double* WeightSums;
+        public double* BiasSums;
+        public Blocks Blocks;
+
+        public readonly void Run(long block)
+        {
+            var (first, end, length) = (Blocks.First(block), Blocks.End(block), X.Length);
+            var sums = Doubles.Padded<T>(length);
+            var weightSums = Sum.Cleared(WeightSums, block, sums);
+            var biasSums = Sum.Cleared(BiasSums, block, sums);
+            var gradEnd = GradX + (end * length * T.Size);
+            for (var r = first; r < end; r++)
+            {
+                var x = new Row<T>(X[r], length, X.End);
+                var go = new Row<T>(GradOutput[r], length, GradOutput.End);
+                var s = RowStatistics.Load<T>(Statistics + (r * RowStatistics.Kept<T>()));
+                if (GradX is null)
+                {
+                    Accumulate(x, go, s, weightSums, biasSums);
+                    continue;
+                }
+                var (mean, along) = TFormula.FlowsThrough(s) ? Project(x, go, s) : (0, 0);
+                WriteGradient(x, go, new(GradX + (r * length * T.Size), length, gradEnd), s, mean, along, weightSums, biasSums);
+            }
+        }
+
+        /// <summary>What the gradient loses to the statistics: <c>mean(w·go)</c>, and the factor of the centered row.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly (double mean, double along) Project(Row<T> x, Row<T> go, RowStatistics s)
+        {
+            var weight = Weight;
+            Lanes sum = default, sumLost = default, dot = default, dotLost = default;
+            var i = 0L;
+            for (; i < x.Whole; i += Lanes.Count)
+                AddProjection(TFormula.Center<T>(x[i], s), go[i], weight, i, ref sum, ref sumLost, ref dot, ref dotLost);
+            if (i < x.Length)
+                AddProjection(x.TailOf(i, TFormula.Center<T>(x.Tail(i), s)), go.Tail(i), weight, i, ref sum, ref sumLost, ref dot, ref dotLost);
+            var along = Sum.Total<T>(dot, dotLost) / x.Length;
+            return (
+                TFormula.Centers ? Sum.Total<T>(sum, sumLost) / x.Length : 0,
+                T.FitsInDouble ? along * s.Inverse * s.Inverse : along / s.Square);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddProjection(
+            Lanes v, Lanes go, double* weight, long i, ref Lanes sum, ref Lanes sumLost, ref Lanes dot, ref Lanes dotLost)
+        {
+            var g = go;
+            if (weight is not null)
+            {
+                var w = Lanes.Load(weight + i);
+                g = go * w;
+                if (!T.FitsInDouble)
+                    dotLost += Lanes.Loss(go, w, g) * v;
+            }
+            if (TFormula.Centers)
+                Sum.Add<T>(ref sum, ref sumLost, g);
+            Sum.AddProduct<T>(ref dot, ref dotLost, g, v);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly void WriteGradient(
+            Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, double mean, double along, double* weightSums, double* biasSums)
+        {
+            var weight = Weight;
+            var padded = Lanes.Padded(x.Length);
+            var i = 0L;
+            for (; i < x.Whole; i += Lanes.Count)
+            {
+                var (v, g) = (TFormula.Center<T>(x[i], s), go[i]);
+                Add(v, g, s, weightSums, biasSums, padded, i);
+                gx.Set(i, Gradient(v, g, s, mean, along, weight, i));
+            }
+            if (i < x.Length)
+            {
+                var (v, g) = (TFormula.Center<T>(x.Tail(i), s), go.Tail(i));
+                Add(v, g, s, weightSums, biasSums, padded, i);
+                gx.SetTail(i, Gradient(v, g, s, mean, along, weight, i));
+            }
+        }
+
+        /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Lanes Gradient(Lanes v, Lanes go, RowStatistics s, double mean, double along, double* weight, long i)
+        {
+            var g = weight is null ? go : go * Lanes.Load(weight + i);
+            if (TFormula.Centers)
+                g -= mean;
+            return (g - (v * along)) * (s.Inverse * s.Scale);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void Accumulate(Row<T> x, Row<T> go, RowStatistics s, double* weightSums, double* biasSums)
+        {
+            var padded = Lanes.Padded(x.Length);
+            var i = 0L;
+            for (; i < x.Whole; i += Lanes.Count)
+                Add(TFormula.Center<T>(x[i], s), go[i], s, weightSums, biasSums, padded, i);
+            if (i < x.Length)
+                Add(TFormula.Center<T>(x.Tail(i), s), go.Tail(i), s, weightSums, biasSums, padded, i);
+        }
+
+        /// <summary>The parameters' gradients are sums over the rows, of <c>go · x̂</c> and of <c>go</c>.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Add(Lanes v, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
+        {
+            if (weightSums is not null)
+                Sum.AddAt<T>(weightSums, padded, i, go * (v * s.Inverse));
+            if (biasSums is not null)
+                Sum.AddAt<T>(biasSums, padded, i, go);
+        }
+    }
+}
+
+/// <summary>Which gradients somebody asks for.</summary>
+internal readonly record struct Wanted(bool X, bool Weight, bool Bias);
+
+/// <summary>Gradients in the order of the inputs, null where nobody asks for one.</summary>
+internal readonly record struct Gradients(Tensor? X, Tensor? Weight, Tensor? Bias);

@@ -1,0 +1,97 @@
+namespace Darts.Norm.Kernels;
+
+/// <summary>A strided tensor as rows of values that lie side by side; the rows themselves may lie anywhere.</summary>
+internal readonly unsafe struct Rows
+{
+    private readonly byte* _start;
+    private readonly long _stride;
+    private readonly (long size, long stride)[]? _axes;
+
+    /// <param name="tensor">On the CPU. Replaced by a packed copy, in the caller's scope, where the last axes do not lie side by side.</param>
+    /// <param name="length">The number of values of a row: the last axes' sizes multiplied.</param>
+    public Rows(ref Tensor tensor, long length)
+    {
+        Length = length;
+        var size = tensor.element_size();
+        Count = tensor.numel() / length;
+        if (tensor.is_contiguous())
+        {
+            _start = Memory.Start(tensor);
+            _stride = length * size;
+            End = _start + (Count * _stride);
+            return;
+        }
+        var axes = Outer(tensor, length) ?? Outer(tensor = Packed(tensor), length)!;
+        _start = Memory.Start(tensor);
+        End = _start + ((length + axes.Sum(axis => (axis.size - 1) * axis.stride)) * size);
+        if (axes.Count <= 1)
+            _stride = axes.Count == 1 ? axes[0].stride * size : 0;
+        else
+            _axes = [.. axes.Select(axis => (axis.size, axis.stride * size))];
+    }
+
+    public long Count { get; }
+
+    public long Length { get; }
+
+    /// <summary>The end of the tensor's memory.</summary>
+    public byte* End { get; }
+
+    public byte* this[long row] => _axes is null ? _start + (row * _stride) : _start + Offset(row);
+
+    /// <summary>Whether any <paramref name="count"/> rows that follow each other within <paramref name="run"/> rows lie side by side.</summary>
+    /// <param name="run">The rows from one multiple of this to the next belong together.</param>
+    /// <param name="count">How many are read together.</param>
+    /// <param name="size">The size of a value.</param>
+    public bool LieTogether(long run, long count, long size) =>
+        count == 1 || (_axes is null ? _stride == Length * size || Count == 1 : _axes[^1].stride == Length * size && _axes[^1].size % run == 0);
+
+    private long Offset(long row)
+    {
+        long offset = 0;
+        for (var i = _axes!.Length - 1; i >= 0; i--)
+        {
+            (row, var index) = Math.DivRem(row, _axes[i].size);
+            offset += index * _axes[i].stride;
+        }
+        return offset;
+    }
+
+    /// <summary>The axes before the row, neighbours that step alike joined; null where the row's values are not side by side.</summary>
+    private static List<(long size, long stride)>? Outer(Tensor tensor, long length)
+    {
+        var (shape, strides) = (tensor.shape, tensor.stride());
+        long inner = 1;
+        var axis = shape.Length - 1;
+        for (; inner < length; axis--)
+        {
+            if (shape[axis] != 1 && strides[axis] != inner)
+                return null;
+            inner *= shape[axis];
+        }
+        var axes = new List<(long size, long stride)>();
+        for (; axis >= 0; axis--)
+        {
+            if (shape[axis] == 1)
+                continue;
+            if (axes.Count > 0 && strides[axis] == axes[0].size * axes[0].stride)
+                axes[0] = (axes[0].size * shape[axis], axes[0].stride);
+            else
+                axes.Insert(0, (shape[axis], strides[axis]));
+        }
+        return axes;
+    }
+
+    /// <summary>The same values with the last axes side by side. An axis that only repeats goes on repeating.</summary>
+    private static Tensor Packed(Tensor tensor)
+    {
+        var (shape, strides) = (tensor.shape, tensor.stride());
+        var once = tensor;
+        for (var axis = 0; axis < shape.Length - 1; axis++)
+        {
+            if (strides[axis] == 0 && shape[axis] > 1)
+                once = once.narrow(axis, 0, 1);
+        }
+        return once.contiguous().expand(shape);
+    }
+}

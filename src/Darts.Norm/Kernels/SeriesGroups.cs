@@ -1,0 +1,74 @@
+namespace Darts.Norm.Kernels;
+
+/// <summary>
+/// A batch of series, read time steps at a time: as many together as make whole groups of lanes where the components are few.
+/// </summary>
+/// <remarks>Column i of a group belongs to component i mod Width, in every group of every series.</remarks>
+internal readonly unsafe struct SeriesGroups
+{
+    /// <summary>From so many components on, a time step alone keeps the lanes busy.</summary>
+    private const long Wide = 4 * Lanes.Count;
+
+    private readonly Rows _rows;
+    private readonly long _together;
+    private readonly bool _lieTogether;
+
+    /// <param name="tensor">(batch, ..., last axes). Replaced by a packed copy, in the caller's scope, where the last axes do not lie side by side.</param>
+    /// <param name="width">The number of values of a time step: the last axes' sizes multiplied.</param>
+    public SeriesGroups(ref Tensor tensor, long width)
+    {
+        Batch = tensor.size(0);
+        Steps = tensor.numel() / (Batch * width);
+        Width = width;
+        _rows = new(ref tensor, width);
+        _together = width >= Wide ? 1 : Lanes.Count / Gcd(width, Lanes.Count);
+        _lieTogether = _rows.LieTogether(Steps, _together, tensor.element_size());
+    }
+
+    public long Batch { get; }
+
+    public long Steps { get; }
+
+    public long Width { get; }
+
+    /// <summary>The number of values of a whole group.</summary>
+    public long Columns => Width * _together;
+
+    /// <summary>The number of groups of a series.</summary>
+    public long Count => (Steps + _together - 1) / _together;
+
+    /// <summary>How many values <see cref="Read"/> may have to gather.</summary>
+    public long Gathered => _lieTogether ? 0 : Columns;
+
+    /// <summary>A group; the last of a series may be shorter.</summary>
+    /// <param name="series">Which series.</param>
+    /// <param name="group">Which group of it.</param>
+    /// <param name="gathered">Room for <see cref="Gathered"/> values.</param>
+    public Row<T> Read<T>(long series, long group, byte* gathered)
+        where T : IElement
+    {
+        var first = group * _together;
+        var steps = Math.Min(_together, Steps - first);
+        var row = (series * Steps) + first;
+        if (_lieTogether)
+            return new(_rows[row], steps * Width, _rows.End);
+        for (long step = 0; step < steps; step++)
+            Buffer.MemoryCopy(_rows[row + step], gathered + (step * Width * T.Size), Width * T.Size, Width * T.Size);
+        return new(gathered, steps * Width, gathered + (Columns * T.Size));
+    }
+
+    /// <summary>A group of a contiguous tensor of this shape.</summary>
+    /// <param name="start">The tensor's first value.</param>
+    /// <param name="series">Which series.</param>
+    /// <param name="group">Which group of it.</param>
+    public Row<T> Write<T>(byte* start, long series, long group)
+        where T : IElement
+    {
+        var first = group * _together;
+        var steps = Math.Min(_together, Steps - first);
+        var end = start + ((series + 1) * Steps * Width * T.Size);
+        return new(start + (((series * Steps) + first) * Width * T.Size), steps * Width, end);
+    }
+
+    private static long Gcd(long a, long b) => b == 0 ? a : Gcd(b, a % b);
+}

@@ -1,0 +1,302 @@
+using System.Runtime.CompilerServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary><c>y = (x - center) · factor + shift</c>, each of these one number for a component of a series.</summary>
+/// <param name="Center">What is subtracted.</param>
+/// <param name="CenterLow">What <paramref name="Center"/> lost by rounding.</param>
+/// <param name="Factor">What is multiplied by.</param>
+/// <param name="Shift">What is added.</param>
+internal readonly record struct MapCoefficients(double Center, double CenterLow, double Factor, double Shift);
+
+/// <summary>A map whose coefficients come from a series' statistics and a component's parameters. Only what differs between them.</summary>
+internal interface ISeriesFormula
+{
+    public static abstract MapCoefficients Coefficients(double mean, double meanLow, double stdev, double weight, double bias, double eps);
+
+    /// <summary>The gradients of weight and bias, from the sums over a series of <c>go · (x - center)</c> and of <c>go</c>.</summary>
+    public static abstract (double weight, double bias) Gradients(double along, double sum, MapCoefficients map, double stdev, double weight, double eps);
+}
+
+/// <summary>Forward and backward of an <see cref="ISeriesFormula"/>, whatever the dtypes, strides, sizes and threads.</summary>
+internal static unsafe class SeriesMap<TFormula>
+    where TFormula : ISeriesFormula
+{
+    /// <param name="x">(batch, time, ..., components) and, where <paramref name="repeat"/> is not 1, an axis of that size.</param>
+    /// <param name="statistics">Of <see cref="SeriesStatistics{T}"/>.</param>
+    /// <param name="weight">(components), or null for one.</param>
+    /// <param name="bias">(components), or null for zero.</param>
+    /// <param name="repeat">How many values of a time step belong to one component.</param>
+    /// <param name="eps">The layer's.</param>
+    /// <param name="measure">Whether to take <paramref name="statistics"/> from <paramref name="x"/> first.</param>
+    public static Tensor Forward(Tensor x, Tensor statistics, Tensor? weight, Tensor? bias, long repeat, double eps, bool measure) => x.dtype switch
+    {
+        ScalarType.Float16 => Forward<Float16>(x, statistics, weight, bias, repeat, eps, measure),
+        ScalarType.BFloat16 => Forward<BFloat16>(x, statistics, weight, bias, repeat, eps, measure),
+        ScalarType.Float32 => Forward<Float32>(x, statistics, weight, bias, repeat, eps, measure),
+        _ => Forward<Float64>(x, statistics, weight, bias, repeat, eps, measure),
+    };
+
+    public static Gradients Backward(
+        Tensor x, Tensor statistics, Tensor? weight, Tensor? bias, Tensor gradOutput, long repeat, double eps, Wanted wanted) => x.dtype switch
+        {
+            ScalarType.Float16 => Backward<Float16>(x, statistics, weight, bias, gradOutput, repeat, eps, wanted),
+            ScalarType.BFloat16 => Backward<BFloat16>(x, statistics, weight, bias, gradOutput, repeat, eps, wanted),
+            ScalarType.Float32 => Backward<Float32>(x, statistics, weight, bias, gradOutput, repeat, eps, wanted),
+            _ => Backward<Float64>(x, statistics, weight, bias, gradOutput, repeat, eps, wanted),
+        };
+
+    private static Tensor Forward<T>(Tensor x, Tensor statistics, Tensor? weight, Tensor? bias, long repeat, double eps, bool measure)
+        where T : IElement
+    {
+        var output = x.is_contiguous() ? empty_like(x) : empty(x.shape, x.dtype, x.device);
+        var components = statistics.size(-1);
+        var groups = new SeriesGroups(ref x, components * repeat);
+        using var w = Doubles.Of(weight, components);
+        using var b = Doubles.Of(bias, components);
+        var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
+        Workers.Run(
+            new ForwardWork<T>
+            {
+                X = groups,
+                Y = Memory.Start(output),
+                Series = new(groups, statistics, w, b, repeat, eps),
+                Measured = measure ? (double*)Memory.Start(statistics) : null,
+                Eps = eps,
+                Blocks = blocks,
+            },
+            blocks.Count,
+            groups.Batch * groups.Steps * groups.Width);
+        GC.KeepAlive(x);
+        GC.KeepAlive(statistics);
+        return output;
+    }
+
+    private static Gradients Backward<T>(
+        Tensor x, Tensor statistics, Tensor? weight, Tensor? bias, Tensor gradOutput, long repeat, double eps, Wanted wanted)
+        where T : IElement
+    {
+        var gradX = wanted.X ? empty(x.shape, x.dtype, x.device) : null;
+        var components = statistics.size(-1);
+        var groups = new SeriesGroups(ref x, components * repeat);
+        var gradGroups = new SeriesGroups(ref gradOutput, components * repeat);
+        using var w = Doubles.Of(weight, components);
+        using var b = Doubles.Of(bias, components);
+        var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
+        var length = Doubles.Padded<T>(components);
+        using var weightSums = wanted.Weight || wanted.Bias ? new Doubles(length * blocks.Count) : default;
+        using var biasSums = wanted.Weight || wanted.Bias ? new Doubles(length * blocks.Count) : default;
+        Workers.Run(
+            new BackwardWork<T>
+            {
+                X = groups,
+                GradOutput = gradGroups,
+                GradX = gradX is null ? null : Memory.Start(gradX),
+                WeightSums = weightSums.At,
+                BiasSums = biasSums.At,
+                Series = new(groups, statistics, w, b, repeat, eps),
+                Blocks = blocks,
+            },
+            blocks.Count,
+            groups.Batch * groups.Steps * groups.Width);
+        GC.KeepAlive(x);
+        GC.KeepAlive(gradOutput);
+        GC.KeepAlive(statistics);
+        return new(
+            gradX,
+            wanted.Weight ? Sum.Combined<T>(weightSums, blocks.Count, weight!) : null,
+            wanted.Bias ? Sum.Combined<T>(biasSums, blocks.Count, bias!) : null);
+    }
+
+    /// <summary>The coefficients of each column of a group.</summary>
+    private readonly struct Coefficients(SeriesGroups groups, Tensor statistics, Doubles weight, Doubles bias, long repeat, double eps)
+    {
+        private readonly double* _statistics = (double*)Memory.Start(statistics);
+        private readonly double* _weight = weight.At;
+        private readonly double* _bias = bias.At;
+        private readonly long _repeat = repeat;
+        private readonly double _eps = eps;
+        private readonly long _columns = groups.Columns;
+        private readonly long _plane = groups.Batch * (groups.Width / repeat);
+
+        public long Components { get; } = groups.Width / repeat;
+
+        public (MapCoefficients map, double stdev, double weight) Of(long series, long component)
+        {
+            var at = _statistics + (series * Components) + component;
+            var weight = _weight is null ? 1 : _weight[component];
+            var stdev = at[2 * _plane];
+            var map = TFormula.Coefficients(at[0], at[_plane], stdev, weight, _bias is null ? 0 : _bias[component], _eps);
+            return (map, stdev, weight);
+        }
+
+        public (double weight, double bias) Gradients(long series, long component, double along, double sum)
+        {
+            var (map, stdev, weight) = Of(series, component);
+            return TFormula.Gradients(along, sum, map, stdev, weight, _eps);
+        }
+
+        /// <summary>Writes four runs of columns: centers, what they lost, factors, shifts.</summary>
+        public void Write(long series, double* to, long run)
+        {
+            for (long c = 0; c < Components; c++)
+            {
+                var (map, _, _) = Of(series, c);
+                for (var i = c * _repeat; i < (c + 1) * _repeat; i++)
+                    (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center, map.CenterLow, map.Factor, map.Shift);
+            }
+            var width = Components * _repeat;
+            for (var i = width; i < _columns; i++)
+                (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (to[i - width], to[run + i - width], to[(2 * run) + i - width], to[(3 * run) + i - width]);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Lanes Centered<T>(Lanes x, double* center, long run)
+        where T : IElement
+    {
+        var v = x - Lanes.Load(center);
+        return T.FitsInDouble ? v : v - Lanes.Load(center + run);
+    }
+
+    private struct ForwardWork<T> : IWork
+        where T : IElement
+    {
+        public SeriesGroups X;
+        public byte* Y;
+        public Coefficients Series;
+        public double* Measured;
+        public double Eps;
+        public Blocks Blocks;
+
+        public readonly void Run(long block)
+        {
+            var run = Lanes.Padded(X.Columns);
+            using var coefficients = new Doubles(4 * run);
+            using var gathered = new Doubles(X.Gathered);
+            using var statistics = Measured is null ? default : new SeriesStatistics<T>(X, Measured, Eps);
+            for (var series = Blocks.First(block); series < Blocks.End(block); series++)
+            {
+                if (Measured is not null)
+                    statistics.Measure(series);
+                Series.Write(series, coefficients.At, run);
+                for (long group = 0; group < X.Count; group++)
+                    Write(X.Read<T>(series, group, (byte*)gathered.At), X.Write<T>(Y, series, group), coefficients.At, run);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void Write(Row<T> x, Row<T> y, double* coefficients, long run)
+        {
+            var i = 0L;
+            for (; i < x.Whole; i += Lanes.Count)
+                y.Set(i, Mapped(x[i], coefficients + i, run));
+            if (i < x.Length)
+                y.SetTail(i, Mapped(x.Tail(i), coefficients + i, run));
+        }
+
+        /// <summary><c>y = (x - center) · factor + shift</c>.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Lanes Mapped(Lanes x, double* center, long run) =>
+            (Centered<T>(x, center, run) * Lanes.Load(center + (2 * run))) + Lanes.Load(center + (3 * run));
+    }
+
+    private struct BackwardWork<T> : IWork
+        where T : IElement
+    {
+        public SeriesGroups X;
+        public SeriesGroups GradOutput;
+        public byte* GradX;
+        public double* WeightSums;
+        public double* BiasSums;
+        public Coefficients Series;
+        public Blocks Blocks;
+
+        public readonly void Run(long block)
+        {
+            var (columns, run, length) = (X.Columns, Lanes.Padded(X.Columns), Doubles.Padded<T>(Series.Components));
+            using var coefficients = new Doubles(4 * run);
+            using var along = new Doubles(Doubles.Padded<T>(columns));
+            using var sums = new Doubles(Doubles.Padded<T>(columns));
+            using var gathered = new Doubles(X.Gathered);
+            using var gatheredGrad = new Doubles(GradOutput.Gathered);
+            var weightSums = Sum.Cleared(WeightSums, block, length);
+            var biasSums = Sum.Cleared(BiasSums, block, length);
+            for (var series = Blocks.First(block); series < Blocks.End(block); series++)
+            {
+                Series.Write(series, coefficients.At, run);
+                if (weightSums is not null)
+                {
+                    along.Clear();
+                    sums.Clear();
+                }
+                for (long group = 0; group < X.Count; group++)
+                {
+                    var go = GradOutput.Read<T>(series, group, (byte*)gatheredGrad.At);
+                    if (GradX is not null)
+                        Scale(go, X.Write<T>(GradX, series, group), coefficients.At + (2 * run));
+                    if (weightSums is not null)
+                        AddUp(X.Read<T>(series, group, (byte*)gathered.At), go, coefficients.At, run, along.At, sums.At);
+                }
+                if (weightSums is not null)
+                    AddSeries(series, along.At, sums.At, weightSums, biasSums);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void Scale(Row<T> go, Row<T> gx, double* factor)
+        {
+            var i = 0L;
+            for (; i < go.Whole; i += Lanes.Count)
+                gx.Set(i, go[i] * Lanes.Load(factor + i));
+            if (i < go.Length)
+                gx.SetTail(i, go.Tail(i) * Lanes.Load(factor + i));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void AddUp(Row<T> x, Row<T> go, double* center, long run, double* along, double* sums)
+        {
+            var i = 0L;
+            for (; i < x.Whole; i += Lanes.Count)
+                Add(Centered<T>(x[i], center + i, run), go[i], along, sums, run, i);
+            if (i < x.Length)
+                Add(x.TailOf(i, Centered<T>(x.Tail(i), center + i, run)), go.Tail(i), along, sums, run, i);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Add(Lanes v, Lanes go, double* along, double* sums, long run, long i)
+        {
+            Sum.AddProductAt<T>(along, run, i, go, v);
+            Sum.AddAt<T>(sums, run, i, go);
+        }
+
+        private readonly void AddSeries(long series, double* along, double* sums, double* weightSums, double* biasSums)
+        {
+            var (columns, width, components) = (X.Columns, X.Width, Series.Components);
+            var (repeat, lost) = (width / components, Lanes.Padded(components));
+            Sum.Round<T>(along, columns);
+            Sum.Round<T>(sums, columns);
+            for (long c = 0; c < components; c++)
+            {
+                double total = 0, totalLost = 0, dot = 0, dotLost = 0;
+                for (var first = c * repeat; first < columns; first += width)
+                {
+                    for (var i = first; i < first + repeat; i++)
+                    {
+                        Sum.Add<T>(ref total, ref totalLost, sums[i]);
+                        Sum.Add<T>(ref dot, ref dotLost, along[i]);
+                    }
+                }
+                var (weight, bias) = Series.Gradients(series, c, dot + dotLost, total + totalLost);
+                if (T.FitsInDouble)
+                {
+                    weightSums[c] += weight;
+                    biasSums[c] += bias;
+                    continue;
+                }
+                Sum.Add<T>(ref weightSums[c], ref weightSums[lost + c], weight);
+                Sum.Add<T>(ref biasSums[c], ref biasSums[lost + c], bias);
+            }
+        }
+    }
+}

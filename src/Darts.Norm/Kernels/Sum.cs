@@ -1,0 +1,168 @@
+using System.Runtime.CompilerServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Sums in float64. For float64 values, which leave no digits to spare, what each addition loses is summed as well.</summary>
+internal static unsafe class Sum
+{
+    /// <summary><c>sum += value</c>; the loss goes to <paramref name="lost"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Add<T>(ref Lanes sum, ref Lanes lost, Lanes value)
+        where T : IElement
+    {
+        if (T.FitsInDouble)
+        {
+            sum += value;
+            return;
+        }
+        var total = sum + value;
+        var shown = total - sum;
+        lost += (sum - (total - shown)) + (value - shown);
+        sum = total;
+    }
+
+    /// <summary><c>sum += a · b</c>; the losses go to <paramref name="lost"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddProduct<T>(ref Lanes sum, ref Lanes lost, Lanes a, Lanes b)
+        where T : IElement
+    {
+        var product = a * b;
+        if (!T.FitsInDouble)
+            lost += Lanes.Loss(a, b, product);
+        Add<T>(ref sum, ref lost, product);
+    }
+
+    /// <summary><c>sum += value</c>; the loss goes to <paramref name="lost"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Add<T>(ref double sum, ref double lost, double value)
+        where T : IElement
+    {
+        if (T.FitsInDouble)
+        {
+            sum += value;
+            return;
+        }
+        var (total, loss) = TwoSum(sum, value);
+        lost += loss;
+        sum = total;
+    }
+
+    /// <summary>Adds to a running sum in memory: <paramref name="length"/> sums, then as many losses where <typeparamref name="T"/> needs them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddAt<T>(double* sums, long length, long i, Lanes value)
+        where T : IElement
+    {
+        var sum = Lanes.Load(sums + i);
+        if (T.FitsInDouble)
+        {
+            (sum + value).Store(sums + i);
+            return;
+        }
+        var lost = Lanes.Load(sums + length + i);
+        Add<T>(ref sum, ref lost, value);
+        sum.Store(sums + i);
+        lost.Store(sums + length + i);
+    }
+
+    /// <summary>The same for a product.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddProductAt<T>(double* sums, long length, long i, Lanes a, Lanes b)
+        where T : IElement
+    {
+        var product = a * b;
+        AddAt<T>(sums, length, i, product);
+        if (!T.FitsInDouble)
+            (Lanes.Load(sums + length + i) + Lanes.Loss(a, b, product)).Store(sums + length + i);
+    }
+
+    /// <summary>Adds one set of running sums to another.</summary>
+    public static void Merge<T>(double* sums, double* more, long length)
+        where T : IElement
+    {
+        var padded = Lanes.Padded(length);
+        for (long i = 0; i < length; i += Lanes.Count)
+        {
+            AddAt<T>(sums, padded, i, Lanes.Load(more + i));
+            if (!T.FitsInDouble)
+                (Lanes.Load(sums + padded + i) + Lanes.Load(more + padded + i)).Store(sums + padded + i);
+        }
+    }
+
+    /// <summary>The running sums of a block, all zero; null where there are none.</summary>
+    public static double* Cleared(double* sums, long block, long length)
+    {
+        if (sums is null)
+            return null;
+        new Span<double>(sums + (block * length), (int)length).Clear();
+        return sums + (block * length);
+    }
+
+    /// <summary>The gradient of a parameter from the sums of all blocks, added in order and rounded once.</summary>
+    public static Tensor? Combined<T>(Doubles sums, long blocks, Tensor? parameter)
+        where T : IElement
+    {
+        if (sums.At is null)
+            return null;
+        var length = parameter!.numel();
+        for (long block = 1; block < blocks; block++)
+            Merge<T>(sums.At, sums.At + (block * Doubles.Padded<T>(length)), length);
+        Round<T>(sums.At, length);
+        var gradient = empty(parameter.shape, parameter.dtype, parameter.device);
+        Doubles.Write(sums.At, gradient);
+        return gradient;
+    }
+
+    /// <summary>Puts what running sums lost back into them.</summary>
+    public static void Round<T>(double* sums, long length)
+        where T : IElement
+    {
+        if (T.FitsInDouble)
+            return;
+        var lost = sums + Lanes.Padded(length);
+        for (long i = 0; i < length; i++)
+        {
+            if (double.IsFinite(sums[i]))
+                sums[i] += lost[i];
+        }
+    }
+
+    /// <summary>The sum of all lanes, in one order.</summary>
+    public static double Total<T>(Lanes sum, Lanes lost)
+        where T : IElement
+    {
+        if (T.FitsInDouble)
+            return sum.Sum();
+        var (total, rest) = TotalAndRest(sum, lost);
+        return total + rest;
+    }
+
+    /// <summary>The sum of all lanes, in one order, and what rounding it lost.</summary>
+    public static (double total, double rest) TotalAndRest(Lanes sum, Lanes lost)
+    {
+        var values = stackalloc double[Lanes.Count];
+        sum.Store(values);
+        double total = 0, rest = lost.Sum();
+        for (var i = 0; i < Lanes.Count; i++)
+            Add<Float64>(ref total, ref rest, values[i]);
+        return WithRest(total, rest);
+    }
+
+    /// <summary>A sum and its rest; without it where the sum is not finite, and what it lost says nothing.</summary>
+    public static (double total, double rest) WithRest(double total, double rest) => double.IsFinite(total) ? TwoSum(total, rest) : (total, 0);
+
+    /// <summary>(total + rest) / count, and what rounding that lost.</summary>
+    public static (double quotient, double lost) Divide(double total, double rest, double count)
+    {
+        var quotient = total / count;
+        // One rounding, of an exact remainder: the same on every machine, with or without an instruction for it.
+        return double.IsFinite(quotient) ? TwoSum(quotient, (Math.FusedMultiplyAdd(-quotient, count, total) + rest) / count) : (quotient, 0);
+    }
+
+    /// <summary>The rounded sum and what the rounding lost, exactly.</summary>
+    public static (double sum, double lost) TwoSum(double a, double b)
+    {
+        var sum = a + b;
+        var shown = sum - a;
+        return (sum, (a - (sum - shown)) + (b - shown));
+    }
+}
