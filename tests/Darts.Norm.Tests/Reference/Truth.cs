@@ -39,7 +39,8 @@ public sealed class Truths
         Add("y", x / rms * g);
         var direct = g * go / rms;
         var through = where(norm > _case.Eps, x / rms.pow(3) / n, zeros_like(x));
-        Add("grad.x", direct - (through * (g * go * x).sum(-1L, keepdim: true)), Largest(direct, through * LargestAlong(g * go * x, -1)));
+        var lost = through * (g * go * x).sum(-1L, keepdim: true);
+        Add("grad.x", direct - lost, Largest(direct, lost, through * LargestAlong(g * go * x, -1)));
         AddSum("grad.g", go * x / rms, x.dim() - 1);
     }
 
@@ -55,10 +56,11 @@ public sealed class Truths
         var bias = _case["param.bias"] is null ? zeros_like(weight) : In("param.bias");
         Add("y", (xhat * weight) + bias, Largest(x * rstd * weight, (mean * rstd * weight).expand_as(x), bias.expand_as(x)));
         var n = (double)_case.Size.Aggregate(1L, (a, b) => a * b);
+        var (mean1, mean2) = (wgo.mean(axes, keepdim: true), xhat * (wgo * xhat).mean(axes, keepdim: true));
         Add(
             "grad.x",
-            rstd * (wgo - wgo.mean(axes, keepdim: true) - (xhat * (wgo * xhat).mean(axes, keepdim: true))),
-            Largest(rstd * wgo, (rstd * LargestAlong(wgo, axes) / n).expand_as(x), rstd * Largest(x, mean.expand_as(x)) * rstd * LargestAlong(wgo * xhat, axes) / n));
+            rstd * (wgo - mean1 - mean2),
+            Largest(rstd * wgo, (rstd * mean1).expand_as(x), rstd * mean2, (rstd * LargestAlong(wgo, axes) / n).expand_as(x), rstd * Largest(x, mean.expand_as(x)) * rstd * LargestAlong(wgo * xhat, axes) / n));
         var batchAxes = x.dim() - _case.Size.Length;
         if (_case["param.weight"] is not null)
             AddSum("grad.weight", go * xhat, batchAxes, go * rstd * Largest(x, mean.expand_as(x)));
