@@ -82,7 +82,7 @@ internal readonly unsafe struct Doubles : IDisposable
         for (; i < row.Whole; i += Lanes.Count)
             row[i].Store(At + i);
         if (i < row.Length)
-            row.Tail(i).Store(At + i);
+            row.Tail.Store(At + i);
     }
 
     private static void Write<T>(double* from, byte* to, long length)
@@ -93,6 +93,6 @@ internal readonly unsafe struct Doubles : IDisposable
         for (; i < row.Whole; i += Lanes.Count)
             row.Set(i, Lanes.Load(from + i));
         if (i < length)
-            row.SetTail(i, Lanes.Load(from + i));
+            row.SetTail(Lanes.Load(from + i));
     }
 }

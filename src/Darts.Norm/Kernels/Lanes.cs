@@ -48,6 +48,7 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     }
 
     /// <summary>The sum of the lanes, in one order.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public double Sum()
     {
         var v = (A + B) + (C + D);

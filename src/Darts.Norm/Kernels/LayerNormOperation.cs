@@ -11,5 +11,5 @@ internal sealed class LayerNormOperation(long[] normalized_shape, double eps) : 
         RowNormalization<LayerNormFormula>.Forward(x, weight, bias, _length, eps, keepStatistics);
 
     public override Gradients Backward(Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, Wanted wanted) =>
-        RowNormalization<LayerNormFormula>.Backward(x, weight, bias, statistics, gradOutput, _length, wanted);
+        RowNormalization<LayerNormFormula>.Backward(x, weight, bias, statistics, gradOutput, _length, eps, wanted);
 }

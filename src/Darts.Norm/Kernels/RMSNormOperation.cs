@@ -12,5 +12,5 @@ internal sealed class RMSNormOperation(long dim, double eps) : FusedOperation
         RowNormalization<RMSNormFormula>.Forward(x, weight, bias, dim, eps, keepStatistics);
 
     public override Gradients Backward(Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, Wanted wanted) =>
-        RowNormalization<RMSNormFormula>.Backward(x, weight, bias, statistics, gradOutput, dim, wanted);
+        RowNormalization<RMSNormFormula>.Backward(x, weight, bias, statistics, gradOutput, dim, eps, wanted);
 }

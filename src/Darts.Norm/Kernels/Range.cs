@@ -14,12 +14,8 @@ internal static class Range
     public static double Scale(double magnitude) =>
         magnitude == 0 || !double.IsFinite(magnitude) ? 1 : Math.ScaleB(1, -Math.Clamp(Math.ILogB(magnitude), -1000, 1000));
 
-    /// <summary>1 / x, finite where x is not zero.</summary>
-    public static double Reciprocal(double x)
-    {
-        var reciprocal = 1 / x;
-        return reciprocal == double.PositiveInfinity && x > 0 ? double.MaxValue : reciprocal;
-    }
+    /// <summary>The same number, but no smaller than what a row of zeros can be divided by; zero stays zero.</summary>
+    public static double Divisor(double eps) => eps == 0 ? 0 : Math.Max(eps, 2.2250738585072014e-308);
 
     /// <summary>Rounding may leave a variance of less than zero.</summary>
     public static double NotNegative(double variance) => variance < 0 ? 0 : variance;

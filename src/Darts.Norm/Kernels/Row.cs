@@ -28,6 +28,14 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
         get => Length & -Lanes.Count;
     }
 
+    /// <summary>The values from <see cref="Whole"/> on, then zeros.</summary>
+    /// <remarks>Sums start with it: a sum that is alive while it is read would not stay in registers.</remarks>
+    public Lanes Tail
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Whole == Length ? default : OnRow(LoadTail());
+    }
+
     /// <summary>A whole group of values.</summary>
     public Lanes this[long i]
     {
@@ -39,43 +47,42 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Set(long i, Lanes values) => T.Store(values, _start + (i * T.Size));
 
-    /// <summary>The values from <paramref name="i"/> to the end, then zeros.</summary>
+    /// <summary>The tail's lanes that lie on the row, then zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Lanes Tail(long i)
-    {
-        var from = _start + (i * T.Size);
-        return TailOf(i, from + (Lanes.Count * T.Size) <= _end ? T.Load(from) : LoadLast(i));
-    }
+    public Lanes OnRow(Lanes tail) => tail.First(Length - Whole);
 
-    /// <summary>The lanes that lie on the row, then zeros.</summary>
+    /// <summary>Rounds and writes the values from <see cref="Whole"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Lanes TailOf(long i, Lanes values) => values.First(Length - i);
-
-    /// <summary>Rounds and writes the values from <paramref name="i"/> to the end.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void SetTail(long i, Lanes values)
+    public void SetTail(Lanes values)
     {
-        var to = _start + (i * T.Size);
+        var to = _start + (Whole * T.Size);
         if (to + (Lanes.Count * T.Size) <= _end)
             T.Store(values, to);
         else
-            StoreLast(i, values);
+            StoreLast(values);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Lanes LoadTail()
+    {
+        var from = _start + (Whole * T.Size);
+        return from + (Lanes.Count * T.Size) <= _end ? T.Load(from) : LoadLast();
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private Lanes LoadLast(long i)
+    private Lanes LoadLast()
     {
         var padded = stackalloc byte[Lanes.Count * sizeof(double)];
         new Span<byte>(padded, Lanes.Count * T.Size).Clear();
-        Unsafe.CopyBlockUnaligned(padded, _start + (i * T.Size), (uint)((Length - i) * T.Size));
+        Unsafe.CopyBlockUnaligned(padded, _start + (Whole * T.Size), (uint)((Length - Whole) * T.Size));
         return T.Load(padded);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void StoreLast(long i, Lanes values)
+    private void StoreLast(Lanes values)
     {
         var padded = stackalloc byte[Lanes.Count * sizeof(double)];
         T.Store(values, padded);
-        Unsafe.CopyBlockUnaligned(_start + (i * T.Size), padded, (uint)((Length - i) * T.Size));
+        Unsafe.CopyBlockUnaligned(_start + (Whole * T.Size), padded, (uint)((Length - Whole) * T.Size));
     }
 }

@@ -4,7 +4,7 @@ namespace Darts.Norm.Kernels;
 
 /// <summary>What normalising a row needs to know about it.</summary>
 /// <param name="Inverse">What the row is multiplied by.</param>
-/// <param name="Center">What is subtracted before. A formula that subtracts nothing may keep something else here.</param>
+/// <param name="Center">What is subtracted before. A formula that subtracts nothing keeps its own here.</param>
 /// <param name="CenterLow">What <paramref name="Center"/> lost by rounding; float64 rows only.</param>
 /// <param name="Scale">A power of two that keeps squares in range, by which the row is multiplied first; float64 rows only.</param>
 /// <param name="Square">One over the square of <paramref name="Inverse"/>, without its roundings; float64 rows only.</param>
@@ -27,12 +27,12 @@ internal readonly record struct RowStatistics(double Inverse, double Center, dou
 }
 
 /// <summary>A normalisation of rows: <c>y = x̂ · weight + bias</c>. Only what differs between them.</summary>
-internal interface IRowFormula
+internal unsafe interface IRowFormula
 {
     /// <summary>Whether the mean of the incoming gradient plays a part in the gradient.</summary>
     public static abstract bool Centers { get; }
 
-    public static abstract RowStatistics Measure<T>(Row<T> x, double eps)
+    public static abstract void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement;
 
     /// <summary><c>x̂</c> without the factor.</summary>
@@ -40,7 +40,7 @@ internal interface IRowFormula
         where T : IElement;
 
     /// <summary>Whether the statistics depend on the row, so that a gradient flows through them.</summary>
-    public static abstract bool FlowsThrough(RowStatistics s);
+    public static abstract bool FlowsThrough(RowStatistics s, double eps);
 }
 
 /// <summary>Forward and backward of an <see cref="IRowFormula"/>, whatever the dtypes, strides, sizes and threads.</summary>
@@ -60,12 +60,13 @@ internal static unsafe class RowNormalization<TFormula>
     };
 
     /// <summary>The gradients that are wanted, the others null.</summary>
-    public static Gradients Backward(Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, long length, Wanted wanted) => x.dtype switch
+    public static Gradients Backward(
+        Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, long length, double eps, Wanted wanted) => x.dtype switch
     {
-        ScalarType.Float16 => Backward<Float16>(x, weight, bias, statistics, gradOutput, length, wanted),
-        ScalarType.BFloat16 => Backward<BFloat16>(x, weight, bias, statistics, gradOutput, length, wanted),
-        ScalarType.Float32 => Backward<Float32>(x, weight, bias, statistics, gradOutput, length, wanted),
-        _ => Backward<Float64>(x, weight, bias, statistics, gradOutput, length, wanted),
+        ScalarType.Float16 => Backward<Float16>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
+        ScalarType.BFloat16 => Backward<BFloat16>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
+        ScalarType.Float32 => Backward<Float32>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
+        _ => Backward<Float64>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
     };
 
     private static (Tensor output, Tensor? statistics) Forward<T>(Tensor x, Tensor? weight, Tensor? bias, long length, double eps, bool keepStatistics)
@@ -94,7 +95,8 @@ internal static unsafe class RowNormalization<TFormula>
         return (output, statistics);
     }
 
-    private static Gradients Backward<T>(Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, long length, Wanted wanted)
+    private static Gradients Backward<T>(
+        Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, long length, double eps, Wanted wanted)
         where T : IElement
     {
         var gradX = wanted.X ? empty(x.shape, x.dtype, x.device) : null;
@@ -115,6 +117,7 @@ internal static unsafe class RowNormalization<TFormula>
                 Weight = w.At,
                 WeightSums = weightSums.At,
                 BiasSums = biasSums.At,
+                Eps = eps,
                 Blocks = blocks,
             },
             blocks.Count,
@@ -145,7 +148,7 @@ internal static unsafe class RowNormalization<TFormula>
             {
                 var rows = Math.Min(RowsTogether, end - first);
                 for (long r = 0; r < rows; r++)
-                    statistics[r] = TFormula.Measure(new Row<T>(X[first + r], length, X.End), Eps);
+                    TFormula.Measure(new Row<T>(X[first + r], length, X.End), Eps, statistics + r);
                 for (long r = 0; r < rows; r++)
                     Write(new(X[first + r], length, X.End), new(Y + ((first + r) * length * T.Size), length, yEnd), statistics[r]);
                 if (Statistics is null)
@@ -164,7 +167,7 @@ internal static unsafe class RowNormalization<TFormula>
             for (; i < x.Whole; i += Lanes.Count)
                 y.Set(i, Normalized(x[i], s, weight, bias, i));
             if (i < x.Length)
-                y.SetTail(i, Normalized(x.Tail(i), s, weight, bias, i));
+                y.SetTail(Normalized(x.Tail, s, weight, bias, i));
         }
 
         /// <summary><c>y = x̂ · weight + bias</c>.</summary>
@@ -190,6 +193,7 @@ internal static unsafe class RowNormalization<TFormula>
         public double* Weight;
         public double* WeightSums;
         public double* BiasSums;
+        public double Eps;
         public Blocks Blocks;
 
         public readonly void Run(long block)
@@ -209,7 +213,7 @@ internal static unsafe class RowNormalization<TFormula>
                     Accumulate(x, go, s, weightSums, biasSums);
                     continue;
                 }
-                var (mean, along) = TFormula.FlowsThrough(s) ? Project(x, go, s) : (0, 0);
+                var (mean, along) = TFormula.FlowsThrough(s, Eps) ? Project(x, go, s) : (0, 0);
                 WriteGradient(x, go, new(GradX + (r * length * T.Size), length, gradEnd), s, mean, along, weightSums, biasSums);
             }
         }
@@ -219,12 +223,12 @@ internal static unsafe class RowNormalization<TFormula>
         private readonly (double mean, double along) Project(Row<T> x, Row<T> go, RowStatistics s)
         {
             var weight = Weight;
+            var (tail, gradTail) = (x.Tail, go.Tail);
             Lanes sum = default, sumLost = default, dot = default, dotLost = default;
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
+            if (x.Whole < x.Length)
+                AddProjection(x.OnRow(TFormula.Center<T>(tail, s)), gradTail, weight, x.Whole, ref sum, ref sumLost, ref dot, ref dotLost);
+            for (long i = 0; i < x.Whole; i += Lanes.Count)
                 AddProjection(TFormula.Center<T>(x[i], s), go[i], weight, i, ref sum, ref sumLost, ref dot, ref dotLost);
-            if (i < x.Length)
-                AddProjection(x.TailOf(i, TFormula.Center<T>(x.Tail(i), s)), go.Tail(i), weight, i, ref sum, ref sumLost, ref dot, ref dotLost);
             var along = Sum.Total<T>(dot, dotLost) / x.Length;
             return (
                 TFormula.Centers ? Sum.Total<T>(sum, sumLost) / x.Length : 0,
@@ -263,9 +267,9 @@ internal static unsafe class RowNormalization<TFormula>
             }
             if (i < x.Length)
             {
-                var (v, g) = (TFormula.Center<T>(x.Tail(i), s), go.Tail(i));
+                var (v, g) = (TFormula.Center<T>(x.Tail, s), go.Tail);
                 Add(v, g, s, weightSums, biasSums, padded, i);
-                gx.SetTail(i, Gradient(v, g, s, mean, along, weight, i));
+                gx.SetTail(Gradient(v, g, s, mean, along, weight, i));
             }
         }
 
@@ -287,7 +291,7 @@ internal static unsafe class RowNormalization<TFormula>
             for (; i < x.Whole; i += Lanes.Count)
                 Add(TFormula.Center<T>(x[i], s), go[i], s, weightSums, biasSums, padded, i);
             if (i < x.Length)
-                Add(TFormula.Center<T>(x.Tail(i), s), go.Tail(i), s, weightSums, biasSums, padded, i);
+                Add(TFormula.Center<T>(x.Tail, s), go.Tail, s, weightSums, biasSums, padded, i);
         }
 
         /// <summary>The parameters' gradients are sums over the rows, of <c>go · x̂</c> and of <c>go</c>.</summary>

@@ -192,7 +192,7 @@ internal static unsafe class SeriesMap<TFormula>
             for (; i < x.Whole; i += Lanes.Count)
                 y.Set(i, Mapped(x[i], coefficients + i, run));
             if (i < x.Length)
-                y.SetTail(i, Mapped(x.Tail(i), coefficients + i, run));
+                y.SetTail(Mapped(x.Tail, coefficients + i, run));
         }
 
         /// <summary><c>y = (x - center) · factor + shift</c>.</summary>
@@ -250,7 +250,7 @@ internal static unsafe class SeriesMap<TFormula>
             for (; i < go.Whole; i += Lanes.Count)
                 gx.Set(i, go[i] * Lanes.Load(factor + i));
             if (i < go.Length)
-                gx.SetTail(i, go.Tail(i) * Lanes.Load(factor + i));
+                gx.SetTail(go.Tail * Lanes.Load(factor + i));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -260,7 +260,7 @@ internal static unsafe class SeriesMap<TFormula>
             for (; i < x.Whole; i += Lanes.Count)
                 Add(Centered<T>(x[i], center + i, run), go[i], along, sums, run, i);
             if (i < x.Length)
-                Add(x.TailOf(i, Centered<T>(x.Tail(i), center + i, run)), go.Tail(i), along, sums, run, i);
+                Add(x.OnRow(Centered<T>(x.Tail, center + i, run)), go.Tail, along, sums, run, i);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

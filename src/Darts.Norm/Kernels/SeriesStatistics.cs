@@ -44,7 +44,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         for (; i < first.Whole; i += Lanes.Count)
             first[i].Store(_centers.At + i);
         if (i < first.Length)
-            first.Tail(i).Store(_centers.At + i);
+            first.Tail.Store(_centers.At + i);
         Repeat(_centers.At);
         for (long group = 0; group < groups.Count; group++)
             AddUp(Read(series, group), _centers.At, _sums.At, _squares.At, _run);
@@ -68,7 +68,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             for (; i < x.Whole; i += Lanes.Count)
                 Sum.AddAt<T>(_sums.At, _run, i, x[i]);
             if (i < x.Length)
-                Sum.AddAt<T>(_sums.At, _run, i, x.Tail(i));
+                Sum.AddAt<T>(_sums.At, _run, i, x.Tail);
         }
         Fold(_sums.At);
         for (long c = 0; c < groups.Width; c++)
@@ -82,7 +82,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             for (; i < x.Whole; i += Lanes.Count)
                 AddSquare(Centered(x[i], i), i);
             if (i < x.Length)
-                AddSquare(x.TailOf(i, Centered(x.Tail(i), i)), i);
+                AddSquare(x.OnRow(Centered(x.Tail, i)), i);
         }
         Fold(_squares.At);
         for (long c = 0; c < groups.Width; c++)
@@ -102,7 +102,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         for (; i < x.Whole; i += Lanes.Count)
             AddMoments(x[i] - Lanes.Load(first + i), sums, squares, run, i);
         if (i < x.Length)
-            AddMoments(x.TailOf(i, x.Tail(i) - Lanes.Load(first + i)), sums, squares, run, i);
+            AddMoments(x.OnRow(x.Tail - Lanes.Load(first + i)), sums, squares, run, i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
