@@ -34,7 +34,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
             AddMoments(x[i] - first, ref sum, ref squares);
         var mean = sum.Sum() / x.Length;
         // Float64 has 29 digits more than a float32: enough for what cancels here in any row that fits in memory.
-        var variance = Range.NotNegative((squares.Sum() / x.Length) - (mean * mean));
+        var variance = Math.Max((squares.Sum() / x.Length) - (mean * mean), 0);
         *to = new(1 / Math.Sqrt(variance + eps), first + mean);
     }
 

@@ -17,9 +17,6 @@ internal static class Range
     /// <summary>The same number, but no smaller than what a row of zeros can be divided by; zero stays zero.</summary>
     public static double Divisor(double eps) => eps == 0 ? 0 : Math.Max(eps, 2.2250738585072014e-308);
 
-    /// <summary>Rounding may leave a variance of less than zero.</summary>
-    public static double NotNegative(double variance) => variance < 0 ? 0 : variance;
-
     /// <summary>The largest magnitude; infinite or NaN where a value is.</summary>
     public static double Largest<T>(Row<T> x)
         where T : IElement

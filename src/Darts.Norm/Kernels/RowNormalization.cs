@@ -62,12 +62,12 @@ internal static unsafe class RowNormalization<TFormula>
     /// <summary>The gradients that are wanted, the others null.</summary>
     public static Gradients Backward(
         Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, long length, double eps, Wanted wanted) => x.dtype switch
-    {
-        ScalarType.Float16 => Backward<Float16>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
-        ScalarType.BFloat16 => Backward<BFloat16>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
-        ScalarType.Float32 => Backward<Float32>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
-        _ => Backward<Float64>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
-    };
+        {
+            ScalarType.Float16 => Backward<Float16>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
+            ScalarType.BFloat16 => Backward<BFloat16>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
+            ScalarType.Float32 => Backward<Float32>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
+            _ => Backward<Float64>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
+        };
 
     private static (Tensor output, Tensor? statistics) Forward<T>(Tensor x, Tensor? weight, Tensor? bias, long length, double eps, bool keepStatistics)
         where T : IElement

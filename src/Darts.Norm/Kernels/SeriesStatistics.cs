@@ -54,7 +54,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         {
             var mean = _sums.At[c] / groups.Steps;
             // Float64 has 29 digits more than a float32: enough for what cancels here in any series that fits in memory.
-            var variance = Range.NotNegative((_squares.At[c] / groups.Steps) - (mean * mean));
+            var variance = Math.Max((_squares.At[c] / groups.Steps) - (mean * mean), 0);
             Write(to + c, _centers.At[c] + mean, 0, variance);
         }
     }
