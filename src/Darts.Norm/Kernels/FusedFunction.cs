@@ -3,12 +3,12 @@ namespace Darts.Norm.Kernels;
 /// <summary>Ties a <see cref="FusedOperation"/> to torch's autograd.</summary>
 internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunction>
 {
-    private const string Operation = nameof(Operation);
-    private const string WantedGradients = nameof(WantedGradients);
-
-    /// <summary>Gradients that this thread handed to libtorch. Their own references must go when it has taken its; it says so to nobody.</summary>
+    /// <summary>
+    /// The gradients that this thread's last backward gave to libtorch. Their own references must go when it has taken its, of which it says nothing:
+    /// so at this thread's next call, or when the garbage collector finds them.
+    /// </summary>
     [ThreadStatic]
-    private static List<WeakReference<Tensor>>? _handedOver;
+    private static WeakReference<Tensor?[]>? _handedOver;
 
     /// <inheritdoc/>
     public override string Name => nameof(FusedFunction);
@@ -26,8 +26,7 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         var (x, weight, bias, operation) = ((Tensor)vars[0], (Tensor?)vars[1], (Tensor?)vars[2], (FusedOperation)vars[3]);
         var (output, statistics) = operation.Forward(x, weight, bias, keepStatistics: true);
         ctx.set_materialize_grads(false);
-        ctx.save_data(Operation, operation);
-        ctx.save_data(WantedGradients, new Wanted(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true));
+        ctx.save_data(nameof(Call), new Call(operation, new(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true)));
         ctx.save_for_backward([x, weight!, bias!, statistics!]);
         return output;
     }
@@ -41,12 +40,12 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         try
         {
             using var scope = NewDisposeScope();
-            var (operation, wanted) = ((FusedOperation)ctx.get_data(Operation), (Wanted)ctx.get_data(WantedGradients));
+            var call = (Call)ctx.get_data(nameof(Call));
             var saved = ctx.get_saved_variables();
             var gradients = is_grad_enabled()
-                ? Differentiable(operation, saved, grad_output, wanted)
-                : operation.Backward(saved[0], saved[1], saved[2], saved[3], grad_output, wanted);
-            return [HandOver(gradients.X), HandOver(gradients.Weight), HandOver(gradients.Bias), null!];
+                ? Differentiable(call, saved[0], saved[1], saved[2], saved[3], grad_output)
+                : call.Operation.Backward(saved[0], saved[1], saved[2], saved[3], grad_output, call.Wanted);
+            return HandOver(gradients.X, gradients.Weight, gradients.Bias);
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
@@ -59,10 +58,10 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     }
 
     /// <summary>The gradients as expressions that can be differentiated again.</summary>
-    private static Gradients Differentiable(FusedOperation operation, List<Tensor> saved, Tensor gradOutput, Wanted wanted)
+    private static Gradients Differentiable(Call call, Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput)
     {
-        var (x, weight, bias) = (saved[0], saved[1], saved[2]);
-        var output = operation.Formula(x, weight, bias, saved[3]);
+        var wanted = call.Wanted;
+        var output = call.Operation.Formula(x, weight, bias, statistics);
         List<Tensor> inputs = [];
         if (wanted.X)
             inputs.Add(x);
@@ -78,29 +77,33 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     private static List<Tensor> Failed(autograd.AutogradContext ctx, Exception error)
     {
         Console.Error.WriteLine($"The backward of a Darts.Norm layer failed: {error.Message}");
-        var wanted = (Wanted)ctx.get_data(WantedGradients);
+        var wanted = ((Call)ctx.get_data(nameof(Call))).Wanted;
         using var scope = NewDisposeScope();
-        Tensor Wrong() => HandOver(empty(Enumerable.Repeat(0L, 9).ToArray()))!;
-        return [wanted.X ? Wrong() : null!, wanted.Weight ? Wrong() : null!, wanted.Bias ? Wrong() : null!, null!];
+        var wrong = empty([0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        return HandOver(wanted.X ? wrong : null, wanted.Weight ? wrong : null, wanted.Bias ? wrong : null);
     }
 
-    private static Tensor HandOver(Tensor? gradient)
+    private static List<Tensor> HandOver(Tensor? x, Tensor? weight, Tensor? bias)
     {
-        if (gradient is null)
-            return null!;
-        (_handedOver ??= []).Add(new(gradient));
-        return gradient.MoveToOuterDisposeScope();
+        Tensor?[] gradients = [x, weight, bias];
+        foreach (var gradient in gradients)
+            gradient?.MoveToOuterDisposeScope();
+        if (_handedOver is null)
+            _handedOver = new(gradients);
+        else
+            _handedOver.SetTarget(gradients);
+        return [x!, weight!, bias!, null!];
     }
 
     private static void DisposeHandedOver()
     {
-        if (_handedOver is not { Count: > 0 } handedOver)
+        if (_handedOver is null || !_handedOver.TryGetTarget(out var gradients))
             return;
-        foreach (var reference in handedOver)
-        {
-            if (reference.TryGetTarget(out var gradient))
-                gradient.Dispose();
-        }
-        handedOver.Clear();
+        foreach (var gradient in gradients)
+            gradient?.Dispose();
+        _handedOver.SetTarget([]);
     }
+
+    /// <summary>What backward knows of its forward besides tensors.</summary>
+    private sealed record Call(FusedOperation Operation, Wanted Wanted);
 }

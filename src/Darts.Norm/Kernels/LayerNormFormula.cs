@@ -8,6 +8,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
 {
     public static bool Centers => true;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement
     {

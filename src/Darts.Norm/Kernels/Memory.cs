@@ -12,6 +12,9 @@ internal static unsafe class Memory
         return Address(first);
     }
 
+    /// <summary>A contiguous tensor of this shape and dtype, values to be written.</summary>
+    public static Tensor Like(Tensor tensor) => tensor.is_contiguous() ? empty_like(tensor) : empty(tensor.shape, tensor.dtype, tensor.device);
+
     private static byte* Address(Tensor tensor)
     {
         fixed (byte* address = tensor.bytes)

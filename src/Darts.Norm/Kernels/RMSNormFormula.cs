@@ -7,6 +7,7 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
 {
     public static bool Centers => false;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement
     {

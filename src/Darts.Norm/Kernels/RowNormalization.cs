@@ -72,7 +72,7 @@ internal static unsafe class RowNormalization<TFormula>
     private static (Tensor output, Tensor? statistics) Forward<T>(Tensor x, Tensor? weight, Tensor? bias, long length, double eps, bool keepStatistics)
         where T : IElement
     {
-        var output = x.is_contiguous() ? empty_like(x) : empty(x.shape, x.dtype, x.device);
+        var output = Memory.Like(x);
         var rows = new Rows(ref x, length);
         var statistics = keepStatistics ? empty(rows.Count, RowStatistics.Kept<T>(), ScalarType.Float64) : null;
         using var w = Doubles.Of(weight, length);
@@ -99,7 +99,7 @@ internal static unsafe class RowNormalization<TFormula>
         Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, long length, double eps, Wanted wanted)
         where T : IElement
     {
-        var gradX = wanted.X ? empty(x.shape, x.dtype, x.device) : null;
+        var gradX = wanted.X ? Memory.Like(x) : null;
         var rows = new Rows(ref x, length);
         var gradRows = new Rows(ref gradOutput, length);
         using var w = Doubles.Of(weight, length);
@@ -139,6 +139,7 @@ internal static unsafe class RowNormalization<TFormula>
         public double Eps;
         public Blocks Blocks;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(long block)
         {
             var (end, length) = (Blocks.End(block), X.Length);
@@ -183,6 +184,13 @@ internal static unsafe class RowNormalization<TFormula>
         }
     }
 
+    /// <summary>What a row's gradient loses to its statistics: <c>mean(w·go)</c>, and so many times the centered row.</summary>
+    private struct Loss
+    {
+        public double Mean;
+        public double Along;
+    }
+
     private struct BackwardWork<T> : IWork
         where T : IElement
     {
@@ -196,6 +204,7 @@ internal static unsafe class RowNormalization<TFormula>
         public double Eps;
         public Blocks Blocks;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(long block)
         {
             var (first, end, length) = (Blocks.First(block), Blocks.End(block), X.Length);
@@ -203,25 +212,32 @@ internal static unsafe class RowNormalization<TFormula>
             var weightSums = Sum.Cleared(WeightSums, block, sums);
             var biasSums = Sum.Cleared(BiasSums, block, sums);
             var gradEnd = GradX + (end * length * T.Size);
-            for (var r = first; r < end; r++)
+            var lost = stackalloc Loss[RowsTogether];
+            for (; first < end; first += RowsTogether)
             {
-                var x = new Row<T>(X[r], length, X.End);
-                var go = new Row<T>(GradOutput[r], length, GradOutput.End);
-                var s = RowStatistics.Load<T>(Statistics + (r * RowStatistics.Kept<T>()));
-                if (GradX is null)
+                var rows = Math.Min(RowsTogether, end - first);
+                for (long r = first; GradX is not null && r < first + rows; r++)
+                    Project(new(X[r], length, X.End), new(GradOutput[r], length, GradOutput.End), At(r), lost + (r - first));
+                for (long r = first; r < first + rows; r++)
                 {
-                    Accumulate(x, go, s, weightSums, biasSums);
-                    continue;
+                    var x = new Row<T>(X[r], length, X.End);
+                    var go = new Row<T>(GradOutput[r], length, GradOutput.End);
+                    if (GradX is null)
+                        Accumulate(x, go, At(r), weightSums, biasSums);
+                    else
+                        WriteGradient(x, go, new(GradX + (r * length * T.Size), length, gradEnd), At(r), lost[r - first], weightSums, biasSums);
                 }
-                var (mean, along) = TFormula.FlowsThrough(s, Eps) ? Project(x, go, s) : (0, 0);
-                WriteGradient(x, go, new(GradX + (r * length * T.Size), length, gradEnd), s, mean, along, weightSums, biasSums);
             }
         }
 
-        /// <summary>What the gradient loses to the statistics: <c>mean(w·go)</c>, and the factor of the centered row.</summary>
+        private readonly RowStatistics At(long row) => RowStatistics.Load<T>(Statistics + (row * RowStatistics.Kept<T>()));
+
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly (double mean, double along) Project(Row<T> x, Row<T> go, RowStatistics s)
+        private readonly void Project(Row<T> x, Row<T> go, RowStatistics s, Loss* to)
         {
+            *to = default;
+            if (!TFormula.FlowsThrough(s, Eps))
+                return;
             var weight = Weight;
             var (tail, gradTail) = (x.Tail, go.Tail);
             Lanes sum = default, sumLost = default, dot = default, dotLost = default;
@@ -230,9 +246,8 @@ internal static unsafe class RowNormalization<TFormula>
             for (long i = 0; i < x.Whole; i += Lanes.Count)
                 AddProjection(TFormula.Center<T>(x[i], s), go[i], weight, i, ref sum, ref sumLost, ref dot, ref dotLost);
             var along = Sum.Total<T>(dot, dotLost) / x.Length;
-            return (
-                TFormula.Centers ? Sum.Total<T>(sum, sumLost) / x.Length : 0,
-                T.FitsInDouble ? along * s.Inverse * s.Inverse : along / s.Square);
+            to->Mean = TFormula.Centers ? Sum.Total<T>(sum, sumLost) / x.Length : 0;
+            to->Along = T.FitsInDouble ? along * s.Inverse * s.Inverse : along / s.Square;
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -254,7 +269,7 @@ internal static unsafe class RowNormalization<TFormula>
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void WriteGradient(
-            Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, double mean, double along, double* weightSums, double* biasSums)
+            Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, Loss lost, double* weightSums, double* biasSums)
         {
             var weight = Weight;
             var padded = Lanes.Padded(x.Length);
@@ -263,24 +278,24 @@ internal static unsafe class RowNormalization<TFormula>
             {
                 var (v, g) = (TFormula.Center<T>(x[i], s), go[i]);
                 Add(v, g, s, weightSums, biasSums, padded, i);
-                gx.Set(i, Gradient(v, g, s, mean, along, weight, i));
+                gx.Set(i, Gradient(v, g, s, lost, weight, i));
             }
             if (i < x.Length)
             {
                 var (v, g) = (TFormula.Center<T>(x.Tail, s), go.Tail);
                 Add(v, g, s, weightSums, biasSums, padded, i);
-                gx.SetTail(Gradient(v, g, s, mean, along, weight, i));
+                gx.SetTail(Gradient(v, g, s, lost, weight, i));
             }
         }
 
         /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Lanes Gradient(Lanes v, Lanes go, RowStatistics s, double mean, double along, double* weight, long i)
+        private static Lanes Gradient(Lanes v, Lanes go, RowStatistics s, Loss lost, double* weight, long i)
         {
             var g = weight is null ? go : go * Lanes.Load(weight + i);
             if (TFormula.Centers)
-                g -= mean;
-            return (g - (v * along)) * (s.Inverse * s.Scale);
+                g -= lost.Mean;
+            return (g - (v * lost.Along)) * (s.Inverse * s.Scale);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

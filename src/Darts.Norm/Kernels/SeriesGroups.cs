@@ -9,6 +9,9 @@ internal readonly unsafe struct SeriesGroups
     /// <summary>From so many components on, a time step alone keeps the lanes busy.</summary>
     private const long Wide = 4 * Lanes.Count;
 
+    /// <summary>A group of so many values is long enough not to feel where it begins and ends.</summary>
+    private const long LongGroup = 32 * Lanes.Count;
+
     private readonly Rows _rows;
     private readonly long _together;
     private readonly bool _lieTogether;
@@ -21,7 +24,7 @@ internal readonly unsafe struct SeriesGroups
         Steps = tensor.numel() / (Batch * width);
         Width = width;
         _rows = new(ref tensor, width);
-        _together = width >= Wide ? 1 : Lanes.Count / Gcd(width, Lanes.Count);
+        _together = Together(width, Steps);
         _lieTogether = _rows.LieTogether(Steps, _together, tensor.element_size());
     }
 
@@ -37,8 +40,14 @@ internal readonly unsafe struct SeriesGroups
     /// <summary>The number of groups of a series.</summary>
     public long Count => (Steps + _together - 1) / _together;
 
-    /// <summary>How many values <see cref="Read"/> may have to gather.</summary>
-    public long Gathered => _lieTogether ? 0 : Columns;
+    /// <summary>How many groups are added up at a time: their sums pass through registers once.</summary>
+    public const int AtATime = 4;
+
+    /// <summary>The number of groups that are read at a time; the others one by one, and the last may be shorter.</summary>
+    public long CountAtATime => Steps / _together / AtATime * AtATime;
+
+    /// <summary>Room for the values that <see cref="Read"/> gathers, for <see cref="AtATime"/> groups, in values.</summary>
+    public long Gathered => _lieTogether ? 0 : Columns * AtATime;
 
     /// <summary>A group; the last of a series may be shorter.</summary>
     /// <param name="series">Which series.</param>
@@ -52,6 +61,7 @@ internal readonly unsafe struct SeriesGroups
         var row = (series * Steps) + first;
         if (_lieTogether)
             return new(_rows[row], steps * Width, _rows.End);
+        gathered += group % AtATime * Columns * T.Size;
         for (long step = 0; step < steps; step++)
             Buffer.MemoryCopy(_rows[row + step], gathered + (step * Width * T.Size), Width * T.Size, Width * T.Size);
         return new(gathered, steps * Width, gathered + (Columns * T.Size));
@@ -68,6 +78,14 @@ internal readonly unsafe struct SeriesGroups
         var steps = Math.Min(_together, Steps - first);
         var end = start + ((series + 1) * Steps * Width * T.Size);
         return new(start + (((series * Steps) + first) * Width * T.Size), steps * Width, end);
+    }
+
+    /// <summary>Steps enough for whole groups of lanes, and for long groups where the series is long.</summary>
+    private static long Together(long width, long steps)
+    {
+        var least = width >= Wide ? 1 : Lanes.Count / Gcd(width, Lanes.Count);
+        var most = Math.Min(LongGroup / (width * least), steps / (2 * AtATime * least));
+        return least * Math.Max(1, most);
     }
 
     private static long Gcd(long a, long b) => b == 0 ? a : Gcd(b, a % b);

@@ -49,7 +49,7 @@ internal static unsafe class SeriesMap<TFormula>
     private static Tensor Forward<T>(Tensor x, Tensor statistics, Tensor? weight, Tensor? bias, long repeat, double eps, bool measure)
         where T : IElement
     {
-        var output = x.is_contiguous() ? empty_like(x) : empty(x.shape, x.dtype, x.device);
+        var output = Memory.Like(x);
         var components = statistics.size(-1);
         var groups = new SeriesGroups(ref x, components * repeat);
         using var w = Doubles.Of(weight, components);
@@ -76,7 +76,7 @@ internal static unsafe class SeriesMap<TFormula>
         Tensor x, Tensor statistics, Tensor? weight, Tensor? bias, Tensor gradOutput, long repeat, double eps, Wanted wanted)
         where T : IElement
     {
-        var gradX = wanted.X ? empty(x.shape, x.dtype, x.device) : null;
+        var gradX = wanted.X ? Memory.Like(x) : null;
         var components = statistics.size(-1);
         var groups = new SeriesGroups(ref x, components * repeat);
         var gradGroups = new SeriesGroups(ref gradOutput, components * repeat);
@@ -137,6 +137,7 @@ internal static unsafe class SeriesMap<TFormula>
         }
 
         /// <summary>Writes four runs of columns: centers, what they lost, factors, shifts.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Write(long series, double* to, long run)
         {
             for (long c = 0; c < Components; c++)
@@ -146,8 +147,12 @@ internal static unsafe class SeriesMap<TFormula>
                     (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center, map.CenterLow, map.Factor, map.Shift);
             }
             var width = Components * _repeat;
-            for (var i = width; i < _columns; i++)
-                (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (to[i - width], to[run + i - width], to[(2 * run) + i - width], to[(3 * run) + i - width]);
+            for (var written = width; written < _columns; written *= 2)
+            {
+                var more = Math.Min(written, _columns - written) * sizeof(double);
+                for (var coefficient = to; coefficient < to + (4 * run); coefficient += run)
+                    Buffer.MemoryCopy(coefficient, coefficient + written, more, more);
+            }
         }
     }
 
@@ -169,6 +174,7 @@ internal static unsafe class SeriesMap<TFormula>
         public double Eps;
         public Blocks Blocks;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(long block)
         {
             var run = Lanes.Padded(X.Columns);
@@ -212,6 +218,7 @@ internal static unsafe class SeriesMap<TFormula>
         public Coefficients Series;
         public Blocks Blocks;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(long block)
         {
             var (columns, run, length) = (X.Columns, Lanes.Padded(X.Columns), Doubles.Padded<T>(Series.Components));
@@ -270,6 +277,7 @@ internal static unsafe class SeriesMap<TFormula>
             Sum.AddAt<T>(sums, run, i, go);
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void AddSeries(long series, double* along, double* sums, double* weightSums, double* biasSums)
         {
             var (columns, width, components) = (X.Columns, X.Width, Series.Components);

@@ -21,6 +21,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     private readonly long _plane = groups.Batch * groups.Width;
 
     /// <summary>Writes the statistics of a series.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Measure(long series)
     {
         _sums.Clear();
@@ -37,6 +38,8 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         }
     }
 
+    // For dtypes that leave float64 digits to spare: no losses to sum.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MeasureOnce(long series, double* to)
     {
         var first = Read(series, 0);
@@ -46,8 +49,11 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         if (i < first.Length)
             first.Tail.Store(_centers.At + i);
         Repeat(_centers.At);
-        for (long group = 0; group < groups.Count; group++)
-            AddUp(Read(series, group), _centers.At, _sums.At, _squares.At, _run);
+        long group = 0;
+        for (; group < groups.CountAtATime; group += SeriesGroups.AtATime)
+            AddUp(Read(series, group), Read(series, group + 1), Read(series, group + 2), Read(series, group + 3));
+        for (; group < groups.Count; group++)
+            AddUp(Read(series, group));
         Fold(_sums.At);
         Fold(_squares.At);
         for (long c = 0; c < groups.Width; c++)
@@ -59,6 +65,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MeasureTwice(long series, double* to)
     {
         for (long group = 0; group < groups.Count; group++)
@@ -96,43 +103,72 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     private void AddSquare(Lanes t, long i) => Sum.AddAt<T>(_squares.At, _run, i, t * t);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddUp(Row<T> x, double* first, double* sums, double* squares, long run)
+    private void AddUp(Row<T> x)
     {
-        var i = 0L;
-        for (; i < x.Whole; i += Lanes.Count)
-            AddMoments(x[i] - Lanes.Load(first + i), sums, squares, run, i);
-        if (i < x.Length)
-            AddMoments(x.OnRow(x.Tail - Lanes.Load(first + i)), sums, squares, run, i);
+        for (long i = 0; i < x.Whole; i += Lanes.Count)
+            AddMoments(x[i] - Lanes.Load(_centers.At + i), i);
+        if (x.Whole < x.Length)
+            AddMoments(x.OnRow(x.Tail - Lanes.Load(_centers.At + x.Whole)), x.Whole);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddUp(Row<T> a, Row<T> b, Row<T> c, Row<T> d)
+    {
+        for (long i = 0; i < a.Whole; i += Lanes.Count)
+        {
+            var first = Lanes.Load(_centers.At + i);
+            AddMoments(a[i] - first, b[i] - first, c[i] - first, d[i] - first, i);
+        }
+        if (a.Whole < a.Length)
+        {
+            var (at, bt, ct, dt) = (a.Tail, b.Tail, c.Tail, d.Tail);
+            var first = Lanes.Load(_centers.At + a.Whole);
+            AddMoments(a.OnRow(at - first), b.OnRow(bt - first), c.OnRow(ct - first), d.OnRow(dt - first), a.Whole);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddMoments(Lanes t, double* sums, double* squares, long run, long i)
+    private void AddMoments(Lanes t, long i)
     {
-        Sum.AddAt<T>(sums, run, i, t);
-        Sum.AddAt<T>(squares, run, i, t * t);
+        (Lanes.Load(_sums.At + i) + t).Store(_sums.At + i);
+        (Lanes.Load(_squares.At + i) + (t * t)).Store(_squares.At + i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void AddMoments(Lanes a, Lanes b, Lanes c, Lanes d, long i)
+    {
+        (Lanes.Load(_sums.At + i) + a + b + c + d).Store(_sums.At + i);
+        (Lanes.Load(_squares.At + i) + (a * a) + (b * b) + (c * c) + (d * d)).Store(_squares.At + i);
     }
 
     /// <summary>Adds the columns of a component together.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Fold(double* columns)
     {
-        for (var i = groups.Width; i < groups.Columns; i++)
+        for (var step = columns + groups.Width; step < columns + groups.Columns; step += groups.Width)
         {
-            var c = i % groups.Width;
-            if (T.FitsInDouble)
+            for (long c = 0; c < groups.Width; c++)
             {
-                columns[c] += columns[i];
-                continue;
+                if (T.FitsInDouble)
+                {
+                    columns[c] += step[c];
+                    continue;
+                }
+                Sum.Add<T>(ref columns[c], ref columns[_run + c], step[c]);
+                columns[_run + c] += step[_run + c];
             }
-            Sum.Add<T>(ref columns[c], ref columns[_run + c], columns[i]);
-            columns[_run + c] += columns[_run + i];
         }
     }
 
     /// <summary>Writes the first time step's columns under the others.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Repeat(double* columns)
     {
-        for (var i = groups.Width; i < groups.Columns; i++)
-            columns[i] = columns[i - groups.Width];
+        for (var written = groups.Width; written < groups.Columns; written *= 2)
+        {
+            var more = Math.Min(written, groups.Columns - written) * sizeof(double);
+            Buffer.MemoryCopy(columns, columns + written, more, more);
+        }
     }
 
     private void Write(double* to, double mean, double low, double variance) =>

@@ -107,7 +107,7 @@ internal static unsafe class Sum
         for (long block = 1; block < blocks; block++)
             Merge<T>(sums.At, sums.At + (block * Doubles.Padded<T>(length)), length);
         Round<T>(sums.At, length);
-        var gradient = empty(parameter.shape, parameter.dtype, parameter.device);
+        var gradient = Memory.Like(parameter);
         Doubles.Write(sums.At, gradient);
         return gradient;
     }
