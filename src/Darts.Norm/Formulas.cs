@@ -17,7 +17,13 @@ internal static class Formulas
     public static Tensor LayerNorm(Tensor x, long[] normalized_shape, Tensor? weight, Tensor? bias, double eps)
     {
         using var scope = NewDisposeScope();
-        return Rounded(nn.functional.layer_norm(Wide(x), normalized_shape, weight is null ? null : Wide(weight), bias is null ? null : Wide(bias), eps), x.dtype);
+        var (x64, weight64, bias64) = (Wide(x), weight is null ? null : Wide(weight), bias is null ? null : Wide(bias));
+        if (x.device_type != DeviceType.META)
+            return Rounded(nn.functional.layer_norm(x64, normalized_shape, weight64, bias64, eps), x.dtype);
+
+        // libtorch has no layer_norm for the meta device, where shape, dtype and graph are all that there is.
+        var y = weight64 is null ? x64.clone() : x64 * weight64;
+        return Rounded(bias64 is null ? y : y + bias64, x.dtype);
     }
 
     /// <summary>Mean and stdev of each series, in float64 and detached, stacked along a new first axis.</summary>
