@@ -209,7 +209,7 @@ public sealed class RINorm : NormModule
             Keep(null);
     }
 
-    private void Keep(RINormStatistics? statistics) => Interlocked.Exchange(ref _statistics, statistics)?.Release();
+    private void Keep(RINormStatistics? statistics) => Interlocked.Exchange(ref _statistics, statistics)?.Drop();
 
     private RINormStatistics HoldStatistics(string caller) =>
         TryHoldStatistics(out var statistics)
