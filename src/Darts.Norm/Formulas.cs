@@ -11,7 +11,9 @@ internal static class Formulas
         using var scope = NewDisposeScope();
         var x64 = Wide(x);
         var rms = linalg.vector_norm(x64, dims: [-1L], keepdim: true) * scale;
-        return Rounded(x64 / rms.clamp_min(eps) * Wide(g), promote_types(x.dtype, g.dtype));
+        if (x.device_type != DeviceType.META) // which has nothing to clamp, and no gradient of it in libtorch
+            rms = rms.clamp_min(eps);
+        return Rounded(x64 / rms * Wide(g), promote_types(x.dtype, g.dtype));
     }
 
     public static Tensor LayerNorm(Tensor x, long[] normalized_shape, Tensor? weight, Tensor? bias, double eps)
@@ -59,7 +61,8 @@ internal static class Formulas
         return Rounded(x, Promote(z, statistics, affine_weight, affine_bias));
     }
 
-    private static Tensor Wide(Tensor tensor) => tensor.to(ScalarType.Float64);
+    // Contiguous, since the order of a sum in libtorch depends on the strides.
+    private static Tensor Wide(Tensor tensor) => tensor.to(ScalarType.Float64).contiguous();
 
     private static Tensor Rounded(Tensor wide, ScalarType dtype) => wide.to(dtype).MoveToOuterDisposeScope();
 
