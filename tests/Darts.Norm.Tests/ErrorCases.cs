@@ -151,7 +151,7 @@ public static class ErrorCases
         yield return Assigned("weight of a LayerNormNoBias of another size", () => new LayerNormNoBias(4), () => ones(3), (layer, p) => ((LayerNorm)layer).weight = p, "must have size [4]", "[3]");
         yield return Assigned("affine_weight of another size", () => new RINorm(4), () => ones(1), (layer, p) => ((RINorm)layer).affine_weight = p, "RINorm.affine_weight must have size [4]", "[1]", "Make the layer");
         yield return Assigned("affine_bias of complex numbers", () => new RINorm(4), () => ones(4, dtype: ScalarType.ComplexFloat32), (layer, p) => ((RINorm)layer).affine_bias = p, "must be Float16, BFloat16, Float32 or Float64", "ComplexFloat32");
-        yield return new("affine_weight where there is none", () => new RINorm(4, affine: false), () => ones(4), (layer, x) => ((RINorm)layer).affine_weight = Scoped(x), typeof(InvalidOperationException), "no affine_weight", "affine: false", "affine: true");
+        yield return new("affine_weight where there is none", () => new RINorm(4, affine: false), () => nn.Parameter(ones(4)), (layer, x) => ((RINorm)layer).affine_weight = (Parameter)x, typeof(InvalidOperationException), "no affine_weight", "affine: false", "affine: true");
         yield return new("g of null", () => new RMSNorm(4), () => null, (layer, _) => ((RMSNorm)layer).g = null!, typeof(ArgumentNullException), "g");
         yield return new("affine_bias of null", () => new RINorm(4), () => null, (layer, _) => ((RINorm)layer).affine_bias = null, typeof(ArgumentNullException), "affine_bias");
         yield return new("eps of NaN", () => new RMSNorm(4), () => null, (layer, _) => ((RMSNorm)layer).eps = double.NaN, typeof(ArgumentOutOfRangeException), "eps", "at least 0", "nan", "1e-5");
@@ -164,13 +164,7 @@ public static class ErrorCases
         new(name, RINormAfterForward, input, use, typeof(ArgumentException), says);
 
     private static ErrorCase Assigned(string name, Func<NormModule> make, Func<Tensor> value, Action<NormModule, Parameter> assign, params string[] says) =>
-        new(name, make, value, (layer, x) => assign(layer, Scoped(x)), typeof(ArgumentException), says);
-
-    private static Parameter Scoped(Tensor x)
-    {
-        using var noGrad = no_grad();
-        return new Parameter(x.alias(), requires_grad: false);
-    }
+        new(name, make, () => nn.Parameter(value()), (layer, x) => assign(layer, (Parameter)x), typeof(ArgumentException), says);
 
     private static RINorm RINormAfterForward()
     {
