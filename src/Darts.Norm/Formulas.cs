@@ -11,13 +11,21 @@ internal static class Formulas
         using var scope = NewDisposeScope();
         var x64 = Wide(x);
         var rms = linalg.vector_norm(x64, dims: [-1L], keepdim: true) * scale;
-        return Rounded(x64 / rms.clamp_min(eps) * Wide(g), promote_types(x.dtype, g.dtype));
+        if (x.device_type != DeviceType.META) // which has nothing to clamp, and no gradient of it in libtorch
+            rms = rms.clamp_min(eps);
+        return Rounded(x64 / rms * Wide(g), promote_types(x.dtype, g.dtype));
     }
 
     public static Tensor LayerNorm(Tensor x, long[] normalized_shape, Tensor? weight, Tensor? bias, double eps)
     {
         using var scope = NewDisposeScope();
-        return Rounded(nn.functional.layer_norm(Wide(x), normalized_shape, weight is null ? null : Wide(weight), bias is null ? null : Wide(bias), eps), x.dtype);
+        var (x64, weight64, bias64) = (Wide(x), weight is null ? null : Wide(weight), bias is null ? null : Wide(bias));
+        if (x.device_type != DeviceType.META)
+            return Rounded(nn.functional.layer_norm(x64, normalized_shape, weight64, bias64, eps), x.dtype);
+
+        // libtorch has no layer_norm for the meta device, where shape, dtype and graph are all that there is.
+        var y = weight64 is null ? x64.clone() : x64 * weight64;
+        return Rounded(bias64 is null ? y : y + bias64, x.dtype);
     }
 
     /// <summary>Of each series, in float64 and detached, stacked along a new first axis: mean, what it lost by rounding (nothing, here), stdev.</summary>
@@ -53,7 +61,8 @@ internal static class Formulas
         return Rounded(x, dtype);
     }
 
-    private static Tensor Wide(Tensor tensor) => tensor.to(ScalarType.Float64);
+    // Contiguous, since the order of a sum in libtorch depends on the strides.
+    private static Tensor Wide(Tensor tensor) => tensor.to(ScalarType.Float64).contiguous();
 
     private static Tensor Rounded(Tensor wide, ScalarType dtype) => wide.to(dtype).MoveToOuterDisposeScope();
 }

@@ -151,7 +151,13 @@ public class LayerNorm : NormModule
 
     private void RequireDtype(Tensor input, Parameter? parameter)
     {
-        if (parameter is null || parameter.dtype == input.dtype || (Require.IsHalf(input.dtype) && parameter.dtype == ScalarType.Float32))
+        if (parameter is null)
+            return;
+        Require.OneDevice(input, parameter, GetType().Name, nameof(input));
+        if ((weight ?? parameter).dtype != parameter.dtype)
+            throw new InvalidOperationException(
+                $"{GetType().Name} needs weight and bias of one dtype, but they are {weight!.dtype} and {parameter.dtype}. Convert both: layer.to(ScalarType.{weight.dtype}).");
+        if (parameter.dtype == input.dtype || (Require.IsHalf(input.dtype) && parameter.dtype == ScalarType.Float32))
             return;
         throw new ArgumentException(
             $"{GetType().Name} takes an input of its parameters' dtype, or Float16 and BFloat16 with Float32 parameters, "

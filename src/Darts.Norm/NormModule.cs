@@ -80,19 +80,49 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
         return this;
     }
 
+    /// <summary>The buffers by name. (TorchSharp's own modules never list one that is not persistent.)</summary>
+    /// <param name="recurse">Whether to list those of submodules as well.</param>
+    /// <param name="include_nonpersistent">Whether to list those that stay out of <see cref="state_dict"/>.</param>
+    /// <returns>Name and buffer, each buffer once.</returns>
+    public override IEnumerable<(string name, Tensor buffer)> named_buffers(bool recurse = true, bool include_nonpersistent = true)
+    {
+        var seen = new HashSet<IntPtr>();
+        foreach (var (name, (buffer, persistent)) in _internal_buffers)
+        {
+            if ((persistent || include_nonpersistent) && !buffer.IsInvalid && seen.Add(buffer.Handle))
+                yield return (name, buffer);
+        }
+        if (!recurse)
+            yield break;
+        foreach (var (childName, child) in _internal_submodules)
+        {
+            foreach (var (name, buffer) in child.named_buffers(true, include_nonpersistent))
+            {
+                if (seen.Add(buffer.Handle))
+                    yield return ($"{childName}.{name}", buffer);
+            }
+        }
+    }
+
     /// <summary>The parameter of this name.</summary>
     /// <param name="target">A key of <see cref="state_dict"/>.</param>
     /// <returns>The layer's own parameter.</returns>
     /// <exception cref="MissingMemberException">There is none. (TorchSharp's own modules answer null.)</exception>
-    public override Parameter get_parameter(string target) =>
-        base.get_parameter(target) ?? throw new MissingMemberException($"{GetType().Name} has no attribute `{target}`");
+    public override Parameter get_parameter(string target)
+    {
+        RequireNotDisposed();
+        return base.get_parameter(target) ?? throw new MissingMemberException($"{GetType().Name} has no attribute `{target}`");
+    }
 
     /// <summary>The buffer of this name.</summary>
     /// <param name="target">A key of <see cref="state_dict"/>.</param>
     /// <returns>The layer's own buffer.</returns>
     /// <exception cref="MissingMemberException">There is none. (TorchSharp's own modules answer null.)</exception>
-    public override Tensor get_buffer(string target) =>
-        base.get_buffer(target) ?? throw new MissingMemberException($"{GetType().Name} has no attribute `{target}`");
+    public override Tensor get_buffer(string target)
+    {
+        RequireNotDisposed();
+        return base.get_buffer(target) ?? throw new MissingMemberException($"{GetType().Name} has no attribute `{target}`");
+    }
 
     /// <inheritdoc/>
     protected override nn.Module _to(Device device, ScalarType dtype, bool non_blocking)
@@ -105,7 +135,10 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
     protected override nn.Module _to(DeviceType deviceType, int deviceIndex, bool non_blocking)
     {
         RequireMovable(deviceType);
-        return base._to(deviceType, deviceIndex, non_blocking);
+        base._to(deviceType, deviceIndex, non_blocking);
+        // The base does nothing where it believes the layer to be; an assigned parameter or RINorm's statistics may be elsewhere.
+        _toEpilog(deviceType, _deviceIndex, non_blocking);
+        return this;
     }
 
     /// <inheritdoc/>
@@ -118,9 +151,16 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
     /// <inheritdoc/>
     protected override void _toEpilog(ScalarType? dtype, Device? device, bool non_blocking)
     {
-        foreach (var (_, parameter) in _internal_params)
+        using var scope = NewDisposeScope();
+        var parameters = _internal_params.Values.ToList();
+        foreach (var parameter in parameters.Where(parameter => InPlace.IsPossible(parameter, device)))
             InPlace.Convert(parameter, dtype, device, non_blocking);
+        var passing = _internal_buffers.Keys.Where(name => !_internal_buffers[name].Item2).ToList();
         base._toEpilog(dtype, device, non_blocking);
+        foreach (var name in passing) // the base makes every buffer that it converts persistent
+            _internal_buffers[name] = (_internal_buffers[name].Item1, false);
+        foreach (var replaced in parameters.Where(before => !_internal_params.Values.Any(now => ReferenceEquals(now, before)))) // an optimizer that holds one must fail, not train it in vain
+            replaced.Dispose();
     }
 
     /// <inheritdoc/>
@@ -153,7 +193,12 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
 
     private protected bool IsDisposed => _disposed;
 
-    private protected void RequireNotDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);
+    private protected void RequireNotDisposed()
+    {
+        if (_disposed)
+            throw new ObjectDisposedException(
+                GetType().FullName, $"{GetType().Name} must be used before it is disposed, but Dispose was called. Dispose it after its last use, or make a new one.");
+    }
 
     private void RequireMovable(DeviceType target)
     {

@@ -189,9 +189,12 @@ public sealed class RINorm : NormModule
             return;
         try
         {
+            var targetDtype = dtype is { } d && is_floating_point(d) ? d : statistics.Dtype;
             var target = device ?? statistics.Device;
+            if (targetDtype == statistics.Dtype && target.type == statistics.Device.type && target.index == statistics.Device.index)
+                return;
             var hasValuesToMove = statistics.Device.type != DeviceType.META || target.type == DeviceType.META;
-            Keep(hasValuesToMove ? statistics.To(dtype is { } d && is_floating_point(d) ? d : statistics.Dtype, target) : null);
+            Keep(hasValuesToMove ? statistics.To(targetDtype, target) : null);
         }
         finally
         {
@@ -207,7 +210,7 @@ public sealed class RINorm : NormModule
             Keep(null);
     }
 
-    private void Keep(RINormStatistics? statistics) => Interlocked.Exchange(ref _statistics, statistics)?.Release();
+    private void Keep(RINormStatistics? statistics) => Interlocked.Exchange(ref _statistics, statistics)?.Drop();
 
     private RINormStatistics HoldStatistics(string caller) =>
         TryHoldStatistics(out var statistics)
@@ -260,10 +263,12 @@ public sealed class RINorm : NormModule
                 $"RINorm({input_dim}) takes {input_dim} components on the last axis, but received {Require.Describe(input)}. "
                 + "Make the layer with the number of components, or move them to the last axis.",
                 argument);
+        Require.OneDevice(input, affine_bias, nameof(RINorm), argument);
     }
 
-    private static void RequireDevice(Tensor input, RINormStatistics statistics, string argument)
+    private void RequireDevice(Tensor input, RINormStatistics statistics, string argument)
     {
+        Require.OneDevice(input, affine_bias, nameof(RINorm), argument);
         var device = statistics.Device;
         if (input.device_type != device.type || input.device_index != device.index)
             throw new ArgumentException(

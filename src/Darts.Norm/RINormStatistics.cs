@@ -11,6 +11,9 @@ internal sealed class RINormStatistics
     private Tensor? _mean;
     private Tensor? _stdev;
     private int _holders = 1;
+    private int _reader; // the thread that was shown a tensor; Several if more were
+
+    private const int Several = -1;
 
     /// <param name="values">Stacked along the first axis: mean, what it lost by rounding, stdev. Owned from here on.</param>
     /// <param name="dtype">The dtype that <see cref="Mean"/> and <see cref="Stdev"/> show.</param>
@@ -56,11 +59,21 @@ internal sealed class RINormStatistics
         return new(empty([3, .. shape], ScalarType.Float64), x.dtype);
     }
 
-    /// <summary>A copy that shows another dtype or lies on another device.</summary>
+    /// <summary>A copy that shows another dtype or lies on another device. Tensors that were shown follow to it.</summary>
     public RINormStatistics To(ScalarType dtype, Device device)
     {
         using var noGrad = no_grad();
-        return new(Values.to(device, copy: true), dtype);
+        var moved = new RINormStatistics(Values.to(device, copy: true), dtype);
+        if (!InPlace.IsPossible(Values, device))
+            return moved;
+        lock (_lock)
+        {
+            (moved._mean, moved._stdev, moved._reader) = (_mean, _stdev, _reader);
+            (_mean, _stdev) = (null, null);
+            moved.Refresh(0, moved._mean);
+            moved.Refresh(2, moved._stdev);
+        }
+        return moved;
     }
 
     public bool TryHold()
@@ -75,24 +88,47 @@ internal sealed class RINormStatistics
 
     public void Release()
     {
-        if (Interlocked.Decrement(ref _holders) > 0)
-            return;
-        Values.Dispose();
-        _mean?.Dispose();
-        _stdev?.Dispose();
+        if (Interlocked.Decrement(ref _holders) == 0)
+            Values.Dispose();
+    }
+
+    /// <summary>The layer lets go: its hold ends, and so do the tensors that were shown.</summary>
+    public void Drop()
+    {
+        lock (_lock)
+        {
+            if (_reader == Environment.CurrentManagedThreadId) // else another thread may be computing with them: left to the garbage collector
+            {
+                _mean?.Dispose();
+                _stdev?.Dispose();
+            }
+            (_mean, _stdev) = (null, null);
+        }
+        Release();
     }
 
     private Tensor Shown(long row, ref Tensor? shown)
     {
         lock (_lock)
         {
-            if (shown is null || shown.IsInvalid)
-            {
-                using var noGrad = no_grad();
-                using var view = Values.select(0, row);
-                shown = view.to(Dtype, copy: true).DetachFromDisposeScope();
-            }
-            return shown;
+            var thread = Environment.CurrentManagedThreadId;
+            _reader = _reader == 0 || _reader == thread ? thread : Several;
+            return shown is null || shown.IsInvalid ? shown = Row(row).DetachFromDisposeScope() : shown;
         }
+    }
+
+    private Tensor Row(long row)
+    {
+        using var noGrad = no_grad();
+        using var view = Values.select(0, row);
+        return view.to(Dtype, copy: true);
+    }
+
+    private void Refresh(long row, Tensor? shown)
+    {
+        if (shown is null || shown.IsInvalid)
+            return;
+        using var data = Row(row);
+        InPlace.SetData(shown, data);
     }
 }

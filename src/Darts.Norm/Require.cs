@@ -22,7 +22,8 @@ internal static class Require
     /// <summary>A tensor that a layer can compute with: there, not disposed, floating point and on the device of the layer's parameter.</summary>
     public static void Input(Tensor? input, Parameter? parameter, string layer, string argument)
     {
-        ArgumentNullException.ThrowIfNull(input, argument);
+        if (input is null)
+            throw new ArgumentNullException(argument, $"{layer} takes a tensor, but received null. Pass the tensor to normalise.");
         if (input.IsInvalid)
             throw new ObjectDisposedException(argument, $"{layer} received a disposed tensor. Keep it outside of the DisposeScope that ended, or move it out.");
         if (!IsSupported(input.dtype))
@@ -34,9 +35,15 @@ internal static class Require
         if (!IsSupported(parameter.dtype))
             throw new InvalidOperationException(
                 $"{layer} computes with parameters of Float16, BFloat16, Float32 or Float64, but they are {parameter.dtype}. Convert the layer: layer.to(ScalarType.Float32).");
-        if (input.device_type != parameter.device_type || input.device_index != parameter.device_index)
+        OneDevice(input, parameter, layer, argument);
+    }
+
+    public static void OneDevice(Tensor input, Parameter? parameter, string layer, string argument)
+    {
+        if (parameter is not null && (input.device_type != parameter.device_type || input.device_index != parameter.device_index))
             throw new ArgumentException(
-                $"{layer} and its input must be on one device, but the layer is on {parameter.device} and the input on {input.device}. Move one: layer.to(device), or {argument}.to(device).",
+                $"{layer} and its input must be on one device, but the layer has a parameter on {parameter.device} and the input is on {input.device}. "
+                + $"Move one: layer.to(device), or {argument}.to(device).",
                 argument);
     }
 

@@ -1,0 +1,104 @@
+namespace Darts.Norm.Tests;
+
+/// <summary>Each refusal says what must hold, what was received and what to do, and leaves nothing half-done.</summary>
+public sealed class ErrorTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public static TheoryData<string> Names => ErrorCases.Names;
+
+    public static TheoryData<string> NamesOfLivingLayers =>
+        [.. ErrorCases.All.Values.Where(error => !error.Says.Contains("before it is disposed")).Select(error => error.Name)];
+
+    public static TheoryData<string> ConstructorNames => ErrorCases.ConstructorNames;
+
+    public void Dispose() => _scope.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Use_Refused_SaysWhatHoldsWhatCameAndWhatToDo(string name)
+    {
+        var error = ErrorCases.All[name];
+        var layer = error.Make();
+        var x = error.Input();
+        var thrown = layer.Invoking(l => error.Use(l, x!)).Should().Throw<Exception>().Which;
+        thrown.Should().BeOfType(error.Exception);
+        thrown.Message.Should().ContainAll(error.Says);
+        thrown.Message.Should().NotContain("frame #", "it is our sentence, not libtorch's");
+    }
+
+    [Theory]
+    [MemberData(nameof(ConstructorNames))]
+    public void Constructor_Refused_SaysWhatHoldsWhatCameAndWhatToDo(string name)
+    {
+        var (make, exception, says) = ErrorCases.Constructors[name];
+        var thrown = make.Should().Throw<Exception>().Which;
+        thrown.Should().BeOfType(exception);
+        thrown.Message.Should().ContainAll(says);
+    }
+
+    [Theory]
+    [MemberData(nameof(NamesOfLivingLayers))]
+    public void Use_Refused_LeavesTheLayerAsItWas(string name)
+    {
+        var error = ErrorCases.All[name];
+        var layer = error.Make();
+        var before = Everything(layer);
+        layer.Invoking(l => error.Use(l, error.Input()!)).Should().Throw<Exception>();
+        var after = Everything(layer);
+        after.Keys.Should().Equal(before.Keys);
+        foreach (var (key, value) in before.Where(entry => entry.Value.device_type == DeviceType.CPU))
+            Layers.SameBits(after[key], value).Should().BeTrue(key);
+    }
+
+    [Fact]
+    public void Eps_Refused_KeepsTheOldOne()
+    {
+        var norm = new LayerNorm(4, 1e-3);
+        norm.Invoking(n => n.eps = double.NaN).Should().Throw<ArgumentOutOfRangeException>();
+        norm.eps.Should().Be(1e-3);
+    }
+
+    [Fact]
+    public void Forward_Refused_LeavesTheStatisticsInUse()
+    {
+        var rin = new RINorm(4);
+        rin.forward(Layers.Values([2, 5, 4]));
+        var before = rin.transform(ones(2, 3, 4));
+        foreach (var wrong in new[] { ones(5, 4), ones(2, 5, 3), ones(2, 5, 4).to(ScalarType.Int64), ones([2, 5, 4], device: META) })
+            rin.Invoking(r => r.forward(wrong)).Should().Throw<ArgumentException>();
+        Layers.SameBits(rin.transform(ones(2, 3, 4)), before).Should().BeTrue();
+    }
+
+    [Theory]
+    [MemberData(nameof(Layers.Names), MemberType = typeof(Layers))]
+    public void Member_AfterDispose_Throws(string name)
+    {
+        var layer = Layers.All[name].New();
+        layer.forward(Layers.All[name].Input());
+        layer.Dispose();
+        Action[] uses =
+        [
+            () => layer.call(Layers.All[name].Input()), () => layer.state_dict(), () => layer.load_state_dict([]), () => layer.save(new MemoryStream()),
+            () => layer.load(new MemoryStream()), () => layer.to(ScalarType.Float64), () => layer.to("cpu"), () => layer.cpu(), () => layer.half(), () => layer.to(CPU, ScalarType.Float64),
+            () => layer.get_parameter("weight"), () => layer.get_buffer("weight"), () => layer.train(), () => layer.eval(), () => layer.zero_grad(),
+            () => nn.Sequential(layer).forward(Layers.All[name].Input()),
+        ];
+        uses.Should().AllSatisfy(use => use.Should().Throw<ObjectDisposedException>());
+        if (layer is LayerNorm norm)
+            norm.Invoking(n => n.reset_parameters()).Should().Throw<ObjectDisposedException>();
+        foreach (var key in Layers.All[name].Keys)
+            layer.GetType().GetProperty(key)!.Invoking(property => property.GetValue(layer)).Should().Throw<Exception>().WithInnerException<ObjectDisposedException>();
+    }
+
+    private static Dictionary<string, Tensor> Everything(NormModule layer)
+    {
+        var everything = layer.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.detach().clone());
+        if (layer is RINorm { mean: { } mean, stdev: { } stdev })
+        {
+            everything.Add("mean", mean.clone());
+            everything.Add("stdev", stdev.clone());
+        }
+        return everything;
+    }
+}
