@@ -70,6 +70,8 @@ public static class Layers
         return ((at * at * 0.37) + at).sin().mul(2).reshape(shape).to(dtype).MoveToOuterDisposeScope();
     }
 
+    public static Tensor Of(params double[] values) => tensor(values, ScalarType.Float64);
+
     /// <summary>Same dtype, shape and bits; NaN equals NaN.</summary>
     public static bool SameBits(Tensor a, Tensor b)
     {
