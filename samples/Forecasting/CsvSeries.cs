@@ -88,8 +88,10 @@ internal sealed class CsvSeries : IDisposable
 
         if (times is not null && times[^1] < times[0])
             throw AtCell(timeColumn, "is before the first row's time. Sort the rows, oldest first.");
-        var timeName = timeColumn >= 0 && _header[timeColumn].Length > 0 ? _header[timeColumn] : "row";
-        return new(name, [.. columns.Select(column => _header[column])], [.. values], timeName, times?.ToArray());
+        var series = new Series(name, [.. columns.Select(column => _header[column])], [.. values], times?.ToArray());
+        if (times is not null && _header[timeColumn].Length > 0)
+            series.TimeName = _header[timeColumn];
+        return series;
     }
 
     private bool NextRow()

@@ -1,25 +1,56 @@
-using System.Diagnostics;
-using Darts.Norm;
+using System.Runtime.InteropServices;
 using Forecasting;
+using Spectre.Console;
 using static TorchSharp.torch;
 
-set_num_threads(1);
-double E(string n, double d) => Environment.GetEnvironmentVariable(n) is { } v ? double.Parse(v) : d;
-var model = args.Length > 1 ? args[1] : "mlp";
-foreach (var e in EmbeddedSeries.All.Where(e => args.Length == 0 || args[0] == e.Name).Append(args.Length > 0 && args[0].EndsWith("csv") ? new("", args[0], 336, 96, 24, null) : null!).Where(e => e is not null))
+using var stop = new CancellationTokenSource();
+var exitCode = 0;
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => Stop(signal, 130));
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Stop(signal, 143));
+try
 {
-    var series = e!.Resource == "" ? CsvSeries.Read(args[0]) : e.Read();
-    var sw = Stopwatch.StartNew();
-    using var p = new Protocol(series, Split.Parse(e.Resource == "" ? "8640,2880,2880" : "0.7,0.1,0.2"), e.Input, e.Horizon);
-    Console.WriteLine($"{series.Name} last {Errors.OfLastValue(p)} seasonal {Errors.OfSeasonalNaive(p, e.Season ?? series.FindSeason()!.Value)} {sw.Elapsed}");
-    foreach (var rin in new[] { true, false })
-    {
-        sw.Restart();
-        manual_seed((long)E("SEED", 0));
-        var map = model == "linear" ? nn.Linear(e.Input, e.Horizon) : Forecaster.ResidualMlp(e.Input, e.Horizon, w => new RMSNorm(w));
-        using var net = new Forecaster(map, rin ? new RINorm(p.Columns) : null);
-        new Training((int)E("EPOCHS", 8), E("LR", 1e-3), (int)E("BATCH", 32), (int)E("SEED", 0)).Run(net, p, (d, v) => { if (v is not null) Console.Write($"{v:0.0000} "); }, default);
-        Console.WriteLine();
-        Console.WriteLine($"rin {rin} {Errors.Of(net, p.Test, default)} {sw.Elapsed} tensors {Tensor.TotalCount}");
-    }
+    return CommandLine.Run(args, Run);
 }
+catch (InputException e)
+{
+    Console.Error.WriteLine(e.Message);
+    return 2;
+}
+catch (OperationCanceledException)
+{
+    Console.Error.WriteLine("Stopped; nothing was written.");
+    return exitCode;
+}
+
+void Stop(PosixSignalContext signal, int code)
+{
+    signal.Cancel = true;
+    exitCode = code;
+    stop.Cancel();
+}
+
+int Run(Options options)
+{
+    // Sums are split between threads, and their rounding with them: one thread gives one result on any number of cores.
+    set_num_threads(1);
+    var output = new Output(options.Out);
+    var display = new Display(AnsiConsole.Console);
+    var experiment = new Experiment(options, display, stop.Token);
+    var results = new List<Result>();
+    var pictures = new List<(string Name, byte[] Png)>();
+    foreach (var (series, input, horizon, season) in Choose(options))
+    {
+        var done = experiment.Run(series, options.Input ?? input, options.Horizon ?? horizon, options.Season ?? season ?? series.FindSeason());
+        results.AddRange(done.Results);
+        pictures.AddRange(done.Pictures);
+    }
+    stop.Token.ThrowIfCancellationRequested();
+    foreach (var (name, png) in pictures)
+        display.Say(output.Write(name, png));
+    display.Say(output.Write(results));
+    return 0;
+}
+
+IEnumerable<(Series Series, int Input, int Horizon, int? Season)> Choose(Options options) => options.Csv is { } path
+    ? [(CsvSeries.Read(path, options.Time, options.Columns, stop.Token), 96, 24, null)]
+    : EmbeddedSeries.All.Select(embedded => (embedded.Read(), embedded.Input, embedded.Horizon, embedded.Season));
