@@ -11,8 +11,7 @@ internal static class CommandLine
         "Forecast this file instead of the two embedded series: a header, an optional time column, numeric columns.");
     private static readonly Option<string?> Time = Text("--time", "NAME",
         "The time column, or none. Default: the first column, if it is called so (time, date, day, ...) or holds dates.");
-    private static readonly Option<string[]?> Columns = Parsed<string[]?>("--columns", "A,B,...", "The columns to forecast. Default: all but the time.",
-        text => text.Split(',', StringSplitOptions.TrimEntries));
+    private static readonly Option<string?> Columns = Text("--columns", "A,B,...", "The columns to forecast. Default: all but the time.");
     private static readonly Option<Split> Parts = Parsed("--split", "A,B,C",
         "The training, validation and test parts, as fractions or as row counts from the first row on. Default: 0.7,0.1,0.2.", Split.Parse);
     private static readonly Option<int?> Input = Whole("--input", "The rows that a forecast sees. Default: 96; 336 for the electricity demand.");
@@ -35,13 +34,13 @@ internal static class CommandLine
             Csv, Time, Columns, Parts, Input, Horizon, Season, Model, Norm, Epochs, Seed, Out,
         };
         root.SetAction(parsed => run(new(
-            parsed.GetValue(Csv), parsed.GetValue(Time), parsed.GetValue(Columns), parsed.GetValue(Parts) ?? Split.Parse("0.7,0.1,0.2"),
+            parsed.GetValue(Csv), parsed.GetValue(Time), parsed.GetValue(Columns)?.Split(',', StringSplitOptions.TrimEntries), parsed.GetValue(Parts) ?? Split.Parse("0.7,0.1,0.2"),
             parsed.GetValue(Input), parsed.GetValue(Horizon), parsed.GetValue(Season), parsed.GetValue(Model) ?? Options.ResidualMlp,
             parsed.GetValue(Norm) ?? Norms.Names.First(), parsed.GetValue(Epochs) ?? 8, parsed.GetValue(Seed) ?? 0, parsed.GetValue(Out) ?? "forecasts")));
 
         var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0)
-            throw new InputException($"{parsed.Errors[0].Message.ReplaceLineEndings(" ")} See --help.");
+            throw new InputException($"{parsed.Errors[0].Message} See --help.");
         return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
     }
 

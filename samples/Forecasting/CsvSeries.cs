@@ -25,7 +25,7 @@ internal sealed class CsvSeries : IDisposable
             GetDelimiter = found => MostFrequentSeparator(found.Text),
             TrimOptions = TrimOptions.Trim,
             MaxFieldSize = LongestCell,
-            BadDataFound = _ => throw AtLine("a quote stands inside a cell. Put quotes around whole cells, and double those inside."),
+            BadDataFound = _ => throw AtLine(": a quote stands inside a cell. Put quotes around whole cells, and double those inside."),
         });
     }
 
@@ -74,7 +74,9 @@ internal sealed class CsvSeries : IDisposable
         var timeColumn = FindTime(time);
         int[] columns = only is null
             ? [.. Enumerable.Range(0, _header.Length).Where(column => column != timeColumn)]
-            : [.. only.Select(column => Find(column, "--columns"))];
+            : [.. only.Distinct().Select(column => Find(column, "--columns"))];
+        if (columns.Length == 0)
+            throw new InputException($"{_source} has no column besides the time. Give it columns of numbers, or say --time none.");
         var values = new List<double>();
         var times = timeColumn >= 0 && TryParseTime(_parser[timeColumn], out _) ? new List<DateTime>() : null;
         do
@@ -103,10 +105,10 @@ internal sealed class CsvSeries : IDisposable
         }
         catch (MaxFieldSizeException)
         {
-            throw AtLine($"a cell is longer than {LongestCell} characters. If it begins with a quote, close that.");
+            throw AtLine($": a cell is longer than {LongestCell} characters. If it begins with a quote, close that.");
         }
         if (_header.Length > 0 && _parser.Count != _header.Length)
-            throw AtLine($"the row has {_parser.Count} cell(s), the header {_header.Length}. Give each row one cell for each column.");
+            throw AtLine($": the row has {_parser.Count} cell(s), the header {_header.Length}. Give each row one cell for each column.");
         return true;
     }
 
@@ -115,12 +117,12 @@ internal sealed class CsvSeries : IDisposable
         for (var i = 0; i < _header.Length; i++)
         {
             if (i > 0 && _header[i].Length == 0)
-                throw AtLine($"column {i + 1} has no name. Name it, or take the separator away that makes it.");
+                throw AtLine($": column {i + 1} has no name. Name it, or take the separator away that makes it.");
             if (Array.IndexOf(_header, _header[i]) < i)
-                throw AtLine($"two columns are called {InputException.Quote(_header[i])}. Give each its own name.");
+                throw AtLine($": two columns are called {InputException.Quote(_header[i])}. Give each its own name.");
         }
         if (_header.All(cell => TryParseNumber(cell, out _)))
-            throw AtLine("the header has numbers only. The first line must name the columns.");
+            throw AtLine(": the header has numbers only. The first line must name the columns.");
     }
 
     private int FindTime(string? time)
@@ -156,9 +158,15 @@ internal sealed class CsvSeries : IDisposable
     }
 
     private InputException AtCell(int column, string problem) =>
-        AtLine($"column {InputException.Quote(_header[column])}: {InputException.Quote(_parser[column])} {problem}");
+        AtLine($", column {InputException.Quote(_header[column])}: {InputException.Quote(_parser[column])} {problem}");
 
-    private InputException AtLine(string problem) => new($"{_source}, line {_parser.RawRow}, {problem}");
+    private InputException AtLine(string problem)
+    {
+        var record = _parser.RawRecord.TrimStart();
+        var isOpen = record.Count(c => c == '"') % 2 == 1 && (record.StartsWith('"') || record.Contains(_parser.Delimiter + '"', StringComparison.Ordinal));
+        var breaks = (isOpen ? record : record.TrimEnd()).ReplaceLineEndings("\n").Count(c => c == '\n');
+        return new($"{_source}, line {_parser.RawRow - breaks}{(isOpen ? ": a quote is not closed. Close it, or double it if it belongs to the cell." : problem)}");
+    }
 
     // By the header alone: below it, a comma may stand in each number.
     private static string MostFrequentSeparator(string text)

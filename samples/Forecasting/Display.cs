@@ -4,24 +4,26 @@ using Spectre.Console;
 namespace Forecasting;
 
 /// <summary>What the user sees: progress bars and a table, or plain lines where the output is no terminal.</summary>
-internal sealed class Display(IAnsiConsole console)
+internal sealed class Display
 {
+    private readonly IAnsiConsole _console = AnsiConsole.Create(new() { Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect });
+
     /// <summary>Shows how far a training is.</summary>
     /// <param name="title">What is trained.</param>
     /// <param name="epochs">How many epochs it takes.</param>
     /// <param name="train">The training; it tells the part done and, after an epoch, the validation error.</param>
     public void Follow(string title, int epochs, Action<Action<double, double?>> train)
     {
-        if (Console.IsOutputRedirected || !console.Profile.Capabilities.Ansi)
+        if (!_console.Profile.Capabilities.Ansi)
         {
             train((done, error) =>
             {
                 if (error is { } value)
-                    console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{title}: epoch {Math.Round(done * epochs)} of {epochs}, validation MSE {value:0.0000}"));
+                    _console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{title}: epoch {Math.Round(done * epochs)} of {epochs}, validation MSE {value:0.0000}"));
             });
             return;
         }
-        console.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).Start(progress =>
+        _console.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).Start(progress =>
         {
             var task = progress.AddTask(Markup.Escape(title), maxValue: 1);
             train((done, error) =>
@@ -48,11 +50,11 @@ internal sealed class Display(IAnsiConsole console)
                 Number(result.Errors.Mse, "0.000"), Number(result.Errors.Mae, "0.000"), Number(result.Seconds, "0.0"),
             }.Select(Markup.Escape).ToArray());
         }
-        console.Write(table);
+        _console.Write(table);
     }
 
     /// <summary>Shows a line.</summary>
-    public void Say(string line) => console.WriteLine(line);
+    public void Say(string line) => _console.WriteLine(line);
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 }

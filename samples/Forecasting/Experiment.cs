@@ -34,7 +34,7 @@ internal sealed class Experiment(Options options, Display display, CancellationT
         var (with, forecastsWith) = Train(protocol, withRINorm: true);
         results.AddRange([without, with]);
         display.Show(protocol, results);
-        return (results, Picture.Draw(protocol, (without, forecastsWithout), (with, forecastsWith)));
+        return (results, Picture.Draw(protocol, forecastsWithout, forecastsWith));
 
         Result Naive(string name, Func<Errors> measure)
         {
@@ -55,6 +55,6 @@ internal sealed class Experiment(Options options, Display display, CancellationT
         display.Follow($"{protocol.Series.Name} {(withRINorm ? "with" : "without")} RINorm", options.Epochs, done => training.Run(network, protocol, done, stop));
         var errors = Errors.Of(network, protocol.Test, stop);
         var result = new Result(protocol.Series.Name, options.Model, Norm, withRINorm, protocol.Horizon, errors, watch.Elapsed.TotalSeconds);
-        return (result, new Forecasts(network, protocol));
+        return (result, new Forecasts(network, protocol, errors));
     }
 }

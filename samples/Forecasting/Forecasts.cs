@@ -8,9 +8,9 @@ internal sealed class Forecasts
     private readonly Protocol _protocol;
     private readonly float[][] _values;
 
-    public Forecasts(Forecaster network, Protocol protocol)
+    public Forecasts(Forecaster network, Protocol protocol, Errors errors)
     {
-        _protocol = protocol;
+        (_protocol, Errors) = (protocol, errors);
         using var noGrad = no_grad();
         _values = [.. Origins(protocol).Select(origin =>
         {
@@ -19,6 +19,9 @@ internal sealed class Forecasts
             return network.call(past).contiguous().data<float>().ToArray();
         })];
     }
+
+    /// <summary>The errors of every forecast of the test part.</summary>
+    public Errors Errors { get; }
 
     /// <summary>The rows that they begin at.</summary>
     public static IEnumerable<int> Origins(Protocol protocol) =>

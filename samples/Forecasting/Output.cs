@@ -51,7 +51,7 @@ internal sealed class Output
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new InputException($"--out {_directory} cannot be written to: {e.Message.ReplaceLineEndings(" ")} Give another directory.");
+            throw new InputException($"--out {_directory} cannot be written to: {e.Message} Give another directory.");
         }
     }
 

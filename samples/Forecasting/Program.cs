@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Forecasting;
-using Spectre.Console;
 using static TorchSharp.torch;
 
 using var stop = new CancellationTokenSource();
@@ -34,7 +33,7 @@ int Run(Options options)
     // Sums are split between threads, and their rounding with them: one thread gives one result on any number of cores.
     set_num_threads(1);
     var output = new Output(options.Out);
-    var display = new Display(AnsiConsole.Console);
+    var display = new Display();
     var experiment = new Experiment(options, display, stop.Token);
     var results = new List<Result>();
     var pictures = new List<(string Name, byte[] Png)>();

@@ -48,12 +48,12 @@ internal sealed class Split
             rows = [train, series.Rows - train - test, test];
         }
         if (rows.Sum(part => (long)part) > series.Rows)
-            throw new InputException($"--split {string.Join(",", rows)} takes {rows.Sum(part => (long)part)} rows, but {series.Name} has {series.Rows}. Give smaller parts, or fractions such as 0.7,0.1,0.2.");
+            throw new InputException($"--split {string.Join(",", rows)} takes {rows.Sum(part => (long)part)} row(s), but {series.Name} has {series.Rows}. Give smaller parts, or fractions such as 0.7,0.1,0.2.");
         for (var i = 0; i < rows.Length; i++)
         {
-            var (needed, why) = i == 0 ? (input + horizon, $"--input {input} and --horizon {horizon}") : (horizon, $"--horizon {horizon}");
+            var (needed, why) = i == 0 ? ((long)input + horizon, $"--input {input} and --horizon {horizon}") : (horizon, $"--horizon {horizon}");
             if (rows[i] < needed)
-                throw new InputException($"{series.Name} has {series.Rows} rows, {rows[i]} of them in the {Names[i]} part, which needs {needed} for {why}. Give smaller ones, another --split or more rows.");
+                throw new InputException($"{series.Name}: the {Names[i]} part gets {rows[i]} of {series.Rows} row(s), but {why} need(s) {needed}. Give less, another --split or more rows.");
         }
         return (rows[0], rows[1], rows[2]);
     }
