@@ -82,14 +82,12 @@ internal sealed class CsvSeries : IDisposable
         do
         {
             stop.ThrowIfCancellationRequested();
-            times?.Add(Time(timeColumn));
+            times?.Add(Time(timeColumn, times));
             foreach (var column in columns)
                 values.Add(Number(column));
         }
         while (NextRow());
 
-        if (times is not null && times[^1] < times[0])
-            throw AtCell(timeColumn, "is before the first row's time. Sort the rows, oldest first.");
         var series = new Series(name, [.. columns.Select(column => _header[column])], [.. values], times?.ToArray());
         if (times is not null && _header[timeColumn].Length > 0)
             series.TimeName = _header[timeColumn];
@@ -139,8 +137,12 @@ internal sealed class CsvSeries : IDisposable
         return at >= 0 ? at : throw new InputException($"{option}: {_source} has no column {InputException.Quote(column)}. It has {string.Join(", ", _header)}.");
     }
 
-    private DateTime Time(int column) =>
-        TryParseTime(_parser[column], out var time) ? time : throw AtCell(column, "is not a time like those above. Write it as they are.");
+    private DateTime Time(int column, List<DateTime> before)
+    {
+        if (!TryParseTime(_parser[column], out var time))
+            throw AtCell(column, "is not a time like those above. Write it as they are.");
+        return before.Count == 0 || time >= before[0] ? time : throw AtCell(column, "is before the first row's time. Sort the rows, oldest first.");
+    }
 
     private double Number(int column)
     {
@@ -189,6 +191,6 @@ internal sealed class CsvSeries : IDisposable
     {
         var isTime = DateTimeOffset.TryParse(cell, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var moment);
         time = moment.DateTime;
-        return isTime && !TryParseNumber(cell, out _);
+        return isTime && !TryParseNumber(cell.Replace(',', '.'), out _); // "1,5" is no fifth of January
     }
 }

@@ -7,7 +7,7 @@ namespace Forecasting;
 /// <summary>A picture of a column: above, the forecasts over the whole test part; below, one of them.</summary>
 internal static class Picture
 {
-    private const int MostColumns = 4, MostPoints = 2500, Width = 1200, Height = 900;
+    private const int MostColumns = 8, MostPoints = 2500, Width = 1200, Height = 900;
 
     // Okabe and Ito's colours, which colour-blind readers tell apart.
     private static readonly Color Past = Color.FromHex("#7F7F7F"), Truth = Colors.Black, With = Color.FromHex("#0072B2"), Without = Color.FromHex("#D55E00");
