@@ -46,10 +46,16 @@ internal sealed class Training(int epochs, double rate, int batch, int seed)
     }
 
     /// <summary>A copy of a network's weights.</summary>
-    private sealed class Snapshot(Forecaster network) : IDisposable
+    private sealed class Snapshot : IDisposable
     {
-        private readonly (Tensor Weight, Tensor Copy)[] _weights =
-            [.. network.parameters().Select(weight => ((Tensor)weight, weight.detach().clone().DetachFromDisposeScope()))];
+        private readonly List<(Tensor Weight, Tensor Copy)> _weights = [];
+
+        public Snapshot(Forecaster network)
+        {
+            using var noGrad = no_grad();
+            foreach (var weight in network.parameters())
+                _weights.Add((weight, weight.clone().DetachFromDisposeScope()));
+        }
 
         public void Take() => Copy((weight, copy) => copy.copy_(weight));
 

@@ -2,6 +2,7 @@ using Darts.Norm;
 
 namespace Forecasting.Tests;
 
+[Collection("torch's random generator")]
 public sealed class ForecasterTests
 {
     public static TheoryData<string> NormNames => [.. Norms.Names];
