@@ -29,12 +29,12 @@ internal static class Picture
         var multiplot = new Multiplot();
         multiplot.AddPlots(2);
 
-        // Days within years would be a thick bar: then one point stands for as many rows as a forecast has.
+        // Days within years would be a thick bar: there, one point stands for as many rows as a forecast has.
         var bin = protocol.TestEnd <= MostPoints ? 1 : horizon;
-        var begin = Math.Max(0, origins[0] - (MostPoints * bin)) + ((origins[0] - Math.Max(0, origins[0] - (MostPoints * bin))) % bin);
+        var begin = origins[0] - (bin * Math.Min(MostPoints, origins[0] / bin));
         var all = multiplot.GetPlot(0);
         Span(all, begin, protocol.TrainEnd, Training, "training part");
-        Span(all, protocol.TrainEnd, protocol.ValidEnd, Validation, "validation part");
+        Span(all, Math.Max(begin, protocol.TrainEnd), protocol.ValidEnd, Validation, "validation part");
         Line(all, begin, Values(begin, origins[0]), bin, Past, LinePattern.Solid, 1.5f);
         Line(all, origins[0], Values(origins[0], origins[^1] + horizon), bin, Truth, LinePattern.Solid, 1.5f);
         Both(all, bin == 1 ? Enumerable.Range(0, origins.Length).Select(number => (number, 1)) : [(0, origins.Length)], bin, 1.5f);
@@ -91,6 +91,7 @@ internal static class Picture
             var line = plot.Add.ScatterLine(
                 starts.Select(start => At(from + start + (points / 2))).ToArray(), starts.Select(start => values.AsSpan(start, points).ToArray().Average()).ToArray(), color);
             (line.LineWidth, line.LinePattern, line.LegendText) = (width, pattern, name);
+            line.MarkerSize = starts.Length < 3 ? 6 : 0; // too short to see as a line
         }
 
         void Finish(Plot plot, string title)
