@@ -5,17 +5,17 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
 {
     /// <summary>
     /// The gradients that this thread's last backward gave to libtorch. Their own references must go when it has taken its, of which it says nothing:
-    /// so at this thread's next call, or when the garbage collector finds them.
+    /// so at this thread's next call, so that they don't add up over a network, or with the graph.
     /// </summary>
     [ThreadStatic]
-    private static WeakReference<Tensor?[]>? _handedOver;
+    private static WeakReference<HandedOver>? _last;
 
     /// <inheritdoc/>
     public override string Name => nameof(FusedFunction);
 
     public static Tensor Apply(FusedOperation operation, Tensor x, Tensor? weight, Tensor? bias, ScalarType dtype)
     {
-        DisposeHandedOver();
+        DisposeLast();
         using var scope = NewDisposeScope();
         return apply(x.dtype == dtype ? x : x.to(dtype), weight!, bias!, operation).MoveToOuterDisposeScope();
     }
@@ -26,15 +26,16 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         var (x, weight, bias, operation) = ((Tensor)vars[0], (Tensor?)vars[1], (Tensor?)vars[2], (FusedOperation)vars[3]);
         var (output, statistics) = operation.Forward(x, weight, bias, keepStatistics: true);
         ctx.set_materialize_grads(false);
-        ctx.save_data(nameof(Call), new Call(operation, new(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true)));
-        ctx.save_for_backward([x, weight!, bias!, statistics!]);
+        var call = new Call(operation, new(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true), new());
+        ctx.save_data(nameof(Call), call);
+        ctx.save_for_backward([x, weight!, bias!, statistics!, Token.New(call.HandedOver)!]);
         return output;
     }
 
     /// <inheritdoc/>
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
-        DisposeHandedOver();
+        DisposeLast();
         if (grad_output.IsInvalid)
             return [null!, null!, null!, null!];
         try
@@ -45,7 +46,7 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
             var gradients = is_grad_enabled()
                 ? Differentiable(call, saved[0], saved[1], saved[2], saved[3], grad_output)
                 : call.Operation.Backward(saved[0], saved[1], saved[2], saved[3], grad_output, call.Wanted);
-            return HandOver(gradients.X, gradients.Weight, gradients.Bias);
+            return HandOver(call, gradients);
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
@@ -77,33 +78,56 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     private static List<Tensor> Failed(autograd.AutogradContext ctx, Exception error)
     {
         Console.Error.WriteLine($"The backward of a Darts.Norm layer failed: {error.Message}");
-        var wanted = ((Call)ctx.get_data(nameof(Call))).Wanted;
+        var call = (Call)ctx.get_data(nameof(Call));
         using var scope = NewDisposeScope();
         var wrong = empty([0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        return HandOver(wanted.X ? wrong : null, wanted.Weight ? wrong : null, wanted.Bias ? wrong : null);
+        return HandOver(call, new(call.Wanted.X ? wrong : null, call.Wanted.Weight ? wrong : null, call.Wanted.Bias ? wrong : null));
     }
 
-    private static List<Tensor> HandOver(Tensor? x, Tensor? weight, Tensor? bias)
+    private static List<Tensor> HandOver(Call call, Gradients gradients)
     {
-        Tensor?[] gradients = [x, weight, bias];
-        foreach (var gradient in gradients)
-            gradient?.MoveToOuterDisposeScope();
-        if (_handedOver is null)
-            _handedOver = new(gradients);
+        call.HandedOver.Take(gradients);
+        if (_last is null)
+            _last = new(call.HandedOver);
         else
-            _handedOver.SetTarget(gradients);
-        return [x!, weight!, bias!, null!];
+            _last.SetTarget(call.HandedOver);
+        return [gradients.X!, gradients.Weight!, gradients.Bias!, null!];
     }
 
-    private static void DisposeHandedOver()
+    private static void DisposeLast()
     {
-        if (_handedOver is null || !_handedOver.TryGetTarget(out var gradients))
-            return;
-        foreach (var gradient in gradients)
-            gradient?.Dispose();
-        _handedOver.SetTarget([]);
+        if (_last is not null && _last.TryGetTarget(out var handedOver))
+            handedOver.Dispose();
     }
 
     /// <summary>What backward knows of its forward besides tensors.</summary>
-    private sealed record Call(FusedOperation Operation, Wanted Wanted);
+    private sealed record Call(FusedOperation Operation, Wanted Wanted, HandedOver HandedOver);
+
+    /// <summary>The gradients of one call's last backward.</summary>
+    private sealed class HandedOver : IDisposable
+    {
+        private readonly Queue<Tensor> _gradients = new();
+
+        public void Take(Gradients gradients)
+        {
+            Dispose();
+            lock (_gradients)
+            {
+                foreach (var gradient in (ReadOnlySpan<Tensor?>)[gradients.X, gradients.Weight, gradients.Bias])
+                {
+                    if (gradient is not null)
+                        _gradients.Enqueue(gradient.DetachFromDisposeScope());
+                }
+            }
+        }
+
+        public void Dispose()
+        {
+            lock (_gradients)
+            {
+                while (_gradients.TryDequeue(out var gradient))
+                    gradient.Dispose();
+            }
+        }
+    }
 }

@@ -21,7 +21,7 @@ internal readonly unsafe struct Rows
             End = _start + (Count * _stride);
             return;
         }
-        var axes = Outer(tensor, length) ?? Outer(tensor = Packed(tensor), length)!;
+        var axes = Outer(tensor, length) ?? Outer(tensor = Packed(tensor, length), length)!;
         _start = Memory.Start(tensor);
         End = _start + ((length + axes.Sum(axis => (axis.size - 1) * axis.stride)) * size);
         if (axes.Count <= 1)
@@ -82,12 +82,15 @@ internal readonly unsafe struct Rows
         return axes;
     }
 
-    /// <summary>The same values with the last axes side by side. An axis that only repeats goes on repeating.</summary>
-    private static Tensor Packed(Tensor tensor)
+    /// <summary>The same values with the last axes side by side. An axis before them that only repeats goes on repeating.</summary>
+    private static Tensor Packed(Tensor tensor, long length)
     {
         var (shape, strides) = (tensor.shape, tensor.stride());
+        var outer = shape.Length;
+        for (long inner = 1; inner < length; outer--)
+            inner *= shape[outer - 1];
         var once = tensor;
-        for (var axis = 0; axis < shape.Length - 1; axis++)
+        for (var axis = 0; axis < outer; axis++)
         {
             if (strides[axis] == 0 && shape[axis] > 1)
                 once = once.narrow(axis, 0, 1);
