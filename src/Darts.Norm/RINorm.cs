@@ -73,6 +73,17 @@ public sealed class RINorm : NormModule
     /// <summary>Whether the layer has a learned scale and shift.</summary>
     public bool affine { get; }
 
+    /// <summary>Whether the last value stands for the mean, in both directions, as in RevIN's <c>subtract_last</c>; where more than the time axis is pooled, the mean at the last time. Default: false.</summary>
+    public bool subtract_last { get; set; }
+
+    /// <summary>The least stdev, in the input's units: what varies less is not blown up. Default: 0, which leaves it to <see cref="eps"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Negative or not finite.</exception>
+    public double min_stdev { get; set => field = Require.AtLeastZero(value, nameof(min_stdev)); }
+
+    /// <summary>Whether NaN is a missing value, and what becomes of it. Default: <see cref="Missing.None"/>, as in PyTorch.</summary>
+    /// <remarks>A series of which nothing was observed has the mean 0 and the stdev 1: <c>inverse</c> leaves what the network says.</remarks>
+    public Missing missing { get; set; }
+
     /// <summary>The learned scale of each component, (components); null when not affine.</summary>
     /// <exception cref="ArgumentException">The assigned parameter has another size, or is not floating point.</exception>
     /// <exception cref="InvalidOperationException">The layer is not affine.</exception>
@@ -92,33 +103,47 @@ public sealed class RINorm : NormModule
     }
 
     /// <summary>The level of each series in the last <c>forward</c>, (batch, 1, ..., 1, components); null before the first. The layer's own: not to be disposed.</summary>
-    public Tensor? mean => Shown(statistics => statistics.Mean);
+    public Tensor? mean => Shown(statistics => statistics.mean);
 
     /// <summary>The scale of each series in the last <c>forward</c>, (batch, 1, ..., 1, components); null before the first. The layer's own: not to be disposed.</summary>
-    public Tensor? stdev => Shown(statistics => statistics.Stdev);
+    public Tensor? stdev => Shown(statistics => statistics.stdev);
 
-    /// <summary>Takes the level and scale out of each series, and keeps them for <see cref="transform"/> and <see cref="inverse"/>.</summary>
+    /// <summary>Takes the level and scale out of each series, and keeps them for <see cref="transform(Tensor)"/> and <see cref="inverse(Tensor, LikelihoodParameter[])"/>.</summary>
     /// <param name="input">(batch, time, ..., components).</param>
     /// <returns>A tensor of the input's shape.</returns>
     /// <exception cref="ArgumentException">Fewer than 3 dimensions, other components, or an input that is not floating point or on another device.</exception>
     public override Tensor forward(Tensor input)
     {
+        var (output, statistics) = normalize(input);
+        Keep(statistics);
+        if (IsDisposed) // by another thread, meanwhile
+            Keep(null);
+        return output;
+    }
+
+    /// <summary>As <c>forward</c>, but gives the statistics to the caller instead of keeping them: calls in flight do not see each other's.</summary>
+    /// <param name="input">(batch, time, ..., components).</param>
+    /// <param name="mask">True where the input has a value, of a size that expands to the input's; null for everywhere. NaN is missing in any case.</param>
+    /// <returns>A tensor of the input's shape, and the statistics, to be disposed.</returns>
+    /// <exception cref="ArgumentException">As for <c>forward</c>; or a mask of another size, dtype or device.</exception>
+    /// <exception cref="InvalidOperationException">There is a mask, but <see cref="missing"/> does not say what becomes of missing values.</exception>
+    public (Tensor normalized, RINormStatistics statistics) normalize(Tensor input, Tensor? mask = null)
+    {
         RequireNotDisposed();
         Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
         RequireSeries(input, nameof(input));
-        var statistics = RINormStatistics.Of(input, eps);
+        using var expanded = Expanded(mask, input);
+        var measure = new Measure(eps, min_stdev, subtract_last);
+        var gaps = new Gaps(missing, expanded);
+        var statistics = RINormStatistics.Of(input, measure, gaps);
         try
         {
-            var output = new StandardizeOperation(statistics, eps, measure: true).Apply(input, affine_weight, affine_bias);
-            statistics.TryHold();
-            Keep(statistics);
-            if (IsDisposed) // by another thread, meanwhile
-                Keep(null);
-            return output;
+            return (new StandardizeOperation(statistics, measure, gaps).Apply(input, affine_weight, affine_bias), statistics);
         }
-        finally
+        catch
         {
-            statistics.Release();
+            statistics.Dispose();
+            throw;
         }
     }
 
@@ -129,56 +154,48 @@ public sealed class RINorm : NormModule
     /// <exception cref="ArgumentException">Another batch size or other components than in the last <c>forward</c>.</exception>
     public Tensor transform(Tensor input)
     {
-        RequireNotDisposed();
-        Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
-        RequireSeries(input, nameof(input));
-        var statistics = HoldStatistics(nameof(transform));
-        try
-        {
-            if (input.dim() != statistics.Shape.Count || input.size(0) != statistics.Shape[0])
-                throw new ArgumentException(
-                    $"RINorm.transform takes the series of the last forward, (batch, time, ..., components) with {statistics.Shape.Count} dimensions and batch {statistics.Shape[0]}, "
-                    + $"but received {Require.Describe(input)}. Call forward on the batch that this tensor belongs to.",
-                    nameof(input));
-            RequireDevice(input, statistics, nameof(input));
-            return new StandardizeOperation(statistics, eps, measure: false).Apply(input, affine_weight, affine_bias);
-        }
-        finally
-        {
-            statistics.Release();
-        }
+        RequireTransformable(input);
+        return With(HeldStatistics(nameof(transform)), statistics => Transform(input, statistics, mask: null));
+    }
+
+    /// <summary>Normalises another tensor of the same series with statistics of <see cref="normalize"/>.</summary>
+    /// <param name="input">(batch, time, ..., components), with any number of time steps.</param>
+    /// <param name="statistics">Of the batch that the input belongs to.</param>
+    /// <param name="mask">True where the input has a value, of a size that expands to the input's; null for everywhere.</param>
+    /// <returns>A tensor of the input's shape.</returns>
+    /// <exception cref="ArgumentException">Another batch size or other components than the statistics have; or a mask of another size, dtype or device.</exception>
+    public Tensor transform(Tensor input, RINormStatistics statistics, Tensor? mask = null)
+    {
+        ArgumentNullException.ThrowIfNull(statistics);
+        RequireTransformable(input);
+        return With(statistics.Hold(), held => Transform(input, held, mask));
     }
 
     /// <summary>Puts the level and scale of each series back on a forecast.</summary>
     /// <param name="input">(batch, time', ..., components, nr_params), with any number of time steps and of likelihood parameters.</param>
+    /// <param name="parameters">What each of nr_params is; none for locations all of them, as in Darts.</param>
     /// <returns>A tensor of the input's shape, in the units of the input of <c>forward</c>.</returns>
     /// <exception cref="InvalidOperationException">There was no <c>forward</c> before.</exception>
-    /// <exception cref="ArgumentException">The nr_params axis is missing, or another batch size or other components than in the last <c>forward</c>.</exception>
-    public Tensor inverse(Tensor input)
+    /// <exception cref="ArgumentException">The nr_params axis is missing or unlike <paramref name="parameters"/>, or another batch size or other components than in the last <c>forward</c>.</exception>
+    public Tensor inverse(Tensor input, params LikelihoodParameter[] parameters)
     {
         RequireNotDisposed();
         Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
-        var statistics = HoldStatistics(nameof(inverse));
-        try
-        {
-            var expected = statistics.Shape.Count + 1;
-            if (input.dim() != expected)
-                throw new ArgumentException(
-                    $"RINorm.inverse takes (batch, time, ..., components, nr_params), {expected} dimensions after a forward on {expected - 1}, but received {Require.Describe(input)}."
-                    + (input.dim() == expected - 1 ? " The nr_params axis is missing: add it with unsqueeze(-1), and take it away with squeeze(-1)." : " Keep the axes of forward's input, and add nr_params."),
-                    nameof(input));
-            if (input.size(0) != statistics.Shape[0] || input.size(-2) != input_dim)
-                throw new ArgumentException(
-                    $"RINorm.inverse takes a forecast of the series of the last forward, with batch {statistics.Shape[0]} and {input_dim} components on the last axis but one, "
-                    + $"but received {Require.Describe(input)}. Call forward on the batch that this forecast belongs to.",
-                    nameof(input));
-            RequireDevice(input, statistics, nameof(input));
-            return new DestandardizeOperation(statistics, eps).Apply(input, affine_weight, affine_bias);
-        }
-        finally
-        {
-            statistics.Release();
-        }
+        return With(HeldStatistics(nameof(inverse)), statistics => Inverse(input, statistics, parameters));
+    }
+
+    /// <summary>Puts the level and scale of each series back on a forecast, with statistics of <see cref="normalize"/>.</summary>
+    /// <param name="input">(batch, time', ..., components, nr_params), with any number of time steps and of likelihood parameters.</param>
+    /// <param name="statistics">Of the batch that the forecast belongs to.</param>
+    /// <param name="parameters">What each of nr_params is; none for locations all of them, as in Darts.</param>
+    /// <returns>A tensor of the input's shape, in the units of the input of <see cref="normalize"/>.</returns>
+    /// <exception cref="ArgumentException">The nr_params axis is missing or unlike <paramref name="parameters"/>, or another batch size or other components than the statistics have.</exception>
+    public Tensor inverse(Tensor input, RINormStatistics statistics, params LikelihoodParameter[] parameters)
+    {
+        RequireNotDisposed();
+        Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
+        ArgumentNullException.ThrowIfNull(statistics);
+        return With(statistics.Hold(), held => Inverse(input, held, parameters));
     }
 
     /// <inheritdoc/>
@@ -189,12 +206,12 @@ public sealed class RINorm : NormModule
             return;
         try
         {
-            var targetDtype = dtype is { } d && is_floating_point(d) ? d : statistics.Dtype;
-            var target = device ?? statistics.Device;
-            if (targetDtype == statistics.Dtype && target.type == statistics.Device.type && target.index == statistics.Device.index)
+            var targetDtype = dtype is { } d && is_floating_point(d) ? d : statistics.dtype;
+            var target = device ?? statistics.device;
+            if (targetDtype == statistics.dtype && target.type == statistics.device.type && target.index == statistics.device.index)
                 return;
-            var hasValuesToMove = statistics.Device.type != DeviceType.META || target.type == DeviceType.META;
-            Keep(hasValuesToMove ? statistics.To(targetDtype, target) : null);
+            var hasValuesToMove = statistics.device.type != DeviceType.META || target.type == DeviceType.META;
+            Keep(hasValuesToMove ? statistics.Moved(targetDtype, target) : null);
         }
         finally
         {
@@ -210,9 +227,87 @@ public sealed class RINorm : NormModule
             Keep(null);
     }
 
-    private void Keep(RINormStatistics? statistics) => Interlocked.Exchange(ref _statistics, statistics)?.Drop();
+    private void Keep(RINormStatistics? statistics) => Interlocked.Exchange(ref _statistics, statistics)?.Dispose();
 
-    private RINormStatistics HoldStatistics(string caller) =>
+    private static Tensor With(RINormStatistics held, Func<RINormStatistics, Tensor> compute)
+    {
+        try
+        {
+            return compute(held);
+        }
+        finally
+        {
+            held.Release();
+        }
+    }
+
+    private Tensor Transform(Tensor input, RINormStatistics statistics, Tensor? mask)
+    {
+        if (input.dim() != statistics.Shape.Count || input.size(0) != statistics.Shape[0] || statistics.Shape[^1] != input_dim)
+            throw new ArgumentException(
+                $"RINorm.transform takes the series that the statistics are of, (batch, time, ..., components) with {statistics.Shape.Count} dimensions, batch {statistics.Shape[0]} and {statistics.Shape[^1]} components, "
+                + $"but received {Require.Describe(input)}. Call forward on the batch that this tensor belongs to.",
+                nameof(input));
+        RequireDevice(input, statistics, nameof(input));
+        using var expanded = Expanded(mask, input);
+        return new StandardizeOperation(statistics, measure: null, new(missing, expanded)).Apply(input, affine_weight, affine_bias);
+    }
+
+    private Tensor Inverse(Tensor input, RINormStatistics statistics, LikelihoodParameter[] parameters)
+    {
+        var expected = statistics.Shape.Count + 1;
+        if (input.dim() != expected)
+            throw new ArgumentException(
+                $"RINorm.inverse takes (batch, time, ..., components, nr_params), {expected} dimensions after a forward on {expected - 1}, but received {Require.Describe(input)}."
+                + (input.dim() == expected - 1 ? " The nr_params axis is missing: add it with unsqueeze(-1), and take it away with squeeze(-1)." : " Keep the axes of forward's input, and add nr_params."),
+                nameof(input));
+        if (input.size(0) != statistics.Shape[0] || input.size(-2) != input_dim || statistics.Shape[^1] != input_dim)
+            throw new ArgumentException(
+                $"RINorm.inverse takes a forecast of the series that the statistics are of, with batch {statistics.Shape[0]} and {statistics.Shape[^1]} components on the last axis but one, "
+                + $"but received {Require.Describe(input)}. Call forward on the batch that this forecast belongs to.",
+                nameof(input));
+        RequireDevice(input, statistics, nameof(input));
+        return Likelihood.Inverse(input, statistics, affine_weight, affine_bias, eps, parameters);
+    }
+
+    private void RequireTransformable(Tensor input)
+    {
+        RequireNotDisposed();
+        Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
+        RequireSeries(input, nameof(input));
+    }
+
+    // Of the input's size; null where there is none.
+    private Tensor? Expanded(Tensor? mask, Tensor input)
+    {
+        if (mask is null)
+            return null;
+        if (missing == Missing.None)
+            throw new InvalidOperationException(
+                "RINorm with a mask needs to know what becomes of missing values, but missing is Missing.None. Set it: rin.missing = Missing.Zero (they become 0) or Missing.Keep (they stay missing, as NaN).");
+        if (mask.IsInvalid)
+            throw new ObjectDisposedException(nameof(mask), "RINorm received a disposed mask.");
+        if (mask.dtype != ScalarType.Bool || mask.device_type != input.device_type || mask.device_index != input.device_index || !CanExpand(mask, input))
+            throw new ArgumentException(
+                $"RINorm takes a mask of dtype Bool on the input's device, true where there is a value, whose size expands to {Require.Size(input.shape)}, "
+                + $"but received {Require.Describe(mask)} on {mask.device}. Compare: mask = weights > 0, and keep axes of size 1.",
+                nameof(mask));
+        return mask.expand(input.shape);
+    }
+
+    private static bool CanExpand(Tensor mask, Tensor input)
+    {
+        if (mask.dim() > input.dim())
+            return false;
+        for (var axis = 1; axis <= mask.dim(); axis++)
+        {
+            if (mask.size(-axis) != 1 && mask.size(-axis) != input.size(-axis))
+                return false;
+        }
+        return true;
+    }
+
+    private RINormStatistics HeldStatistics(string caller) =>
         TryHoldStatistics(out var statistics)
             ? statistics
             : throw new InvalidOperationException(
@@ -269,7 +364,7 @@ public sealed class RINorm : NormModule
     private void RequireDevice(Tensor input, RINormStatistics statistics, string argument)
     {
         Require.OneDevice(input, affine_bias, nameof(RINorm), argument);
-        var device = statistics.Device;
+        var device = statistics.device;
         if (input.device_type != device.type || input.device_index != device.index)
             throw new ArgumentException(
                 $"RINorm kept its statistics on {device}, but the input is on {input.device}. Move one: layer.to(device), or {argument}.to(device).", argument);

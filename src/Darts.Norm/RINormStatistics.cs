@@ -1,66 +1,130 @@
+using Darts.Norm.Kernels;
+
 namespace Darts.Norm;
 
-/// <summary>The level and scale of each series of a batch, in float64, shared by whoever holds them.</summary>
+/// <summary>The level and scale of each series of a batch, as <see cref="RINorm.normalize"/> took them.</summary>
 /// <remarks>
-/// A call in flight on another thread may still read statistics that the layer has already replaced: each holder counts,
-/// and the last to release them frees the tensors. Not a <see cref="Tensor"/> field of the module, or it would be saved as a buffer.
+/// <para>
+/// Kept in Float64, shown in the dtype of the input. They belong to whoever got them and live until <see cref="Dispose"/>, whatever
+/// DisposeScope they were made in. Any number of threads may use them at once; one that still computes with them when another disposes them finishes its call.
+/// </para>
+/// <para>Shape: (batch, 1, ..., 1, components), with as many axes as the input. Units: those of the input.</para>
+/// <example>
+/// <code>
+/// var (normalised, statistics) = rin.normalize(past);
+/// using (statistics)
+///     forecast = rin.inverse(network.call(normalised), statistics);
+/// </code>
+/// </example>
 /// </remarks>
-internal sealed class RINormStatistics
+public sealed class RINormStatistics : IDisposable
 {
     private readonly object _lock = new();
     private Tensor? _mean;
     private Tensor? _stdev;
-    private int _holders = 1;
+    private int _holders = 1; // a call in flight on another thread holds what the owner may dispose meanwhile: the last to release frees
+    private int _isDisposed;
     private int _reader; // the thread that was shown a tensor; Several if more were
 
     private const int Several = -1;
 
     /// <param name="values">Stacked along the first axis: mean, what it lost by rounding, stdev. Owned from here on.</param>
-    /// <param name="dtype">The dtype that <see cref="Mean"/> and <see cref="Stdev"/> show.</param>
-    public RINormStatistics(Tensor values, ScalarType dtype)
+    /// <param name="dtype">The dtype that <see cref="mean"/> and <see cref="stdev"/> show.</param>
+    internal RINormStatistics(Tensor values, ScalarType dtype)
     {
         Values = values.DetachFromDisposeScope();
-        Dtype = dtype;
+        this.dtype = dtype;
         Shape = values.shape[1..];
     }
 
-    public ScalarType Dtype { get; }
+    /// <summary>The level: the mean, or with <see cref="RINorm.subtract_last"/> the last value. Not to be disposed.</summary>
+    public Tensor mean => Shown(0, ref _mean);
+
+    /// <summary>The scale: √(var + eps), but no less than <see cref="RINorm.min_stdev"/>. Not to be disposed.</summary>
+    public Tensor stdev => Shown(2, ref _stdev);
+
+    /// <summary>The dtype that <see cref="mean"/> and <see cref="stdev"/> show.</summary>
+    public ScalarType dtype { get; }
+
+    /// <summary>Where they lie.</summary>
+    public Device device => Values.device;
 
     /// <summary>(batch, 1, ..., 1, components).</summary>
-    public IReadOnlyList<long> Shape { get; }
+    public long[] shape => [.. Shape];
 
-    public Device Device => Values.device;
-
-    /// <summary>The mean in <see cref="Dtype"/>, alive as long as the statistics.</summary>
-    public Tensor Mean => Shown(0, ref _mean);
-
-    /// <summary>The stdev in <see cref="Dtype"/>, alive as long as the statistics.</summary>
-    public Tensor Stdev => Shown(2, ref _stdev);
+    internal IReadOnlyList<long> Shape { get; }
 
     /// <summary>Stacked along the first axis: mean, what it lost by rounding, stdev.</summary>
-    public Tensor Values { get; }
+    internal Tensor Values { get; }
+
+    /// <summary>The statistics of some of the batch's series.</summary>
+    /// <param name="range">Which of them: <c>statistics[..16]</c>, <c>statistics[^1..]</c>.</param>
+    /// <returns>Statistics of their own, to be disposed.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The range goes beyond the batch.</exception>
+    public RINormStatistics this[System.Range range]
+    {
+        get
+        {
+            var (start, length) = range.GetOffsetAndLength((int)Shape[0]);
+            return narrow(start, length);
+        }
+    }
+
+    /// <summary>The statistics of some of the batch's series.</summary>
+    /// <param name="start">The first of them.</param>
+    /// <param name="length">How many.</param>
+    /// <returns>Statistics of their own, to be disposed.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">They go beyond the batch.</exception>
+    public RINormStatistics narrow(long start, long length)
+    {
+        if (start < 0 || length < 0 || start > Shape[0] - length)
+            throw new ArgumentOutOfRangeException(
+                nameof(start), start, $"narrow takes series within the batch of {Shape[0]}, but was asked for {length} from {start} on.");
+        return Copied(values => values.narrow(1, start, length).clone(), dtype);
+    }
+
+    /// <summary>A copy on another device.</summary>
+    /// <param name="device">Where to.</param>
+    /// <returns>Statistics of their own, to be disposed.</returns>
+    public RINormStatistics to(Device device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        return Copied(values => values.to(device, copy: true), dtype);
+    }
+
+    /// <summary>A copy that shows another dtype. Nothing is lost: they stay in Float64 inside.</summary>
+    /// <param name="dtype">Float16, BFloat16, Float32 or Float64.</param>
+    /// <returns>Statistics of their own, to be disposed.</returns>
+    public RINormStatistics to(ScalarType dtype) => Copied(values => values.clone(), Require.FloatingPoint(dtype, nameof(RINormStatistics)));
+
+    /// <summary>Frees them, when nobody computes with them any more.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+            Drop();
+    }
 
     /// <summary>The dtype that these give with an input and parameters.</summary>
-    public ScalarType Promote(ScalarType input, Tensor? affine_weight, Tensor? affine_bias)
+    internal ScalarType Promote(ScalarType input, Tensor? affine_weight, Tensor? affine_bias)
     {
-        var dtype = Joined(input, Dtype);
-        return affine_weight is null ? dtype : Joined(Joined(dtype, affine_weight.dtype), affine_bias!.dtype);
+        var joined = Joined(input, dtype);
+        return affine_weight is null ? joined : Joined(Joined(joined, affine_weight.dtype), affine_bias!.dtype);
 
         static ScalarType Joined(ScalarType a, ScalarType b) => a == b ? a : promote_types(a, b);
     }
 
     /// <summary>Statistics of the series of <paramref name="x"/>, still to be taken where kernels do it on the way, on the CPU.</summary>
-    public static RINormStatistics Of(Tensor x, double eps)
+    internal static RINormStatistics Of(Tensor x, Measure measure, Gaps gaps)
     {
         if (x.device_type != DeviceType.CPU || x.numel() == 0)
-            return new(Formulas.SeriesStatistics(x, eps), x.dtype);
+            return new(Formulas.SeriesStatistics(x, measure, gaps), x.dtype);
         var shape = x.shape;
         shape.AsSpan(1, shape.Length - 2).Fill(1);
         return new(empty([3, .. shape], ScalarType.Float64), x.dtype);
     }
 
     /// <summary>A copy that shows another dtype or lies on another device. Tensors that were shown follow to it.</summary>
-    public RINormStatistics To(ScalarType dtype, Device device)
+    internal RINormStatistics Moved(ScalarType dtype, Device device)
     {
         using var noGrad = no_grad();
         var moved = new RINormStatistics(Values.to(device, copy: true), dtype);
@@ -76,7 +140,14 @@ internal sealed class RINormStatistics
         return moved;
     }
 
-    public bool TryHold()
+    /// <summary>Keeps them from being freed until <see cref="Release"/>.</summary>
+    /// <exception cref="ObjectDisposedException">They are disposed.</exception>
+    internal RINormStatistics Hold() =>
+        Volatile.Read(ref _isDisposed) == 0 && TryHold()
+            ? this
+            : throw new ObjectDisposedException(nameof(RINormStatistics), "The statistics of RINorm must be used before they are disposed, but Dispose was called. Dispose them after the last inverse.");
+
+    internal bool TryHold()
     {
         for (var holders = Volatile.Read(ref _holders); holders > 0; holders = Volatile.Read(ref _holders))
         {
@@ -86,14 +157,14 @@ internal sealed class RINormStatistics
         return false;
     }
 
-    public void Release()
+    internal void Release()
     {
         if (Interlocked.Decrement(ref _holders) == 0)
             Values.Dispose();
     }
 
-    /// <summary>The layer lets go: its hold ends, and so do the tensors that were shown.</summary>
-    public void Drop()
+    // Ends the owner's hold, and the tensors that were shown.
+    private void Drop()
     {
         lock (_lock)
         {
@@ -109,11 +180,34 @@ internal sealed class RINormStatistics
 
     private Tensor Shown(long row, ref Tensor? shown)
     {
-        lock (_lock)
+        Hold();
+        try
         {
-            var thread = Environment.CurrentManagedThreadId;
-            _reader = _reader == 0 || _reader == thread ? thread : Several;
-            return shown is null || shown.IsInvalid ? shown = Row(row).DetachFromDisposeScope() : shown;
+            lock (_lock)
+            {
+                var thread = Environment.CurrentManagedThreadId;
+                _reader = _reader == 0 || _reader == thread ? thread : Several;
+                return shown is null || shown.IsInvalid ? shown = Row(row).DetachFromDisposeScope() : shown;
+            }
+        }
+        finally
+        {
+            Release();
+        }
+    }
+
+    private RINormStatistics Copied(Func<Tensor, Tensor> copy, ScalarType shown)
+    {
+        Hold();
+        try
+        {
+            using var noGrad = no_grad();
+            using var scope = NewDisposeScope();
+            return new(copy(Values).MoveToOuterDisposeScope(), shown);
+        }
+        finally
+        {
+            Release();
         }
     }
 
@@ -121,7 +215,7 @@ internal sealed class RINormStatistics
     {
         using var noGrad = no_grad();
         using var view = Values.select(0, row);
-        return view.to(Dtype, copy: true);
+        return view.to(dtype, copy: true);
     }
 
     private void Refresh(long row, Tensor? shown)

@@ -14,6 +14,11 @@ internal static class Require
             : throw new ArgumentOutOfRangeException(
                 nameof(eps), eps, $"eps must be a finite number of at least 0, but is {PythonText.Float(eps)}. It keeps a division by zero away: 1e-5, say.");
 
+    public static double AtLeastZero(double value, string name) =>
+        value >= 0 && double.IsFinite(value)
+            ? value
+            : throw new ArgumentOutOfRangeException(name, value, $"{name} must be a finite number of at least 0, but is {PythonText.Float(value)}.");
+
     public static ScalarType FloatingPoint(ScalarType dtype, string layer) =>
         IsSupported(dtype)
             ? dtype

@@ -13,6 +13,12 @@ internal unsafe interface IElement
     /// <summary>Whether float64 has digits and range to spare: its sums need no compensation, and squares neither overflow nor vanish.</summary>
     public static abstract bool FitsInDouble { get; }
 
+    /// <summary>Whether NaN marks a value that is missing.</summary>
+    public static abstract bool HasGaps { get; }
+
+    /// <summary>Reads one value.</summary>
+    public static abstract double Read(byte* from);
+
     /// <summary>Reads <see cref="Lanes.Count"/> values.</summary>
     public static abstract Lanes Load(byte* from);
 
@@ -26,6 +32,10 @@ internal readonly unsafe struct Float64 : IElement
 
     public static bool FitsInDouble => false;
 
+    public static bool HasGaps => false;
+
+    public static double Read(byte* from) => *(double*)from;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Load(byte* from) => Lanes.Load((double*)from);
 
@@ -38,6 +48,10 @@ internal readonly unsafe struct Float32 : IElement
     public static int Size => sizeof(float);
 
     public static bool FitsInDouble => true;
+
+    public static bool HasGaps => false;
+
+    public static double Read(byte* from) => *(float*)from;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Load(byte* from)
@@ -70,6 +84,10 @@ internal readonly unsafe struct Float16 : IElement
     public static int Size => 2;
 
     public static bool FitsInDouble => true;
+
+    public static bool HasGaps => false;
+
+    public static double Read(byte* from) => (double)*(Half*)from;
 
     public static Lanes Load(byte* from)
     {
@@ -119,6 +137,10 @@ internal readonly unsafe struct BFloat16 : IElement
 
     public static bool FitsInDouble => true;
 
+    public static bool HasGaps => false;
+
+    public static double Read(byte* from) => BitConverter.UInt32BitsToSingle((uint)*(ushort*)from << 16);
+
     public static Lanes Load(byte* from)
     {
         var bits = Vector256.Load((ushort*)from);
@@ -142,20 +164,23 @@ internal readonly unsafe struct BFloat16 : IElement
     }
 }
 
-internal static unsafe class Elements
+/// <summary>Another dtype, with NaN where a value is missing.</summary>
+internal readonly unsafe struct Gaps<T> : IElement
+    where T : IElement
 {
-    /// <summary>One value.</summary>
-    public static double Read<T>(byte* from)
-        where T : IElement
-    {
-        if (typeof(T) == typeof(Float32))
-            return *(float*)from;
-        if (typeof(T) == typeof(Float64))
-            return *(double*)from;
-        var padded = stackalloc ushort[Lanes.Count];
-        padded[0] = *(ushort*)from;
-        return T.Load((byte*)padded).A.ToScalar();
-    }
+    public static int Size => T.Size;
+
+    public static bool FitsInDouble => T.FitsInDouble;
+
+    public static bool HasGaps => true;
+
+    public static double Read(byte* from) => T.Read(from);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes Load(byte* from) => T.Load(from);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(Lanes values, byte* to) => T.Store(values, to);
 }
 
 internal static class HalfPrecision

@@ -13,22 +13,22 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     /// <inheritdoc/>
     public override string Name => nameof(FusedFunction);
 
-    public static Tensor Apply(FusedOperation operation, Tensor x, Tensor? weight, Tensor? bias, ScalarType dtype)
+    public static Tensor Apply(FusedOperation operation, Inputs inputs, ScalarType dtype)
     {
         DisposeLast();
         using var scope = NewDisposeScope();
-        return apply(x.dtype == dtype ? x : x.to(dtype), weight!, bias!, operation).MoveToOuterDisposeScope();
+        return apply(inputs.X.dtype == dtype ? inputs.X : inputs.X.to(dtype), inputs.Weight!, inputs.Bias!, operation).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         var (x, weight, bias, operation) = ((Tensor)vars[0], (Tensor?)vars[1], (Tensor?)vars[2], (FusedOperation)vars[3]);
-        var (output, statistics) = operation.Forward(x, weight, bias, keepStatistics: true);
+        var (output, statistics) = operation.Forward(new(x, weight, bias, operation.Statistics, operation.Mask), keepStatistics: true);
         ctx.set_materialize_grads(false);
         var call = new Call(operation, new(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true), new());
         ctx.save_data(nameof(Call), call);
-        ctx.save_for_backward([x, weight!, bias!, statistics!, Token.New(call.HandedOver)!]);
+        ctx.save_for_backward([x, weight!, bias!, statistics!, operation.Mask!, Token.New(call.HandedOver)!]);
         return output;
     }
 
@@ -43,9 +43,8 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
             using var scope = NewDisposeScope();
             var call = (Call)ctx.get_data(nameof(Call));
             var saved = ctx.get_saved_variables();
-            var gradients = is_grad_enabled()
-                ? Differentiable(call, saved[0], saved[1], saved[2], saved[3], grad_output)
-                : call.Operation.Backward(saved[0], saved[1], saved[2], saved[3], grad_output, call.Wanted);
+            var inputs = new Inputs(saved[0], saved[1], saved[2], saved[3], saved[4]);
+            var gradients = is_grad_enabled() ? Differentiable(call, inputs, grad_output) : call.Operation.Backward(inputs, grad_output, call.Wanted);
             return HandOver(call, gradients);
         }
         catch (Exception error) when (error is not OutOfMemoryException)
@@ -59,18 +58,18 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     }
 
     /// <summary>The gradients as expressions that can be differentiated again.</summary>
-    private static Gradients Differentiable(Call call, Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput)
+    private static Gradients Differentiable(Call call, Inputs inputs, Tensor gradOutput)
     {
         var wanted = call.Wanted;
-        var output = call.Operation.Formula(x, weight, bias, statistics);
-        List<Tensor> inputs = [];
+        var output = call.Operation.Formula(inputs);
+        List<Tensor> asked = [];
         if (wanted.X)
-            inputs.Add(x);
+            asked.Add(inputs.X);
         if (wanted.Weight)
-            inputs.Add(weight!);
+            asked.Add(inputs.Weight!);
         if (wanted.Bias)
-            inputs.Add(bias!);
-        var gradients = new Queue<Tensor>(autograd.grad([output], inputs, [gradOutput], retain_graph: true, create_graph: true));
+            asked.Add(inputs.Bias!);
+        var gradients = new Queue<Tensor>(autograd.grad([output], asked, [gradOutput], retain_graph: true, create_graph: true));
         return new(wanted.X ? gradients.Dequeue() : null, wanted.Weight ? gradients.Dequeue() : null, wanted.Bias ? gradients.Dequeue() : null);
     }
 

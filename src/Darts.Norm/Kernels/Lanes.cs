@@ -39,6 +39,16 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
         D.Store(to + 12);
     }
 
+    /// <summary>All ones in the lanes that are not NaN, zero in the others.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Lanes Observed() => new(Vector256.Equals(A, A), Vector256.Equals(B, B), Vector256.Equals(C, C), Vector256.Equals(D, D));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes operator &(Lanes x, Lanes mask) => new(x.A & mask.A, x.B & mask.B, x.C & mask.C, x.D & mask.D);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes operator |(Lanes x, Lanes mask) => new(x.A | mask.A, x.B | mask.B, x.C | mask.C, x.D | mask.D);
+
     /// <summary>The first lanes; zero from <paramref name="count"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Lanes First(long count)

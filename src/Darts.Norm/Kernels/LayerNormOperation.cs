@@ -5,11 +5,11 @@ internal sealed class LayerNormOperation(long[] normalized_shape, double eps) : 
 {
     private readonly long _length = normalized_shape.Aggregate(1L, (product, size) => product * size);
 
-    public override Tensor Formula(Tensor x, Tensor? weight, Tensor? bias, Tensor? statistics) => Formulas.LayerNorm(x, normalized_shape, weight, bias, eps);
+    public override Tensor Formula(Inputs inputs) => Formulas.LayerNorm(inputs.X, normalized_shape, inputs.Weight, inputs.Bias, eps);
 
-    public override (Tensor output, Tensor? statistics) Forward(Tensor x, Tensor? weight, Tensor? bias, bool keepStatistics) =>
-        RowNormalization<LayerNormFormula>.Forward(x, weight, bias, _length, eps, keepStatistics);
+    public override (Tensor output, Tensor? statistics) Forward(Inputs inputs, bool keepStatistics) =>
+        RowNormalization<LayerNormFormula>.Forward(inputs, _length, eps, keepStatistics);
 
-    public override Gradients Backward(Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, Wanted wanted) =>
-        RowNormalization<LayerNormFormula>.Backward(x, weight, bias, statistics, gradOutput, _length, eps, wanted);
+    public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
+        RowNormalization<LayerNormFormula>.Backward(inputs, gradOutput, _length, eps, wanted);
 }

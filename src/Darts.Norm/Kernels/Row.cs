@@ -16,10 +16,10 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     private readonly byte* _start = start;
     private readonly byte* _end = end;
 
-    public double First => Elements.Read<T>(_start);
+    public double First => T.Read(_start);
 
     /// <summary>One value.</summary>
-    public double At(long i) => Elements.Read<T>(_start + (i * T.Size));
+    public double At(long i) => T.Read(_start + (i * T.Size));
 
     /// <summary>The values before this fill whole groups of lanes. What is left, if anything, is the tail.</summary>
     public long Whole

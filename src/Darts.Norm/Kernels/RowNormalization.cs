@@ -51,27 +51,27 @@ internal static unsafe class RowNormalization<TFormula>
     private const int RowsTogether = 8;
 
     /// <summary>The normalised rows, and the statistics that <see cref="Backward"/> asks for.</summary>
-    public static (Tensor output, Tensor? statistics) Forward(Tensor x, Tensor? weight, Tensor? bias, long length, double eps, bool keepStatistics) => x.dtype switch
+    public static (Tensor output, Tensor? statistics) Forward(Inputs inputs, long length, double eps, bool keepStatistics) => inputs.X.dtype switch
     {
-        ScalarType.Float16 => Forward<Float16>(x, weight, bias, length, eps, keepStatistics),
-        ScalarType.BFloat16 => Forward<BFloat16>(x, weight, bias, length, eps, keepStatistics),
-        ScalarType.Float32 => Forward<Float32>(x, weight, bias, length, eps, keepStatistics),
-        _ => Forward<Float64>(x, weight, bias, length, eps, keepStatistics),
+        ScalarType.Float16 => Forward<Float16>(inputs, length, eps, keepStatistics),
+        ScalarType.BFloat16 => Forward<BFloat16>(inputs, length, eps, keepStatistics),
+        ScalarType.Float32 => Forward<Float32>(inputs, length, eps, keepStatistics),
+        _ => Forward<Float64>(inputs, length, eps, keepStatistics),
     };
 
     /// <summary>The gradients that are wanted, the others null.</summary>
-    public static Gradients Backward(
-        Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, long length, double eps, Wanted wanted) => x.dtype switch
-        {
-            ScalarType.Float16 => Backward<Float16>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
-            ScalarType.BFloat16 => Backward<BFloat16>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
-            ScalarType.Float32 => Backward<Float32>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
-            _ => Backward<Float64>(x, weight, bias, statistics, gradOutput, length, eps, wanted),
-        };
+    public static Gradients Backward(Inputs inputs, Tensor gradOutput, long length, double eps, Wanted wanted) => inputs.X.dtype switch
+    {
+        ScalarType.Float16 => Backward<Float16>(inputs, gradOutput, length, eps, wanted),
+        ScalarType.BFloat16 => Backward<BFloat16>(inputs, gradOutput, length, eps, wanted),
+        ScalarType.Float32 => Backward<Float32>(inputs, gradOutput, length, eps, wanted),
+        _ => Backward<Float64>(inputs, gradOutput, length, eps, wanted),
+    };
 
-    private static (Tensor output, Tensor? statistics) Forward<T>(Tensor x, Tensor? weight, Tensor? bias, long length, double eps, bool keepStatistics)
+    private static (Tensor output, Tensor? statistics) Forward<T>(Inputs inputs, long length, double eps, bool keepStatistics)
         where T : IElement
     {
+        var (x, weight, bias, _, _) = inputs;
         var output = Memory.Like(x);
         var rows = new Rows(ref x, length);
         var statistics = keepStatistics ? empty(rows.Count, RowStatistics.Kept<T>(), ScalarType.Float64) : null;
@@ -95,10 +95,10 @@ internal static unsafe class RowNormalization<TFormula>
         return (output, statistics);
     }
 
-    private static Gradients Backward<T>(
-        Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, long length, double eps, Wanted wanted)
+    private static Gradients Backward<T>(Inputs inputs, Tensor gradOutput, long length, double eps, Wanted wanted)
         where T : IElement
     {
+        var (x, weight, bias, statistics, _) = inputs;
         var gradX = wanted.X ? Memory.Like(x) : null;
         var rows = new Rows(ref x, length);
         var gradRows = new Rows(ref gradOutput, length);
@@ -113,7 +113,7 @@ internal static unsafe class RowNormalization<TFormula>
                 X = rows,
                 GradOutput = gradRows,
                 GradX = gradX is null ? null : Memory.Start(gradX),
-                Statistics = (double*)Memory.Start(statistics),
+                Statistics = (double*)Memory.Start(statistics!),
                 Weight = w.At,
                 WeightSums = weightSums.At,
                 BiasSums = biasSums.At,

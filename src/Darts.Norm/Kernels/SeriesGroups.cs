@@ -13,24 +13,42 @@ internal readonly unsafe struct SeriesGroups
     private const long LongGroup = 32 * Lanes.Count;
 
     private readonly Rows _rows;
+    private readonly Rows _mask;
+    private readonly bool _isMasked;
     private readonly long _together;
     private readonly bool _lieTogether;
 
     /// <param name="tensor">(batch, ..., last axes). Replaced by a packed copy, in the caller's scope, where the last axes do not lie side by side.</param>
     /// <param name="width">The number of values of a time step: the last axes' sizes multiplied.</param>
-    public SeriesGroups(ref Tensor tensor, long width)
+    /// <param name="mask">Of the tensor's shape, false where a value is missing: it is read as NaN. Null where all are there. Replaced as the tensor is.</param>
+    public SeriesGroups(ref Tensor tensor, long width, ref Tensor? mask)
     {
         Batch = tensor.size(0);
         Steps = tensor.numel() / (Batch * width);
+        StepsAtATime = Steps / tensor.size(1);
         Width = width;
         _rows = new(ref tensor, width);
+        _isMasked = mask is not null;
+        if (_isMasked)
+            _mask = new(ref mask!, width);
         _together = Together(width, Steps);
-        _lieTogether = _rows.LieTogether(Steps, _together, tensor.element_size());
+        _lieTogether = !_isMasked && _rows.LieTogether(Steps, _together, tensor.element_size());
+    }
+
+    /// <inheritdoc cref="SeriesGroups(ref Tensor, long, ref Tensor?)"/>
+    public SeriesGroups(ref Tensor tensor, long width)
+    {
+        Tensor? none = null;
+        this = new(ref tensor, width, ref none);
     }
 
     public long Batch { get; }
 
+    /// <summary>The number of rows of <see cref="Width"/> values of a series.</summary>
     public long Steps { get; }
+
+    /// <summary>How many of them belong to one time: more than one where more than the time axis is pooled.</summary>
+    public long StepsAtATime { get; }
 
     public long Width { get; }
 
@@ -63,8 +81,21 @@ internal readonly unsafe struct SeriesGroups
             return new(_rows[row], steps * Width, _rows.End);
         gathered += group % AtATime * Columns * T.Size;
         for (long step = 0; step < steps; step++)
-            Buffer.MemoryCopy(_rows[row + step], gathered + (step * Width * T.Size), Width * T.Size, Width * T.Size);
+        {
+            var to = gathered + (step * Width * T.Size);
+            Buffer.MemoryCopy(_rows[row + step], to, Width * T.Size, Width * T.Size);
+            if (_isMasked)
+                Mask.Apply(to, _mask[row + step], Width, T.Size);
+        }
         return new(gathered, steps * Width, gathered + (Columns * T.Size));
+    }
+
+    /// <summary>One value.</summary>
+    public double At<T>(long series, long step, long component)
+        where T : IElement
+    {
+        var row = (series * Steps) + step;
+        return _isMasked && _mask[row][component] == 0 ? double.NaN : T.Read(_rows[row] + (component * T.Size));
     }
 
     /// <summary>A group of a contiguous tensor of this shape.</summary>

@@ -22,36 +22,44 @@ internal interface ISeriesFormula
 internal static unsafe class SeriesMap<TFormula>
     where TFormula : ISeriesFormula
 {
-    /// <param name="x">(batch, time, ..., components) and, where <paramref name="repeat"/> is not 1, an axis of that size.</param>
-    /// <param name="statistics">Of <see cref="SeriesStatistics{T}"/>.</param>
-    /// <param name="weight">(components), or null for one.</param>
-    /// <param name="bias">(components), or null for zero.</param>
+    /// <param name="inputs">x is (batch, time, ..., components) and, where <paramref name="repeat"/> is not 1, an axis of that size; weight and bias are (components), or null for one and zero.</param>
     /// <param name="repeat">How many values of a time step belong to one component.</param>
-    /// <param name="eps">The layer's.</param>
-    /// <param name="measure">Whether to take <paramref name="statistics"/> from <paramref name="x"/> first.</param>
-    public static Tensor Forward(Tensor x, Tensor statistics, Tensor? weight, Tensor? bias, long repeat, double eps, bool measure) => x.dtype switch
+    /// <param name="eps">The formula's.</param>
+    /// <param name="measure">How to take the statistics from x first; null where they are there.</param>
+    /// <param name="gaps">Which values of x are missing.</param>
+    public static Tensor Forward(Inputs inputs, long repeat, double eps, Measure? measure, Gaps gaps) => (inputs.X.dtype, gaps.Missing != Missing.None) switch
     {
-        ScalarType.Float16 => Forward<Float16>(x, statistics, weight, bias, repeat, eps, measure),
-        ScalarType.BFloat16 => Forward<BFloat16>(x, statistics, weight, bias, repeat, eps, measure),
-        ScalarType.Float32 => Forward<Float32>(x, statistics, weight, bias, repeat, eps, measure),
-        _ => Forward<Float64>(x, statistics, weight, bias, repeat, eps, measure),
+        (ScalarType.Float16, false) => Forward<Float16>(inputs, repeat, eps, measure, gaps),
+        (ScalarType.BFloat16, false) => Forward<BFloat16>(inputs, repeat, eps, measure, gaps),
+        (ScalarType.Float32, false) => Forward<Float32>(inputs, repeat, eps, measure, gaps),
+        (_, false) => Forward<Float64>(inputs, repeat, eps, measure, gaps),
+        (ScalarType.Float16, true) => Forward<Gaps<Float16>>(inputs, repeat, eps, measure, gaps),
+        (ScalarType.BFloat16, true) => Forward<Gaps<BFloat16>>(inputs, repeat, eps, measure, gaps),
+        (ScalarType.Float32, true) => Forward<Gaps<Float32>>(inputs, repeat, eps, measure, gaps),
+        (_, true) => Forward<Gaps<Float64>>(inputs, repeat, eps, measure, gaps),
     };
 
-    public static Gradients Backward(
-        Tensor x, Tensor statistics, Tensor? weight, Tensor? bias, Tensor gradOutput, long repeat, double eps, Wanted wanted) => x.dtype switch
+    /// <summary>The gradients that are wanted, the others null.</summary>
+    public static Gradients Backward(Inputs inputs, Tensor gradOutput, long repeat, double eps, Gaps gaps, Wanted wanted) =>
+        (inputs.X.dtype, gaps.Missing != Missing.None) switch
         {
-            ScalarType.Float16 => Backward<Float16>(x, statistics, weight, bias, gradOutput, repeat, eps, wanted),
-            ScalarType.BFloat16 => Backward<BFloat16>(x, statistics, weight, bias, gradOutput, repeat, eps, wanted),
-            ScalarType.Float32 => Backward<Float32>(x, statistics, weight, bias, gradOutput, repeat, eps, wanted),
-            _ => Backward<Float64>(x, statistics, weight, bias, gradOutput, repeat, eps, wanted),
+            (ScalarType.Float16, false) => Backward<Float16>(inputs, gradOutput, repeat, eps, wanted),
+            (ScalarType.BFloat16, false) => Backward<BFloat16>(inputs, gradOutput, repeat, eps, wanted),
+            (ScalarType.Float32, false) => Backward<Float32>(inputs, gradOutput, repeat, eps, wanted),
+            (_, false) => Backward<Float64>(inputs, gradOutput, repeat, eps, wanted),
+            (ScalarType.Float16, true) => Backward<Gaps<Float16>>(inputs, gradOutput, repeat, eps, wanted),
+            (ScalarType.BFloat16, true) => Backward<Gaps<BFloat16>>(inputs, gradOutput, repeat, eps, wanted),
+            (ScalarType.Float32, true) => Backward<Gaps<Float32>>(inputs, gradOutput, repeat, eps, wanted),
+            (_, true) => Backward<Gaps<Float64>>(inputs, gradOutput, repeat, eps, wanted),
         };
 
-    private static Tensor Forward<T>(Tensor x, Tensor statistics, Tensor? weight, Tensor? bias, long repeat, double eps, bool measure)
+    private static Tensor Forward<T>(Inputs inputs, long repeat, double eps, Measure? measure, Gaps gaps)
         where T : IElement
     {
+        var (x, weight, bias, statistics, mask) = inputs;
         var output = Memory.Like(x);
-        var components = statistics.size(-1);
-        var groups = new SeriesGroups(ref x, components * repeat);
+        var components = statistics!.size(-1);
+        var groups = new SeriesGroups(ref x, components * repeat, ref mask);
         using var w = Doubles.Of(weight, components);
         using var b = Doubles.Of(bias, components);
         var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
@@ -61,24 +69,26 @@ internal static unsafe class SeriesMap<TFormula>
                 X = groups,
                 Y = Memory.Start(output),
                 Series = new(groups, statistics, w, b, repeat, eps),
-                Measured = measure ? (double*)Memory.Start(statistics) : null,
-                Eps = eps,
+                Measured = measure is null ? null : (double*)Memory.Start(statistics),
+                Measure = measure.GetValueOrDefault(),
+                FillsWithZero = gaps.Missing == Missing.Zero,
                 Blocks = blocks,
             },
             blocks.Count,
             groups.Batch * groups.Steps * groups.Width);
         GC.KeepAlive(x);
+        GC.KeepAlive(mask);
         GC.KeepAlive(statistics);
         return output;
     }
 
-    private static Gradients Backward<T>(
-        Tensor x, Tensor statistics, Tensor? weight, Tensor? bias, Tensor gradOutput, long repeat, double eps, Wanted wanted)
+    private static Gradients Backward<T>(Inputs inputs, Tensor gradOutput, long repeat, double eps, Wanted wanted)
         where T : IElement
     {
+        var (x, weight, bias, statistics, mask) = inputs;
         var gradX = wanted.X ? Memory.Like(x) : null;
-        var components = statistics.size(-1);
-        var groups = new SeriesGroups(ref x, components * repeat);
+        var components = statistics!.size(-1);
+        var groups = new SeriesGroups(ref x, components * repeat, ref mask);
         var gradGroups = new SeriesGroups(ref gradOutput, components * repeat);
         using var w = Doubles.Of(weight, components);
         using var b = Doubles.Of(bias, components);
@@ -100,6 +110,7 @@ internal static unsafe class SeriesMap<TFormula>
             blocks.Count,
             groups.Batch * groups.Steps * groups.Width);
         GC.KeepAlive(x);
+        GC.KeepAlive(mask);
         GC.KeepAlive(gradOutput);
         GC.KeepAlive(statistics);
         return new(
@@ -171,40 +182,45 @@ internal static unsafe class SeriesMap<TFormula>
         public byte* Y;
         public Coefficients Series;
         public double* Measured;
-        public double Eps;
+        public Measure Measure;
+        public bool FillsWithZero;
         public Blocks Blocks;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(long block)
         {
             var run = Lanes.Padded(X.Columns);
+            var kept = Lanes.All(BitConverter.Int64BitsToDouble(FillsWithZero ? 0 : -1));
             using var coefficients = new Doubles(4 * run);
             using var gathered = new Doubles(X.Gathered);
-            using var statistics = Measured is null ? default : new SeriesStatistics<T>(X, Measured, Eps);
+            using var statistics = Measured is null ? default : new SeriesStatistics<T>(X, Measured, Measure);
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
             {
                 if (Measured is not null)
                     statistics.Measure(series);
                 Series.Write(series, coefficients.At, run);
                 for (long group = 0; group < X.Count; group++)
-                    Write(X.Read<T>(series, group, (byte*)gathered.At), X.Write<T>(Y, series, group), coefficients.At, run);
+                    Write(X.Read<T>(series, group, (byte*)gathered.At), X.Write<T>(Y, series, group), coefficients.At, run, kept);
             }
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Write(Row<T> x, Row<T> y, double* coefficients, long run)
+        private static void Write(Row<T> x, Row<T> y, double* coefficients, long run, Lanes kept)
         {
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                y.Set(i, Mapped(x[i], coefficients + i, run));
+                y.Set(i, Mapped(x[i], coefficients + i, run, kept));
             if (i < x.Length)
-                y.SetTail(Mapped(x.Tail, coefficients + i, run));
+                y.SetTail(Mapped(x.Tail, coefficients + i, run, kept));
         }
 
-        /// <summary><c>y = (x - center) · factor + shift</c>.</summary>
+        /// <summary><c>y = (x - center) · factor + shift</c>, and a missing value that is not kept becomes zero.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Lanes Mapped(Lanes x, double* center, long run) =>
-            (Centered<T>(x, center, run) * Lanes.Load(center + (2 * run))) + Lanes.Load(center + (3 * run));
+        private static Lanes Mapped(Lanes x, double* center, long run, Lanes kept)
+        {
+            var y = (Centered<T>(x, center, run) * Lanes.Load(center + (2 * run))) + Lanes.Load(center + (3 * run));
+            return T.HasGaps ? y & (x.Observed() | kept) : y;
+        }
     }
 
     private struct BackwardWork<T> : IWork
@@ -240,10 +256,11 @@ internal static unsafe class SeriesMap<TFormula>
                 for (long group = 0; group < X.Count; group++)
                 {
                     var go = GradOutput.Read<T>(series, group, (byte*)gatheredGrad.At);
+                    var x = T.HasGaps || weightSums is not null ? X.Read<T>(series, group, (byte*)gathered.At) : go;
                     if (GradX is not null)
-                        Scale(go, X.Write<T>(GradX, series, group), coefficients.At + (2 * run));
+                        Scale(x, go, X.Write<T>(GradX, series, group), coefficients.At + (2 * run));
                     if (weightSums is not null)
-                        AddUp(X.Read<T>(series, group, (byte*)gathered.At), go, coefficients.At, run, along.At, sums.At);
+                        AddUp(x, go, coefficients.At, run, along.At, sums.At);
                 }
                 if (weightSums is not null)
                     AddSeries(series, along.At, sums.At, weightSums, biasSums);
@@ -251,13 +268,13 @@ internal static unsafe class SeriesMap<TFormula>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Scale(Row<T> go, Row<T> gx, double* factor)
+        private static void Scale(Row<T> x, Row<T> go, Row<T> gx, double* factor)
         {
             var i = 0L;
             for (; i < go.Whole; i += Lanes.Count)
-                gx.Set(i, go[i] * Lanes.Load(factor + i));
+                gx.Set(i, Reaching(go[i], x, i) * Lanes.Load(factor + i));
             if (i < go.Length)
-                gx.SetTail(go.Tail * Lanes.Load(factor + i));
+                gx.SetTail((T.HasGaps ? go.Tail & x.Tail.Observed() : go.Tail) * Lanes.Load(factor + i));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -265,10 +282,20 @@ internal static unsafe class SeriesMap<TFormula>
         {
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                Add(Centered<T>(x[i], center + i, run), go[i], along, sums, run, i);
+            {
+                var v = Centered<T>(x[i], center + i, run);
+                Add(T.HasGaps ? v & x[i].Observed() : v, Reaching(go[i], x, i), along, sums, run, i);
+            }
             if (i < x.Length)
-                Add(x.OnRow(Centered<T>(x.Tail, center + i, run)), go.Tail, along, sums, run, i);
+            {
+                var v = x.OnRow(Centered<T>(x.Tail, center + i, run));
+                Add(T.HasGaps ? v & x.Tail.Observed() : v, T.HasGaps ? go.Tail & x.Tail.Observed() : go.Tail, along, sums, run, i);
+            }
         }
+
+        /// <summary>The incoming gradient where there is a value for it to reach, else zero.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Lanes Reaching(Lanes go, Row<T> x, long i) => T.HasGaps ? go & x[i].Observed() : go;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void Add(Lanes v, Lanes go, double* along, double* sums, long run, long i)
@@ -308,3 +335,8 @@ internal static unsafe class SeriesMap<TFormula>
         }
     }
 }
+
+/// <summary>Which values are missing: those that are NaN, and those where the mask is false.</summary>
+/// <param name="Missing">What becomes of them; <see cref="Missing.None"/> where NaN is a value like any other.</param>
+/// <param name="Mask">Of the values' shape, true where there is one; null for all.</param>
+internal readonly record struct Gaps(Missing Missing, Tensor? Mask);

@@ -2,20 +2,21 @@ using System.Runtime.CompilerServices;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary><c>mean</c> and <c>stdev = √(var + eps)</c> of each component of a series, in float64.</summary>
+/// <summary><c>mean</c> and <c>stdev = √(var + eps)</c> of each component of a series, in float64, over the values that are not missing.</summary>
 /// <remarks>
-/// A level far from zero costs no digits: differences to the first time step are summed, or for float64 values what each addition loses.
+/// A level far from zero costs no digits: differences to the first value are summed, or for float64 values what each addition loses.
 /// </remarks>
 /// <param name="groups">The batch.</param>
 /// <param name="statistics">Where the statistics of all series go: three planes of (batch, components): mean, what it lost by rounding, stdev.</param>
-/// <param name="eps">The layer's.</param>
-internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double* statistics, double eps) : IDisposable
+/// <param name="measure">What to measure.</param>
+internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double* statistics, Measure measure) : IDisposable
     where T : IElement
 {
     // Runs of columns: for float64 values a second one after the first, of what rounding lost.
     private readonly Doubles _centers = new(Doubles.Padded<T>(groups.Columns));
     private readonly Doubles _sums = new(Doubles.Padded<T>(groups.Columns));
     private readonly Doubles _squares = new(Doubles.Padded<T>(groups.Columns));
+    private readonly Doubles _counts = T.HasGaps ? new(groups.Columns) : default;
     private readonly Doubles _gathered = new(groups.Gathered);
     private readonly long _run = Lanes.Padded(groups.Columns);
     private readonly long _plane = groups.Batch * groups.Width;
@@ -26,6 +27,8 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     {
         _sums.Clear();
         _squares.Clear();
+        if (T.HasGaps)
+            _counts.Clear();
         var to = statistics + (series * groups.Width);
         if (T.FitsInDouble)
             MeasureOnce(series, to);
@@ -35,6 +38,8 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         {
             if (!IsOrdinary(to[c], to[(2 * _plane) + c]))
                 MeasureInRange(series, c, to + c);
+            if (measure.SubtractLast)
+                (to[c], to[_plane + c]) = (Last(series, c, to[c]), 0);
         }
     }
 
@@ -48,6 +53,8 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             first[i].Store(_centers.At + i);
         if (i < first.Length)
             first.Tail.Store(_centers.At + i);
+        for (long c = 0; T.HasGaps && c < groups.Width; c++)
+            _centers.At[c] = FirstObserved(series, c);
         Repeat(_centers.At);
         long group = 0;
         for (; group < groups.CountAtATime; group += SeriesGroups.AtATime)
@@ -56,12 +63,13 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             AddUp(Read(series, group));
         Fold(_sums.At);
         Fold(_squares.At);
+        FoldCounts();
         for (long c = 0; c < groups.Width; c++)
         {
-            var mean = _sums.At[c] / groups.Steps;
+            var mean = _sums.At[c] / Count(c);
             // Float64 has 29 digits more than a float32: enough for what cancels here in any series that fits in memory.
-            var variance = Math.Max((_squares.At[c] / groups.Steps) - (mean * mean), 0);
-            Write(to + c, _centers.At[c] + mean, 0, variance);
+            var variance = Math.Max((_squares.At[c] / Count(c)) - (mean * mean), 0);
+            Write(to + c, Count(c), _centers.At[c] + mean, 0, variance);
         }
     }
 
@@ -73,13 +81,14 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             var x = Read(series, group);
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                Sum.AddAt<T>(_sums.At, _run, i, x[i]);
+                AddValue(x[i], x[i].Observed(), i);
             if (i < x.Length)
-                Sum.AddAt<T>(_sums.At, _run, i, x.Tail);
+                AddValue(x.Tail, x.OnRow(x.Tail.Observed()), i);
         }
         Fold(_sums.At);
+        FoldCounts();
         for (long c = 0; c < groups.Width; c++)
-            (_centers.At[c], _centers.At[_run + c]) = Sum.Divide(_sums.At[c], _sums.At[_run + c], groups.Steps);
+            (_centers.At[c], _centers.At[_run + c]) = Sum.Divide(_sums.At[c], _sums.At[_run + c], Count(c));
         Repeat(_centers.At);
         Repeat(_centers.At + _run);
         for (long group = 0; group < groups.Count; group++)
@@ -93,11 +102,23 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         }
         Fold(_squares.At);
         for (long c = 0; c < groups.Width; c++)
-            Write(to + c, _centers.At[c], _centers.At[_run + c], (_squares.At[c] + _squares.At[_run + c]) / groups.Steps);
+            Write(to + c, Count(c), _centers.At[c], _centers.At[_run + c], (_squares.At[c] + _squares.At[_run + c]) / Count(c));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Lanes Centered(Lanes x, long i) => x - Lanes.Load(_centers.At + i) - Lanes.Load(_centers.At + _run + i);
+    private void AddValue(Lanes x, Lanes observed, long i)
+    {
+        Sum.AddAt<T>(_sums.At, _run, i, T.HasGaps ? x & observed : x);
+        if (T.HasGaps)
+            AddCount(observed, i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Lanes Centered(Lanes x, long i)
+    {
+        var v = x - Lanes.Load(_centers.At + i) - Lanes.Load(_centers.At + _run + i);
+        return T.HasGaps ? v & x.Observed() : v;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void AddSquare(Lanes t, long i) => Sum.AddAt<T>(_squares.At, _run, i, t * t);
@@ -106,9 +127,17 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     private void AddUp(Row<T> x)
     {
         for (long i = 0; i < x.Whole; i += Lanes.Count)
-            AddMoments(x[i] - Lanes.Load(_centers.At + i), i);
+        {
+            AddMoments(Difference(x[i], Lanes.Load(_centers.At + i)), i);
+            if (T.HasGaps)
+                AddCount(x[i].Observed(), i);
+        }
         if (x.Whole < x.Length)
-            AddMoments(x.OnRow(x.Tail - Lanes.Load(_centers.At + x.Whole)), x.Whole);
+        {
+            AddMoments(x.OnRow(Difference(x.Tail, Lanes.Load(_centers.At + x.Whole))), x.Whole);
+            if (T.HasGaps)
+                AddCount(x.OnRow(x.Tail.Observed()), x.Whole);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -117,14 +146,33 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         for (long i = 0; i < a.Whole; i += Lanes.Count)
         {
             var first = Lanes.Load(_centers.At + i);
-            AddMoments(a[i] - first, b[i] - first, c[i] - first, d[i] - first, i);
+            var (av, bv, cv, dv) = (a[i], b[i], c[i], d[i]);
+            AddMoments(Difference(av, first), Difference(bv, first), Difference(cv, first), Difference(dv, first), i);
+            if (T.HasGaps)
+                AddCounts(av, bv, cv, dv, i);
         }
         if (a.Whole < a.Length)
         {
             var (at, bt, ct, dt) = (a.Tail, b.Tail, c.Tail, d.Tail);
             var first = Lanes.Load(_centers.At + a.Whole);
-            AddMoments(a.OnRow(at - first), b.OnRow(bt - first), c.OnRow(ct - first), d.OnRow(dt - first), a.Whole);
+            AddMoments(
+                a.OnRow(Difference(at, first)), b.OnRow(Difference(bt, first)), c.OnRow(Difference(ct, first)), d.OnRow(Difference(dt, first)), a.Whole);
+            if (T.HasGaps)
+                AddCounts(at, bt, ct, dt, a.Whole);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Lanes Difference(Lanes x, Lanes center) => T.HasGaps ? (x - center) & x.Observed() : x - center;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void AddCount(Lanes observed, long i) => (Lanes.Load(_counts.At + i) + (Lanes.All(1) & observed)).Store(_counts.At + i);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void AddCounts(Lanes a, Lanes b, Lanes c, Lanes d, long i)
+    {
+        var one = Lanes.All(1);
+        (Lanes.Load(_counts.At + i) + ((one & a.Observed()) + (one & b.Observed()) + ((one & c.Observed()) + (one & d.Observed())))).Store(_counts.At + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -160,6 +208,18 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         }
     }
 
+    private void FoldCounts()
+    {
+        for (var step = groups.Width; T.HasGaps && step < groups.Columns; step += groups.Width)
+        {
+            for (long c = 0; c < groups.Width; c++)
+                _counts.At[c] += _counts.At[step + c];
+        }
+    }
+
+    /// <summary>How many values of a component are not missing.</summary>
+    private double Count(long component) => T.HasGaps ? _counts.At[component] : groups.Steps;
+
     /// <summary>Writes the first time step's columns under the others.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Repeat(double* columns)
@@ -171,14 +231,14 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         }
     }
 
-    private void Write(double* to, double mean, double low, double variance) =>
-        (to[0], to[_plane], to[2 * _plane]) = (mean, low, Math.Sqrt(variance + eps));
+    private void Write(double* to, double count, double mean, double low, double variance) =>
+        (to[0], to[_plane], to[2 * _plane]) = count == 0 ? (0, 0, 1) : (mean, low, Math.Max(Math.Sqrt(variance + measure.Eps), measure.LeastStdev));
 
     private Row<T> Read(long series, long group) => groups.Read<T>(series, group, (byte*)_gathered.At);
 
     /// <summary>Whether nothing overflowed, and nothing vanished that eps does not outweigh.</summary>
     private bool IsOrdinary(double mean, double stdev) =>
-        double.IsFinite(mean) && (T.FitsInDouble || eps > Range.LeastSquare ? stdev < double.PositiveInfinity : Range.HoldsSquares(stdev * stdev));
+        double.IsFinite(mean) && (T.FitsInDouble || measure.Eps > Range.LeastSquare ? stdev < double.PositiveInfinity : Range.HoldsSquares(stdev * stdev));
 
     /// <summary>One component that is not: by a scale that keeps its squares in range.</summary>
     private void MeasureInRange(long series, long component, double* to)
@@ -186,33 +246,71 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         double largest = 0, sum = 0;
         for (long step = 0; step < groups.Steps; step++)
         {
-            var x = At(series, step, component);
+            if (!TryAt(series, step, component, out var x))
+                continue;
             sum += x;
             largest = Math.Max(largest, Math.Abs(x));
         }
+        var count = Count(component);
         if (!double.IsFinite(largest))
         {
-            (to[0], to[_plane], to[2 * _plane]) = (sum / groups.Steps, 0, double.NaN);
+            (to[0], to[_plane], to[2 * _plane]) = (sum / count, 0, double.NaN);
             return;
         }
-        var scale = Range.Scale(Math.Max(largest, Math.Sqrt(eps)));
+        var scale = Range.Scale(Math.Max(largest, Math.Sqrt(measure.Eps)));
         double total = 0, lost = 0, squares = 0, squaresLost = 0;
         for (long step = 0; step < groups.Steps; step++)
-            Sum.Add<Float64>(ref total, ref lost, At(series, step, component) * scale);
-        var (mean, low) = Sum.Divide(total, lost, groups.Steps);
+        {
+            if (TryAt(series, step, component, out var x))
+                Sum.Add<Float64>(ref total, ref lost, x * scale);
+        }
+        var (mean, low) = Sum.Divide(total, lost, count);
         for (long step = 0; step < groups.Steps; step++)
         {
-            var t = (At(series, step, component) * scale) - mean - low;
+            if (!TryAt(series, step, component, out var x))
+                continue;
+            var t = (x * scale) - mean - low;
             Sum.Add<Float64>(ref squares, ref squaresLost, t * t);
         }
-        (to[0], to[_plane]) = (mean / scale, low / scale);
-        to[2 * _plane] = Math.Sqrt(((squares + squaresLost) / groups.Steps) + (eps * scale * scale)) / scale;
+        var stdev = Math.Sqrt(((squares + squaresLost) / count) + (measure.Eps * scale * scale)) / scale;
+        (to[0], to[_plane], to[2 * _plane]) = (mean / scale, low / scale, Math.Max(stdev, measure.LeastStdev));
     }
 
-    private double At(long series, long step, long component)
+    /// <summary>A value of the component that is not missing; zero where all are.</summary>
+    private double FirstObserved(long series, long component)
     {
-        var (group, column) = Math.DivRem((step * groups.Width) + component, groups.Columns);
-        return Read(series, group).At(column);
+        for (long step = 0; step < groups.Steps; step++)
+        {
+            if (TryAt(series, step, component, out var x))
+                return x;
+        }
+        return 0;
+    }
+
+    /// <summary>The component's value at the last time that has one, where several are pooled at a time their mean; <paramref name="none"/> where all are missing.</summary>
+    private double Last(long series, long component, double none)
+    {
+        double sum = 0, lost = 0;
+        var count = 0L;
+        for (var step = groups.Steps - 1; step >= 0; step--)
+        {
+            if (TryAt(series, step, component, out var x))
+            {
+                Sum.Add<Float64>(ref sum, ref lost, x);
+                count++;
+            }
+            if (count > 0 && step % groups.StepsAtATime == 0)
+                return count == 1 ? sum : Sum.WithRest(sum, lost).total / count;
+        }
+        return none;
+    }
+
+    /// <summary>A value, unless it is missing.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryAt(long series, long step, long component, out double value)
+    {
+        value = groups.At<T>(series, step, component);
+        return !T.HasGaps || !double.IsNaN(value);
     }
 
     public void Dispose()
@@ -220,6 +318,13 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         _centers.Dispose();
         _sums.Dispose();
         _squares.Dispose();
+        _counts.Dispose();
         _gathered.Dispose();
     }
 }
+
+/// <summary>How the statistics of a series are taken.</summary>
+/// <param name="Eps">Added to the variance.</param>
+/// <param name="LeastStdev">The least stdev.</param>
+/// <param name="SubtractLast">Whether the last value stands for the mean.</param>
+internal readonly record struct Measure(double Eps, double LeastStdev = 0, bool SubtractLast = false);

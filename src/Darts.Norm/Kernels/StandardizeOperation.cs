@@ -2,20 +2,23 @@ namespace Darts.Norm.Kernels;
 
 /// <summary><c>y = (x - mean) / stdev · affine_weight + affine_bias</c>.</summary>
 /// <param name="statistics">Mean and stdev of each series.</param>
-/// <param name="eps">The layer's.</param>
-/// <param name="measure">Whether the statistics are still to be taken, from x.</param>
-internal sealed class StandardizeOperation(RINormStatistics statistics, double eps, bool measure) : FusedOperation
+/// <param name="measure">How to take the statistics from x; null where they are there.</param>
+/// <param name="gaps">Which values are missing.</param>
+internal sealed class StandardizeOperation(RINormStatistics statistics, Measure? measure, Gaps gaps) : FusedOperation
 {
-    public override Tensor Given => statistics.Values;
+    public override Tensor Statistics => statistics.Values;
+
+    public override Tensor? Mask => gaps.Mask;
 
     public override ScalarType ResultDtype(Tensor x, Tensor? weight, Tensor? bias) => statistics.Promote(x.dtype, weight, bias);
 
-    public override Tensor Formula(Tensor x, Tensor? weight, Tensor? bias, Tensor? statistics) =>
-        Formulas.Standardize(x, statistics!, weight, bias, ResultDtype(x, weight, bias));
+    public override Tensor Formula(Inputs inputs) => Formulas.Standardize(inputs, Of(inputs), ResultDtype(inputs.X, inputs.Weight, inputs.Bias));
 
-    public override (Tensor output, Tensor? statistics) Forward(Tensor x, Tensor? weight, Tensor? bias, bool keepStatistics) =>
-        (SeriesMap<StandardizeFormula>.Forward(x, statistics.Values, weight, bias, 1, eps, measure), statistics.Values);
+    public override (Tensor output, Tensor? statistics) Forward(Inputs inputs, bool keepStatistics) =>
+        (SeriesMap<StandardizeFormula>.Forward(inputs, 1, 0, measure, Of(inputs)), inputs.Statistics);
 
-    public override Gradients Backward(Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, Tensor gradOutput, Wanted wanted) =>
-        SeriesMap<StandardizeFormula>.Backward(x, statistics, weight, bias, gradOutput, 1, eps, wanted);
+    public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
+        SeriesMap<StandardizeFormula>.Backward(inputs, gradOutput, 1, 0, Of(inputs), wanted);
+
+    private Gaps Of(Inputs inputs) => gaps with { Mask = inputs.Mask };
 }
