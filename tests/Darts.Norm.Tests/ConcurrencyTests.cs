@@ -107,7 +107,8 @@ public sealed class ConcurrencyTests
         }
     }
 
-    private static ConcurrentBag<Exception> OnThreads(Action<int> use)
+    /// <summary>What 8 threads throw that use something 200 times each.</summary>
+    internal static ConcurrentBag<Exception> OnThreads(Action<int> use)
     {
         var errors = new ConcurrentBag<Exception>();
         var threads = Enumerable.Range(0, Threads).Select(thread => new Thread(() =>
@@ -129,7 +130,7 @@ public sealed class ConcurrencyTests
         return errors;
     }
 
-    private sealed class Disposables(IEnumerable<Tensor> tensors) : List<Tensor>(tensors), IDisposable
+    internal sealed class Disposables(IEnumerable<Tensor> tensors) : List<Tensor>(tensors), IDisposable
     {
         public void Dispose() => ForEach(tensor => tensor.Dispose());
     }
