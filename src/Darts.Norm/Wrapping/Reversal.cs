@@ -91,8 +91,13 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
         return _rin.inverse(output.unsqueeze(-1), statistics, _likelihood).squeeze(-1).MoveToOuterDisposeScope();
     }
 
-    private Tensor Targets(Tensor input) =>
-        _areFirst ? input.narrow(-1, 0, _columns.Length) : input.index_select(-1, tensor(_columns, device: input.device));
+    private Tensor Targets(Tensor input)
+    {
+        if (_areFirst)
+            return input.narrow(-1, 0, _columns.Length);
+        using var columns = tensor(_columns, device: input.device);
+        return input.index_select(-1, columns);
+    }
 
     /// <summary>The input with other targets; these are disposed if they are not the answer themselves.</summary>
     private Tensor Replaced(Tensor input, Tensor targets)
