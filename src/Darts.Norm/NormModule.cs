@@ -188,7 +188,15 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
     private protected Parameter NewParameter(ReadOnlySpan<long> shape)
     {
         using var _ = no_grad();
-        return (Parameter)nn.Parameter(empty(shape, ParameterDtype, ParameterDevice)).DetachFromDisposeScope();
+        try
+        {
+            return (Parameter)nn.Parameter(empty(shape, ParameterDtype, ParameterDevice)).DetachFromDisposeScope();
+        }
+        catch (System.Runtime.InteropServices.ExternalException error)
+        {
+            throw new InsufficientMemoryException(
+                $"{GetName()} could not allocate a parameter of size {Require.Size(shape)}, dtype {ParameterDtype}, on {ParameterDevice}: {error.Message.Split('\n')[0]}", error);
+        }
     }
 
     private protected bool IsDisposed => _disposed;

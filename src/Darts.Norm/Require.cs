@@ -35,6 +35,8 @@ internal static class Require
             throw new ArgumentException(
                 $"{layer} normalises Float16, BFloat16, Float32 or Float64, but received {Describe(input)}. Convert it first: {argument}.to(ScalarType.Float32).",
                 argument);
+        if (input.is_sparse)
+            throw new ArgumentException($"{layer} normalises dense tensors, but received a sparse one, {Describe(input)}. Convert it first: {argument}.to_dense().", argument);
         if (parameter is null)
             return;
         if (!IsSupported(parameter.dtype))

@@ -28,6 +28,8 @@ public static class ErrorCases
             ["LayerNormNoBias of no axes"] = (() => new LayerNormNoBias([]), typeof(ArgumentException), ["LayerNormNoBias", "at least one axis", "empty"]),
             ["RINorm of size 0"] = (() => new RINorm(0), typeof(ArgumentOutOfRangeException), ["input_dim", "at least 1", "is 0"]),
             ["RINorm not affine of size -3"] = (() => new RINorm(-3, affine: false), typeof(ArgumentOutOfRangeException), ["input_dim", "at least 1", "is -3"]),
+            ["RMSNorm larger than memory"] = (() => new RMSNorm(1L << 60), typeof(InsufficientMemoryException), ["RMSNorm", "could not allocate", "[1152921504606846976]", "Float32"]),
+            ["LayerNorm larger than a tensor can be"] = (() => new LayerNorm([long.MaxValue, 2]), typeof(InsufficientMemoryException), ["LayerNorm", "could not allocate"]),
             ["RMSNorm in Int64"] = (() => new RMSNorm(4, dtype: ScalarType.Int64), typeof(ArgumentException), ["Float16, BFloat16, Float32 or Float64", "Int64"]),
             ["LayerNorm in Bool"] = (() => new LayerNorm(4, dtype: ScalarType.Bool), typeof(ArgumentException), ["Float16, BFloat16, Float32 or Float64", "Bool"]),
             ["RINorm in ComplexFloat32"] = (() => new RINorm(4, dtype: ScalarType.ComplexFloat32), typeof(ArgumentException), ["Float16, BFloat16, Float32 or Float64", "ComplexFloat32"]),
@@ -55,6 +57,7 @@ public static class ErrorCases
         yield return new($"{layer}: bytes", Make, () => ones(shape, ScalarType.Byte), Forward, typeof(ArgumentException), [.. dtypes, "Byte"]);
         yield return new($"{layer}: truth values", Make, () => ones(shape, ScalarType.Bool), Forward, typeof(ArgumentException), [.. dtypes, "Bool"]);
         yield return new($"{layer}: complex numbers", Make, () => ones(shape, ScalarType.ComplexFloat32), Forward, typeof(ArgumentException), [.. dtypes, "ComplexFloat32"]);
+        yield return new($"{layer}: a sparse tensor", Make, () => ones(shape).to_sparse(), Forward, typeof(ArgumentException), "dense tensors", "sparse one", "to_dense()");
         yield return new($"{layer}: after Dispose", () => Gone(layer.New()), () => layer.Input(), Forward, typeof(ObjectDisposedException), "before it is disposed", "Dispose was called", "make a new one");
         if (layer.State.Length == 0)
             yield break;

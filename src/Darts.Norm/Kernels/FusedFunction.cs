@@ -76,7 +76,7 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     // An exception must not leave a callback of libtorch: the process would end. A gradient of a wrong shape makes libtorch raise its own.
     private static List<Tensor> Failed(autograd.AutogradContext ctx, Exception error)
     {
-        Console.Error.WriteLine($"The backward of a Darts.Norm layer failed: {error.Message}");
+        Console.Error.WriteLine($"The backward of a Darts.Norm layer failed: {error.Message.Split('\n')[0]}"); // the rest is libtorch's stack
         var call = (Call)ctx.get_data(nameof(Call));
         using var scope = NewDisposeScope();
         var wrong = empty([0, 0, 0, 0, 0, 0, 0, 0, 0]);

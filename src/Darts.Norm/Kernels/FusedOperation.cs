@@ -7,7 +7,7 @@ internal abstract class FusedOperation
     public Tensor Apply(Tensor x, Tensor? weight, Tensor? bias)
     {
         var inputs = new Inputs(x, weight, bias, Statistics, Mask);
-        if (x.device_type != DeviceType.CPU || x.numel() == 0 || x.is_sparse)
+        if (x.device_type != DeviceType.CPU || x.numel() == 0)
             return Formula(inputs);
         var dtype = ResultDtype(x, weight, bias);
         if (is_grad_enabled() && (x.requires_grad || weight?.requires_grad == true || bias?.requires_grad == true))
