@@ -123,7 +123,7 @@ public class LayerNorm : NormModule
     /// <exception cref="ArgumentException">The shape ends otherwise, or the dtype or device does not fit.</exception>
     public override Tensor forward(Tensor input)
     {
-        RequireNotDisposed();
+        using var call = Enter();
         var (scale, shift) = (weight, bias);
         Require.Input(input, scale ?? shift, GetType().Name, nameof(input));
         RequireDtype(input, scale);

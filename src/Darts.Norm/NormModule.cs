@@ -15,6 +15,8 @@ namespace Darts.Norm;
 public abstract class NormModule : nn.Module<Tensor, Tensor>
 {
     private volatile bool _disposed;
+    private int _calls; // in flight
+    private int _freed;
 
     private protected NormModule(string name, Device? device, ScalarType? dtype)
         : base(name)
@@ -167,7 +169,41 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
     protected override void Dispose(bool disposing)
     {
         _disposed = true;
-        base.Dispose(disposing);
+        if (!disposing)
+            base.Dispose(disposing);
+        else
+            FreeUnlessInFlight();
+    }
+
+    // The last of a call in flight on another thread and Dispose frees what the call may still read.
+    private void FreeUnlessInFlight()
+    {
+        Interlocked.MemoryBarrier();
+        if (Volatile.Read(ref _calls) == 0 && Interlocked.Exchange(ref _freed, 1) == 0)
+            base.Dispose(true);
+    }
+
+    /// <summary>Keeps the parameters alive until it is disposed, whoever disposes the layer meanwhile.</summary>
+    private protected InFlight Enter()
+    {
+        Interlocked.Increment(ref _calls);
+        if (_disposed)
+        {
+            Leave();
+            RequireNotDisposed();
+        }
+        return new(this);
+    }
+
+    private void Leave()
+    {
+        if (Interlocked.Decrement(ref _calls) == 0 && _disposed)
+            FreeUnlessInFlight();
+    }
+
+    private protected readonly ref struct InFlight(NormModule layer)
+    {
+        public void Dispose() => layer.Leave();
     }
 
     // The registry of nn.Module is the one place that holds a parameter: no field can go stale when it is replaced.

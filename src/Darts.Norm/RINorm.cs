@@ -103,10 +103,10 @@ public sealed class RINorm : NormModule
     }
 
     /// <summary>The level of each series in the last <c>forward</c>, (batch, 1, ..., 1, components); null before the first. The layer's own: not to be disposed.</summary>
-    public Tensor? mean => Shown(statistics => statistics.mean);
+    public Tensor? mean => Shown(statistics => statistics.Mean);
 
     /// <summary>The scale of each series in the last <c>forward</c>, (batch, 1, ..., 1, components); null before the first. The layer's own: not to be disposed.</summary>
-    public Tensor? stdev => Shown(statistics => statistics.stdev);
+    public Tensor? stdev => Shown(statistics => statistics.Stdev);
 
     /// <summary>Takes the level and scale out of each series, and keeps them for <see cref="transform(Tensor)"/> and <see cref="inverse(Tensor, LikelihoodParameter[])"/>.</summary>
     /// <param name="input">(batch, time, ..., components).</param>
@@ -129,7 +129,7 @@ public sealed class RINorm : NormModule
     /// <exception cref="InvalidOperationException">There is a mask, but <see cref="missing"/> does not say what becomes of missing values.</exception>
     public (Tensor normalized, RINormStatistics statistics) normalize(Tensor input, Tensor? mask = null)
     {
-        RequireNotDisposed();
+        using var call = Enter();
         Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
         RequireSeries(input, nameof(input));
         using var expanded = Expanded(mask, input);
@@ -154,6 +154,7 @@ public sealed class RINorm : NormModule
     /// <exception cref="ArgumentException">Another batch size or other components than in the last <c>forward</c>.</exception>
     public Tensor transform(Tensor input)
     {
+        using var call = Enter();
         RequireTransformable(input);
         return With(HeldStatistics(nameof(transform)), statistics => Transform(input, statistics, mask: null));
     }
@@ -166,6 +167,7 @@ public sealed class RINorm : NormModule
     /// <exception cref="ArgumentException">Another batch size or other components than the statistics have; or a mask of another size, dtype or device.</exception>
     public Tensor transform(Tensor input, RINormStatistics statistics, Tensor? mask = null)
     {
+        using var call = Enter();
         ArgumentNullException.ThrowIfNull(statistics);
         RequireTransformable(input);
         return With(statistics.Hold(), held => Transform(input, held, mask));
@@ -179,7 +181,7 @@ public sealed class RINorm : NormModule
     /// <exception cref="ArgumentException">The nr_params axis is missing or unlike <paramref name="parameters"/>, or another batch size or other components than in the last <c>forward</c>.</exception>
     public Tensor inverse(Tensor input, params LikelihoodParameter[] parameters)
     {
-        RequireNotDisposed();
+        using var call = Enter();
         Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
         return With(HeldStatistics(nameof(inverse)), statistics => Inverse(input, statistics, parameters));
     }
@@ -192,7 +194,7 @@ public sealed class RINorm : NormModule
     /// <exception cref="ArgumentException">The nr_params axis is missing or unlike <paramref name="parameters"/>, or another batch size or other components than the statistics have.</exception>
     public Tensor inverse(Tensor input, RINormStatistics statistics, params LikelihoodParameter[] parameters)
     {
-        RequireNotDisposed();
+        using var call = Enter();
         Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
         ArgumentNullException.ThrowIfNull(statistics);
         return With(statistics.Hold(), held => Inverse(input, held, parameters));
@@ -272,7 +274,6 @@ public sealed class RINorm : NormModule
 
     private void RequireTransformable(Tensor input)
     {
-        RequireNotDisposed();
         Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
         RequireSeries(input, nameof(input));
     }

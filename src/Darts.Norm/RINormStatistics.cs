@@ -38,10 +38,10 @@ public sealed class RINormStatistics : IDisposable
     }
 
     /// <summary>The level: the mean, or with <see cref="RINorm.subtract_last"/> the last value. Not to be disposed.</summary>
-    public Tensor mean => Shown(0, ref _mean);
+    public Tensor mean => With(held => held.Mean);
 
     /// <summary>The scale: √(var + eps), but no less than <see cref="RINorm.min_stdev"/>. Not to be disposed.</summary>
-    public Tensor stdev => Shown(2, ref _stdev);
+    public Tensor stdev => With(held => held.Stdev);
 
     /// <summary>The dtype that <see cref="mean"/> and <see cref="stdev"/> show.</summary>
     public ScalarType dtype { get; }
@@ -53,6 +53,12 @@ public sealed class RINormStatistics : IDisposable
     public long[] shape => [.. Shape];
 
     internal IReadOnlyList<long> Shape { get; }
+
+    /// <summary>As <see cref="mean"/>, for one who holds these.</summary>
+    internal Tensor Mean => Shown(0, ref _mean);
+
+    /// <summary>As <see cref="stdev"/>, for one who holds these.</summary>
+    internal Tensor Stdev => Shown(2, ref _stdev);
 
     /// <summary>Stacked along the first axis: mean, what it lost by rounding, stdev.</summary>
     internal Tensor Values { get; }
@@ -180,30 +186,27 @@ public sealed class RINormStatistics : IDisposable
 
     private Tensor Shown(long row, ref Tensor? shown)
     {
-        Hold();
-        try
+        lock (_lock)
         {
-            lock (_lock)
-            {
-                var thread = Environment.CurrentManagedThreadId;
-                _reader = _reader == 0 || _reader == thread ? thread : Several;
-                return shown is null || shown.IsInvalid ? shown = Row(row).DetachFromDisposeScope() : shown;
-            }
-        }
-        finally
-        {
-            Release();
+            var thread = Environment.CurrentManagedThreadId;
+            _reader = _reader == 0 || _reader == thread ? thread : Several;
+            return shown is null || shown.IsInvalid ? shown = Row(row).DetachFromDisposeScope() : shown;
         }
     }
 
-    private RINormStatistics Copied(Func<Tensor, Tensor> copy, ScalarType shown)
+    private RINormStatistics Copied(Func<Tensor, Tensor> copy, ScalarType shown) => With(held =>
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return new RINormStatistics(copy(held.Values).MoveToOuterDisposeScope(), shown);
+    });
+
+    private T With<T>(Func<RINormStatistics, T> use)
     {
         Hold();
         try
         {
-            using var noGrad = no_grad();
-            using var scope = NewDisposeScope();
-            return new(copy(Values).MoveToOuterDisposeScope(), shown);
+            return use(this);
         }
         finally
         {

@@ -62,6 +62,7 @@ public sealed class RMSNorm : NormModule
     /// <exception cref="ArgumentException">The last axis has another size, or the input is not floating point or on another device.</exception>
     public override Tensor forward(Tensor input)
     {
+        using var call = Enter();
         var gain = g;
         Require.Input(input, gain, nameof(RMSNorm), nameof(input));
         if (input.dim() == 0 || input.size(-1) != _dim)

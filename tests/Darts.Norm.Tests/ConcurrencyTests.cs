@@ -11,6 +11,8 @@ public sealed class ConcurrencyTests
 
     public static TheoryData<string> StatelessNames => [.. Layers.All.Keys.Where(name => !name.StartsWith("RINorm", StringComparison.Ordinal))];
 
+    public static TheoryData<string> EveryName => Layers.Names;
+
     [Theory]
     [MemberData(nameof(StatelessNames))]
     public void Forward_OnManyThreads_GivesEachItsOwnResult(string name)
@@ -24,6 +26,44 @@ public sealed class ConcurrencyTests
             Layers.SameBits(y, expected[thread]).Should().BeTrue();
         });
         errors.Should().BeEmpty();
+    }
+
+    [Theory]
+    [MemberData(nameof(EveryName))]
+    public void Dispose_WhileOtherThreadsCall_IsAResultOrAClearError(string name)
+    {
+        using var x = Layers.All[name].Input().requires_grad_();
+        using var expectedOf = Layers.All[name].New();
+        using var expected = expectedOf.forward(x);
+        Once();
+        var perParameter = Layers.All[name].State.Length * Alone.TensorsLeft(() => nn.Parameter(ones(1)).Dispose());
+        Alone.TensorsLeft(() => Enumerable.Range(0, 20).ToList().ForEach(_ => Once())).Should().Be(20 * perParameter);
+
+        void Once()
+        {
+            var layer = Layers.All[name].New();
+            var errors = new ConcurrentBag<Exception>();
+            var threads = Enumerable.Range(0, 3).Select(_ => new Thread(() =>
+            {
+                try
+                {
+                    while (true)
+                    {
+                        using var y = layer.forward(x);
+                        Layers.SameBits(y, expected).Should().BeTrue();
+                    }
+                }
+                catch (Exception error)
+                {
+                    errors.Add(error);
+                }
+            })).ToList();
+            threads.ForEach(thread => thread.Start());
+            Thread.Sleep(1);
+            layer.Dispose();
+            threads.ForEach(thread => thread.Join());
+            errors.Where(error => error is not ObjectDisposedException).Should().BeEmpty();
+        }
     }
 
     [Fact]
