@@ -64,21 +64,46 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>Reads what <c>save</c> wrote, all or none, with the checks of <see cref="load_state_dict"/>.</summary>
-    /// <param name="reader">Where to read from.</param>
+    /// <param name="reader">Where to read from. What follows the weights stays unread.</param>
     /// <param name="strict">Whether missing and unexpected keys are errors. A wrong shape always is.</param>
     /// <param name="skip">Keys to leave alone.</param>
     /// <param name="loadedParameters">Receives each key that was read, and whether the layer has it.</param>
     /// <returns>This layer.</returns>
+    /// <exception cref="EndOfStreamException">The bytes end before the weights do; nothing was written.</exception>
+    /// <exception cref="InvalidDataException">The bytes are no weights: nothing was written, nor memory taken for what is not there.</exception>
+    /// <exception cref="InvalidOperationException">The weights do not fit the layer; nothing was written.</exception>
     public override nn.Module load(
         BinaryReader reader, bool strict = true, IList<string>? skip = null, Dictionary<string, bool>? loadedParameters = null)
     {
         RequireNotDisposed();
         ArgumentNullException.ThrowIfNull(reader);
+        return Load(() => StateFile.Read(reader), strict, skip, loadedParameters);
+    }
+
+    /// <summary>Reads a file that <c>save</c> wrote, all or none, with the checks of <see cref="load_state_dict"/>.</summary>
+    /// <param name="location">The file's path. Nothing may follow the weights.</param>
+    /// <param name="strict">Whether missing and unexpected keys are errors. A wrong shape always is.</param>
+    /// <param name="skip">Keys to leave alone.</param>
+    /// <param name="loadedParameters">Receives each key that was read, and whether the layer has it.</param>
+    /// <returns>This layer.</returns>
+    /// <exception cref="IOException">The file is not there, cannot be read or ends before the weights do; nothing was written.</exception>
+    /// <exception cref="InvalidDataException">The file holds no weights, or something else besides: nothing was written, nor memory taken for what is not there.</exception>
+    /// <exception cref="InvalidOperationException">The weights do not fit the layer; nothing was written.</exception>
+    public override nn.Module load(
+        string location, bool strict = true, IList<string>? skip = null, Dictionary<string, bool>? loadedParameters = null)
+    {
+        RequireNotDisposed();
+        ArgumentNullException.ThrowIfNull(location);
+        return Load(() => StateFile.Read(location), strict, skip, loadedParameters);
+    }
+
+    private NormModule Load(Func<Dictionary<string, Tensor>> read, bool strict, IList<string>? skip, Dictionary<string, bool>? loadedParameters)
+    {
         using var scope = NewDisposeScope();
-        var source = StateLoader.Read(reader);
+        var source = read();
         var (_, unexpected) = load_state_dict(source, strict, skip);
         foreach (var key in source.Keys)
-            loadedParameters?.Add(key, !unexpected.Contains(key));
+            loadedParameters?[key] = !unexpected.Contains(key);
         return this;
     }
 

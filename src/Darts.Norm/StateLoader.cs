@@ -28,20 +28,6 @@ internal static class StateLoader
         return (missing, unexpected);
     }
 
-    /// <summary>Reads the form that <c>Module.save</c> writes. The tensors belong to the caller's scope.</summary>
-    public static Dictionary<string, Tensor> Read(BinaryReader reader)
-    {
-        var tensors = new Dictionary<string, Tensor>();
-        for (var left = reader.Read7BitEncodedInt64(); left > 0; left--)
-        {
-            var key = reader.ReadString();
-            Tensor? tensor = null;
-            TensorExtensionMethods.Load(ref tensor, reader);
-            tensors.Add(key, tensor!);
-        }
-        return tensors;
-    }
-
     private static string? Fault(string key, Tensor? value, Tensor target)
     {
         if (value is null || value.IsInvalid)

@@ -1,0 +1,191 @@
+using System.Text;
+
+namespace Darts.Norm.Tests;
+
+/// <summary>Damaged and hostile weights: a clear error, no memory for what is not there, the layer as it was.</summary>
+[Collection(nameof(Alone))]
+public sealed class StateFileTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+    private readonly LayerNorm _layer = (LayerNorm)Layers.All["LayerNorm"].New();
+    private readonly string _path = Path.GetTempFileName();
+
+    /// <summary>Bytes that are no weights, the exception and what its text says.</summary>
+    private static readonly Dictionary<string, (Action<BinaryWriter> write, Type exception, string says)> Hostile = new()
+    {
+        ["nothing"] = (_ => { }, typeof(EndOfStreamException), "number of entries"),
+        ["fewer entries than said"] = (w => { w.Write7BitEncodedInt64(3); Entry(w, "weight"); Entry(w, "bias"); }, typeof(EndOfStreamException), "entry 3 of 3"),
+        ["a gigantic number of entries"] = (w => { w.Write7BitEncodedInt64(long.MaxValue); Entry(w, "weight"); }, typeof(EndOfStreamException), "entry 2 of"),
+        ["a negative number of entries"] = (w => w.Write7BitEncodedInt64(-1), typeof(InvalidDataException), "the number of entries from 0"),
+        ["a number without end"] = (w => w.Write(Enumerable.Repeat((byte)0xFF, 20).ToArray()), typeof(InvalidDataException), "number of entries as a number"),
+        ["a key twice"] = (w => { w.Write7BitEncodedInt64(2); Entry(w, "weight"); Entry(w, "weight"); }, typeof(InvalidDataException), "'weight' is there twice"),
+        ["a key of 2 GB"] = (w => { w.Write7BitEncodedInt64(1); w.Write7BitEncodedInt64(int.MaxValue); }, typeof(InvalidDataException), "keys of at most"),
+        ["a key longer than the file"] = (w => { w.Write7BitEncodedInt64(1); w.Write7BitEncodedInt64(60_000); w.Write((byte)'w'); }, typeof(EndOfStreamException), "the key of entry 1 of 1"),
+        ["a key of negative length"] = (w => { w.Write7BitEncodedInt64(1); w.Write7BitEncodedInt64(-6); }, typeof(InvalidDataException), "length of the key"),
+        ["a key that is no text"] = (w => { w.Write7BitEncodedInt64(1); w.Write7BitEncodedInt64(2); w.Write((byte)0xC0); w.Write((byte)0xFF); }, typeof(InvalidDataException), "UTF-8"),
+        ["no such dtype"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", dtype: 99); }, typeof(InvalidDataException), "'weight' has number 99"),
+        ["a quantised dtype"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", dtype: 12); }, typeof(InvalidDataException), "'weight' has number 12"),
+        ["a gigantic dtype"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", dtype: (1L << 32) + 6); }, typeof(InvalidDataException), "the dtype of entry 1"),
+        ["a gigantic rank"] = (w => { w.Write7BitEncodedInt64(1); w.Write("weight"); w.Write7BitEncodedInt64(6); w.Write7BitEncodedInt64(1L << 40); }, typeof(InvalidDataException), "at most 64 dimensions"),
+        ["a negative rank"] = (w => { w.Write7BitEncodedInt64(1); w.Write("weight"); w.Write7BitEncodedInt64(6); w.Write7BitEncodedInt64(-1); }, typeof(InvalidDataException), "number of dimensions"),
+        ["a negative size"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", shape: [-4]); }, typeof(InvalidDataException), "the sizes of entry 1"),
+        ["two negative sizes"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", shape: [-2, -2]); }, typeof(InvalidDataException), "the sizes of entry 1"),
+        ["a size of terabytes"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", shape: [1L << 42]); }, typeof(EndOfStreamException), "bytes of entry 1 of 1, 'weight'"),
+        ["sizes whose product overflows"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", shape: [1L << 32, 1L << 32]); }, typeof(InvalidDataException), "fit in memory"),
+        ["sizes whose product overflows to 4"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", shape: [(1L << 62) + 1, 4]); }, typeof(InvalidDataException), "fit in memory"),
+        ["another size than the layer's"] = (w => { w.Write7BitEncodedInt64(2); Entry(w, "weight", shape: [2, 2]); Entry(w, "bias"); }, typeof(InvalidOperationException), "size mismatch for weight"),
+        ["no values"] = (w => { w.Write7BitEncodedInt64(2); Entry(w, "weight", shape: [0, 1L << 62]); Entry(w, "bias"); }, typeof(InvalidOperationException), "size mismatch for weight"),
+        ["complex values"] = (w => { w.Write7BitEncodedInt64(2); Entry(w, "weight", dtype: 9, values: 32); Entry(w, "bias"); }, typeof(InvalidOperationException), "dtype mismatch for weight"),
+        ["text"] = (w => w.Write(Encoding.UTF8.GetBytes("{ \"weight\": [1, 2, 3, 4] }")), typeof(EndOfStreamException), "save it again"),
+    };
+
+    public static TheoryData<string> HostileNames => [.. Hostile.Keys];
+
+    public void Dispose()
+    {
+        _scope.Dispose();
+        _layer.Dispose();
+        File.Delete(_path);
+    }
+
+    [Theory]
+    [MemberData(nameof(HostileNames))]
+    public void Load_HostileBytes_IsAClearErrorAndLeavesTheLayer(string name)
+    {
+        var (write, exception, says) = Hostile[name];
+        Refused(Written(write), exception).Should().AllSatisfy(text => text.Should().Contain(says).And.NotContain("frame #"));
+    }
+
+    [Fact]
+    public void Load_FileCutShortAnywhere_IsAClearErrorAndLeavesTheLayer()
+    {
+        var bytes = Saved();
+        for (var length = 0; length < bytes.Length; length++)
+            Refused(bytes[..length], typeof(EndOfStreamException)).Should().AllSatisfy(text => text.Should().StartWith("Weights must be whole, but they end before"));
+    }
+
+    [Fact]
+    public void Load_AnyByteChanged_LoadsOrIsAClearErrorAndLeavesTheLayer()
+    {
+        var bytes = Saved();
+        for (var at = 0; at < bytes.Length; at++)
+        {
+            foreach (var changed in (byte[])[0, 1, 0x7F, 0x80, 0xFF, (byte)(bytes[at] ^ 1)])
+            {
+                var damaged = (byte[])bytes.Clone();
+                damaged[at] = changed;
+                var layer = (LayerNorm)Layers.All["LayerNorm"].New();
+                try
+                {
+                    layer.load(new MemoryStream(damaged));
+                }
+                catch (Exception error) when (error is InvalidDataException or EndOfStreamException or InvalidOperationException)
+                {
+                    Same(layer, _layer).Should().BeTrue();
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Load_BytesAfterTheWeights_AreAnErrorInAFileAndStayUnreadInAStream()
+    {
+        var saved = new LayerNorm(4);
+        var bytes = Saved();
+        File.WriteAllBytes(_path, [.. bytes, 7]);
+        _layer.Invoking(l => l.load(_path)).Should().Throw<InvalidDataException>().WithMessage("*must end with its last entry*");
+        Same(_layer, (LayerNorm)Layers.All["LayerNorm"].New()).Should().BeTrue();
+        var stream = new MemoryStream([.. bytes, 7]);
+        _layer.load(new BinaryReader(stream));
+        stream.ReadByte().Should().Be(7);
+        Same(_layer, saved).Should().BeTrue();
+    }
+
+    [Fact]
+    public void Load_WholeFile_FromAnySource_HasItsValues()
+    {
+        var saved = new LayerNorm(300_000);
+        nn.init.normal_(saved.weight);
+        saved.save(_path);
+        foreach (var load in (Action<LayerNorm>[])[l => l.load(_path), l => l.load(new BinaryReader(new Drip(File.ReadAllBytes(_path)))), l => l.load(new MemoryStream(File.ReadAllBytes(_path)))])
+        {
+            var layer = new LayerNorm(300_000);
+            load(layer);
+            Same(layer, saved).Should().BeTrue();
+        }
+    }
+
+    [Fact]
+    public void Load_NoSuchFile_IsDotNetsError()
+    {
+        _layer.Invoking(l => l.load(_path + ".none")).Should().Throw<FileNotFoundException>();
+        _layer.Invoking(l => l.load((string)null!)).Should().Throw<ArgumentNullException>();
+    }
+
+    [Fact]
+    public void Load_SizesBeyondTheFile_TakesNoMemory()
+    {
+        var bytes = Written(w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", shape: [1L << 32]); });
+        _layer.Invoking(l => l.load(new MemoryStream(bytes))).Should().Throw<EndOfStreamException>();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Alone.TensorsLeft(() =>
+        {
+            _layer.Invoking(l => l.load(new MemoryStream(bytes))).Should().Throw<EndOfStreamException>();
+            _layer.Invoking(l => l.load(new BinaryReader(new Drip(bytes)))).Should().Throw<EndOfStreamException>();
+        }).Should().Be(0);
+        (GC.GetAllocatedBytesForCurrentThread() - before).Should().BeLessThan(4 << 20, "a chunk of the stream that cannot say its length, and the errors");
+    }
+
+    /// <summary>The texts that the bytes get from a file, a stream, and a stream that cannot say its length.</summary>
+    private List<string> Refused(byte[] bytes, Type exception)
+    {
+        File.WriteAllBytes(_path, bytes);
+        var before = (LayerNorm)Layers.All["LayerNorm"].New();
+        return [.. new Action[] { () => _layer.load(_path), () => _layer.load(new MemoryStream(bytes)), () => _layer.load(new BinaryReader(new Drip(bytes))) }.Select(load =>
+        {
+            var thrown = load.Should().Throw<Exception>().Which;
+            thrown.Should().BeOfType(exception);
+            Same(_layer, before).Should().BeTrue();
+            return thrown.Message;
+        })];
+    }
+
+    private static bool Same(LayerNorm a, LayerNorm b) => Layers.SameBits(a.weight!, b.weight!) && Layers.SameBits(a.bias!, b.bias!);
+
+    private static byte[] Saved()
+    {
+        var stream = new MemoryStream();
+        new LayerNorm(4).save(stream);
+        return stream.ToArray();
+    }
+
+    private static byte[] Written(Action<BinaryWriter> write)
+    {
+        var stream = new MemoryStream();
+        write(new BinaryWriter(stream));
+        return stream.ToArray();
+    }
+
+    private static void Entry(BinaryWriter writer, string key, long dtype = 6, long[]? shape = null, int values = 16)
+    {
+        writer.Write(key);
+        writer.Write7BitEncodedInt64(dtype);
+        shape ??= [4];
+        writer.Write7BitEncodedInt64(shape.Length);
+        foreach (var size in shape)
+            writer.Write7BitEncodedInt64(size);
+        writer.Write(new byte[shape.Contains(0) ? 0 : values]);
+    }
+
+    /// <summary>A stream that cannot say its length and gives a few bytes at a time.</summary>
+    private sealed class Drip(byte[] bytes) : MemoryStream(bytes)
+    {
+        public override bool CanSeek => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override int Read(byte[] buffer, int offset, int count) => base.Read(buffer, offset, Math.Min(count, 5000));
+
+        public override int Read(Span<byte> buffer) => base.Read(buffer[..Math.Min(buffer.Length, 5000)]);
+    }
+}
