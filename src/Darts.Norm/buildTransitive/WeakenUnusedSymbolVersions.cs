@@ -26,13 +26,16 @@ public sealed class WeakenUnusedSymbolVersions : Task
     [Required]
     public string Directory { get; set; }
 
+    /// <summary>Whether nothing is mended, and a library that this machine's loader will refuse gets a warning instead.</summary>
+    public bool OnlyWarn { get; set; }
+
     /// <summary>The libraries that needed a mended copy.</summary>
     [Output]
-    public ITaskItem[] Replaced { get; set; }
+    public ITaskItem[] Replaced { get; set; } = new ITaskItem[0];
 
     /// <summary>Their mended copies, with the metadata of the originals.</summary>
     [Output]
-    public ITaskItem[] Mended { get; set; }
+    public ITaskItem[] Mended { get; set; } = new ITaskItem[0];
 
     public override bool Execute()
     {
@@ -45,6 +48,11 @@ public sealed class WeakenUnusedSymbolVersions : Task
             var weakened = Weaken(bytes);
             if (weakened.Count == 0)
                 continue;
+            if (OnlyWarn)
+            {
+                WarnOfMissing(Path.GetFileName(source), weakened);
+                continue;
+            }
             var rid = library.GetMetadata("RuntimeIdentifier");
             var copy = Path.GetFullPath(Path.Combine(Directory, rid, Path.GetFileName(source)));
             WriteIfDifferent(copy, bytes);
@@ -57,6 +65,26 @@ public sealed class WeakenUnusedSymbolVersions : Task
         Mended = mended.ToArray();
         return !Log.HasLoggedErrors;
     }
+
+    private void WarnOfMissing(string library, List<string> versions)
+    {
+        var standard = LibraryDirectories().Select(directory => Path.Combine(directory, "libstdc++.so.6")).FirstOrDefault(File.Exists);
+        if (standard == null)
+            return;
+        var known = Encoding.GetEncoding("ISO-8859-1").GetString(File.ReadAllBytes(standard));
+        var missing = versions.Where(version => known.IndexOf("\0" + version + "\0", StringComparison.Ordinal) < 0).ToList();
+        if (missing.Count > 0)
+            Log.LogWarning(
+                null, "DARTSNORM001", null, null, 0, 0, 0, 0,
+                "{0} asks for {1}, which it does not use and {2} does not have: it will not load on this machine. Set <MendLibTorchSharp>true</MendLibTorchSharp> in the project "
+                + "to build with a copy that loads, or false if the program runs elsewhere.",
+                library, string.Join(", ", missing), standard);
+    }
+
+    // Where the loader looks, but for its cache, which lists the same folders on all but unusual machines.
+    private static IEnumerable<string> LibraryDirectories() =>
+        (Environment.GetEnvironmentVariable("LD_LIBRARY_PATH") ?? "").Split(':').Where(directory => directory != "")
+            .Concat(new[] { "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib" });
 
     private static void WriteIfDifferent(string path, byte[] bytes)
     {
