@@ -49,7 +49,7 @@ internal sealed class Experiment(Options options, Display display, CancellationT
         var watch = Stopwatch.StartNew();
         manual_seed(options.Seed);
         using var network = new Forecaster(
-            IsLinear ? nn.Linear(protocol.Input, protocol.Horizon) : Forecaster.ResidualMlp(protocol.Input, protocol.Horizon, Norms.Maker(Norm)),
+            IsLinear ? nn.Linear(protocol.Input, protocol.Horizon) : Forecaster.ResidualMlp(protocol.Input, protocol.Horizon, Norms.Type(Norm)),
             withRINorm ? new RINorm(protocol.Columns) : null);
         var training = new Training(options.Epochs, IsLinear ? LinearRate : MlpRate, Batch, options.Seed);
         display.Follow($"{protocol.Series.Name} {(withRINorm ? "with" : "without")} RINorm", options.Epochs, done => training.Run(network, protocol, done, stop));

@@ -7,7 +7,7 @@ namespace Forecasting;
 /// <remarks>
 /// <c>forward(x) = rin.inverse(map(rin(x)))</c>. Shape: input (batch, input, components), output (batch, horizon, components).
 /// <code>
-/// var network = new Forecaster(Forecaster.ResidualMlp(96, 24, width => new RMSNorm(width)), new RINorm(components));
+/// var network = new Forecaster(Forecaster.ResidualMlp(96, 24, "RMSNorm"), new RINorm(components));
 /// </code>
 /// </remarks>
 public sealed class Forecaster : nn.Module<Tensor, Tensor>
@@ -37,15 +37,15 @@ public sealed class Forecaster : nn.Module<Tensor, Tensor>
     /// <summary>A map over time of residual blocks.</summary>
     /// <param name="input">The number of past time steps.</param>
     /// <param name="horizon">The number of future time steps.</param>
-    /// <param name="norm">Makes the norm of a block from its width; null leaves it out.</param>
+    /// <param name="norm">The norm of each block; null leaves it out.</param>
     /// <param name="width">The features of a block.</param>
     /// <param name="blocks">How many follow each other.</param>
     /// <returns>A module from (*, input) to (*, horizon).</returns>
     public static nn.Module<Tensor, Tensor> ResidualMlp(
-        long input, long horizon, Func<long, nn.Module<Tensor, Tensor>>? norm, long width = 128, int blocks = 2) =>
+        long input, long horizon, NormType? norm, long width = 128, int blocks = 2) =>
         nn.Sequential([
             nn.Linear(input, width),
-            .. Enumerable.Range(0, blocks).Select(_ => new Block(width, norm?.Invoke(width))),
+            .. Enumerable.Range(0, blocks).Select(_ => new Block(width, norm?.make(width))),
             nn.Linear(width, horizon)]);
 
     /// <summary><c>x + down(relu(up(norm(x))))</c></summary>

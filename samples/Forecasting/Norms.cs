@@ -1,20 +1,19 @@
 using Darts.Norm;
-using static TorchSharp.torch;
 
 namespace Forecasting;
 
 /// <summary>The norms that a residual block can have, by the names of <c>--norm</c>.</summary>
 internal static class Norms
 {
-    private static readonly Dictionary<string, Func<long, nn.Module<Tensor, Tensor>>?> Makers = new()
+    private static readonly Dictionary<string, NormType?> Types = new()
     {
-        ["rms"] = width => new RMSNorm(width),
-        ["layer"] = width => new LayerNorm(width),
-        ["layer-nobias"] = width => new LayerNormNoBias(width),
+        ["rms"] = nameof(RMSNorm),
+        ["layer"] = nameof(LayerNorm),
+        ["layer-nobias"] = nameof(LayerNormNoBias),
         ["none"] = null,
     };
 
-    public static IEnumerable<string> Names => Makers.Keys;
+    public static IEnumerable<string> Names => Types.Keys;
 
     /// <summary>The name that is meant: the layers' own, such as RMSNorm, count too.</summary>
     public static string? Find(string name)
@@ -28,6 +27,6 @@ internal static class Norms
         }
     }
 
-    /// <summary>Makes a norm from a width; null for "none".</summary>
-    public static Func<long, nn.Module<Tensor, Tensor>>? Maker(string name) => Makers[name];
+    /// <summary>Null for "none".</summary>
+    public static NormType? Type(string name) => Types[name];
 }

@@ -46,7 +46,7 @@ int Run(Options options)
     stop.Token.ThrowIfCancellationRequested();
     foreach (var (name, png) in pictures)
         display.Say(output.Write(name, png));
-    display.Say(output.Write(results));
+    display.Say(output.Write("results.csv", Result.Csv(results)));
     return 0;
 }
 

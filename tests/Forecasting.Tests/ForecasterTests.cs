@@ -12,7 +12,7 @@ public sealed class ForecasterTests
     public void Forward_EachNorm_TreatsColumnsAlike(string norm)
     {
         using var scope = NewDisposeScope();
-        using var network = new Forecaster(Forecaster.ResidualMlp(12, 4, Norms.Maker(norm)), new RINorm(3));
+        using var network = new Forecaster(Forecaster.ResidualMlp(12, 4, Norms.Type(norm)), new RINorm(3));
         var x = randn(5, 12, 3);
         var y = network.call(x);
         y.shape.Should().Equal(5, 4, 3);
@@ -25,7 +25,7 @@ public sealed class ForecasterTests
     public void Forward_LevelAndScaleChanged_FollowsOnlyWithRINorm(bool withRINorm)
     {
         using var scope = NewDisposeScope();
-        using var network = new Forecaster(Forecaster.ResidualMlp(12, 4, width => new RMSNorm(width)), withRINorm ? new RINorm(3) : null);
+        using var network = new Forecaster(Forecaster.ResidualMlp(12, 4, "RMSNorm"), withRINorm ? new RINorm(3) : null);
         var x = randn(5, 12, 3);
         var miss = (network.call((x * 2) + 10) - ((network.call(x) * 2) + 10)).abs().max().item<float>();
         (miss < 0.01f).Should().Be(withRINorm); // eps is 1e-5 of the variance, and moves the forecast by about that

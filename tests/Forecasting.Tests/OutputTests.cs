@@ -15,8 +15,8 @@ public sealed class OutputTests : IDisposable
     [Fact]
     public void Write_Results_HasTheColumnsAndPlainNumbers()
     {
-        new Output(_directory).Write([new("a,b", "mlp", "rms", true, 24, new(0.5, 1234.5), 2.345)]);
-        File.ReadAllLines(Path.Combine(_directory, "results.csv")).Should().Equal(
+        var path = new Output(_directory).Write("results.csv", Result.Csv([new("a,b", "mlp", "rms", true, 24, new(0.5, 1234.5), 2.345)]));
+        File.ReadAllLines(path).Should().Equal(
             "data,model,norm,rinorm,horizon,mse,mae,seconds", "\"a,b\",mlp,rms,true,24,0.500000,1234.500000,2.35");
     }
 

@@ -79,6 +79,6 @@ public sealed class TrainingTests
     private static Forecaster NewNetwork(int seed, bool withRINorm)
     {
         manual_seed(seed);
-        return new(Forecaster.ResidualMlp(12, 4, width => new RMSNorm(width), width: 16), withRINorm ? new RINorm(2) : null);
+        return new(Forecaster.ResidualMlp(12, 4, "RMSNorm", width: 16), withRINorm ? new RINorm(2) : null);
     }
 }

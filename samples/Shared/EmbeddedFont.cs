@@ -1,7 +1,7 @@
 using ScottPlot;
 using SkiaSharp;
 
-namespace Forecasting;
+namespace Samples;
 
 /// <summary>The font inside the program: a machine without fonts shows text, and every machine the same.</summary>
 internal sealed class EmbeddedFont : IFontResolver

@@ -1,4 +1,4 @@
-namespace Forecasting;
+namespace Samples;
 
 /// <summary>Something that the user gave cannot be used; the message is one line that says what, where and what to do.</summary>
 internal sealed class InputException(string message) : Exception(message.ReplaceLineEndings(" "))

@@ -1,10 +1,6 @@
-using System.Globalization;
-using CsvHelper;
-using CsvHelper.Configuration.Attributes;
+namespace Samples;
 
-namespace Forecasting;
-
-/// <summary>The directory that results and pictures go to.</summary>
+/// <summary>The directory that files go to.</summary>
 internal sealed class Output
 {
     private readonly string _directory;
@@ -18,15 +14,6 @@ internal sealed class Output
             Directory.CreateDirectory(directory);
             using var probe = new FileStream(Path.Combine(directory, Path.GetRandomFileName()), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
         });
-    }
-
-    /// <summary>Writes results.csv.</summary>
-    public string Write(IEnumerable<Result> results)
-    {
-        using var text = new StringWriter();
-        using (var csv = new CsvWriter(text, CultureInfo.InvariantCulture))
-            csv.WriteRecords(results.Select(Row.Of));
-        return Write("results.csv", System.Text.Encoding.UTF8.GetBytes(text.ToString()));
     }
 
     /// <summary>Writes a file, whole or not at all.</summary>
@@ -53,19 +40,5 @@ internal sealed class Output
         {
             throw new InputException($"--out {_directory} cannot be written to: {e.Message} Give another directory.");
         }
-    }
-
-    private sealed record Row(
-        [property: Name("data")] string Data,
-        [property: Name("model")] string Model,
-        [property: Name("norm")] string Norm,
-        [property: Name("rinorm")] string RINorm,
-        [property: Name("horizon")] int Horizon,
-        [property: Name("mse"), Format("0.000000")] double Mse,
-        [property: Name("mae"), Format("0.000000")] double Mae,
-        [property: Name("seconds"), Format("0.00")] double Seconds)
-    {
-        public static Row Of(Result result) => new(
-            result.Data, result.Model, result.Norm, result.RINorm ? "true" : "false", result.Horizon, result.Errors.Mse, result.Errors.Mae, result.Seconds);
     }
 }

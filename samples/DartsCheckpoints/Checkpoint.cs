@@ -1,0 +1,158 @@
+using System.Text.Json;
+using Darts.Norm;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace DartsCheckpoints;
+
+/// <summary>A model that was trained in Darts, as <c>export.py</c> writes it: NAME.json and NAME.dat.</summary>
+/// <remarks>
+/// <code>
+/// using var checkpoint = Checkpoint.Read("my_model.json");
+/// using var network = checkpoint.Network();
+/// using var forecast = network.call(new Inputs(past));       // (batch, T, targets, parameters)
+/// </code>
+/// </remarks>
+public sealed class Checkpoint : IDisposable
+{
+    private readonly Dictionary<string, Tensor> _tensors;
+
+    private Checkpoint(string name, string model, string text, HyperParameters hyper, string[] targets, string[] parameters, Dictionary<string, Tensor> tensors)
+    {
+        (Name, Model, Text, HyperParameters, _tensors) = (name, model, text, hyper, tensors);
+        Inputs = new(
+            Required("in/past_target"), Find("in/past_covariates"), Find("in/historic_future_covariates"), Find("in/future_covariates"), Find("in/static_covariates"));
+        Output = Find("out/prediction") ?? Find("out/0") ?? Required("out");
+        State = tensors.Where(pair => pair.Key.StartsWith("state/", StringComparison.Ordinal)).ToDictionary(pair => pair.Key["state/".Length..], pair => pair.Value);
+        Sizes = new(
+            Inputs.past_target.size(1), Output.size(1), Inputs.past_target.size(2), Inputs.past_covariates?.size(2) ?? 0, Inputs.future_covariates?.size(2) ?? 0,
+            Inputs.static_covariates is { } statics ? statics.size(1) * statics.size(2) : 0, Output.size(3));
+        Targets = targets.Length == Sizes.Targets ? targets : [.. Enumerable.Range(1, (int)Sizes.Targets).Select(number => $"target {number}")];
+        Parameters = parameters.Length == Sizes.Parameters ? parameters : [.. Enumerable.Range(1, (int)Sizes.Parameters).Select(number => Sizes.Parameters == 1 ? "forecast" : $"parameter {number}")];
+    }
+
+    /// <summary>The file's name.</summary>
+    public string Name { get; }
+
+    /// <summary>The model's class in Darts.</summary>
+    public string Model { get; }
+
+    /// <summary>The module's text in PyTorch.</summary>
+    public string Text { get; }
+
+    /// <summary>What the model was made with.</summary>
+    public HyperParameters HyperParameters { get; }
+
+    /// <summary>The sizes of its inputs and output.</summary>
+    public Sizes Sizes { get; }
+
+    /// <summary>The names of the series that it forecasts.</summary>
+    public IReadOnlyList<string> Targets { get; }
+
+    /// <summary>The names of the likelihood's parameters, such as quantiles.</summary>
+    public IReadOnlyList<string> Parameters { get; }
+
+    /// <summary>The weights, by PyTorch's keys.</summary>
+    public IReadOnlyDictionary<string, Tensor> State { get; }
+
+    /// <summary>What Darts gave the network when the model was exported.</summary>
+    public Inputs Inputs { get; }
+
+    /// <summary>What the network answered in Darts, (batch, T, targets, parameters).</summary>
+    public Tensor Output { get; }
+
+    /// <summary>Reads both files.</summary>
+    /// <param name="path">NAME.json, NAME.dat, or without an ending.</param>
+    public static Checkpoint Read(string path)
+    {
+        var stem = Path.GetExtension(path) is ".json" or ".dat" ? Path.ChangeExtension(path, null) : path;
+        using var scope = NewDisposeScope();
+        try
+        {
+            var info = JsonSerializer.Deserialize<Info>(File.ReadAllText(stem + ".json"), Info.Options)!;
+            var tensors = ReadTensors(stem + ".dat");
+            var checkpoint = new Checkpoint(
+                Path.GetFileName(stem), info.Model, info.Repr, new(info.HyperParameters), info.Targets ?? [], info.Parameters ?? [], tensors);
+            foreach (var tensor in tensors.Values)
+                tensor.DetachFromDisposeScope();
+            return checkpoint;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or ArgumentException or FormatException)
+        {
+            throw new InputException($"{stem}.json and {stem}.dat cannot be read: {e.Message} Give the name of two files that export.py wrote.");
+        }
+    }
+
+    /// <summary>The network, with the weights of the checkpoint, in evaluation mode.</summary>
+    public DartsNetwork Network()
+    {
+        var network = DartsNetwork.New(Model, Sizes, HyperParameters, NewRINorm());
+        try
+        {
+            Load(network);
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+        network.eval();
+        return network;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var tensor in _tensors.Values)
+            tensor.Dispose();
+    }
+
+    /// <summary>The statistics that Darts' RINorm held after the forecast; null where there are none.</summary>
+    public Tensor? Find(string key) => _tensors.GetValueOrDefault(key);
+
+    // use_reversible_instance_norm is true, false, or a dictionary of RINorm's arguments.
+    private RINorm? NewRINorm()
+    {
+        var wanted = HyperParameters.Find("use_reversible_instance_norm");
+        if (wanted is null ? Find("rin.mean") is null : wanted is not { ValueKind: JsonValueKind.True or JsonValueKind.Object })
+            return null;
+        var eps = wanted is { ValueKind: JsonValueKind.Object } arguments && arguments.TryGetProperty("eps", out var value) ? value.GetDouble() : 1e-5;
+        return new(Sizes.Targets, eps, affine: State.ContainsKey("rin.affine_weight"));
+    }
+
+    private void Load(DartsNetwork network)
+    {
+        var own = network.state_dict();
+        var faults = own.Keys.Except(State.Keys).Select(key => $"{key} is missing")
+            .Concat(State.Keys.Except(own.Keys).Select(key => $"{key} has no place in the network"))
+            .Concat(own.Keys.Where(key => State.TryGetValue(key, out var value) && !value.shape.SequenceEqual(own[key].shape))
+                .Select(key => $"{key} has the size [{string.Join(", ", State[key].shape)}], not [{string.Join(", ", own[key].shape)}]"))
+            .ToList();
+        if (faults.Count > 0)
+            throw new InputException($"The weights of {Name} do not fit the network of {Model}: {string.Join("; ", faults)}.");
+        network.load_state_dict(State.ToDictionary());
+    }
+
+    private Tensor Required(string key) => Find(key)
+        ?? throw new FormatException($"There is no {key} among {string.Join(", ", _tensors.Keys.Where(key => !key.StartsWith("state/", StringComparison.Ordinal)))}.");
+
+    // The form of TorchSharp's Module.save: a count, then names and tensors.
+    private static Dictionary<string, Tensor> ReadTensors(string path)
+    {
+        using var reader = new BinaryReader(File.OpenRead(path));
+        var tensors = new Dictionary<string, Tensor>();
+        for (var left = reader.Read7BitEncodedInt64(); left > 0; left--)
+        {
+            var key = reader.ReadString();
+            Tensor? tensor = null;
+            TensorExtensionMethods.Load(ref tensor, reader);
+            tensors.Add(key, tensor!);
+        }
+        return tensors;
+    }
+
+    private sealed record Info(string Model, string Repr, Dictionary<string, JsonElement> HyperParameters, string[]? Targets, string[]? Parameters)
+    {
+        public static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, RespectRequiredConstructorParameters = false };
+    }
+}

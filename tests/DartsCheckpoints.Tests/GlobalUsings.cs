@@ -1,0 +1,6 @@
+global using Darts.Norm;
+global using FluentAssertions;
+global using Samples;
+global using TorchSharp;
+global using Xunit;
+global using static TorchSharp.torch;
