@@ -45,7 +45,7 @@ internal static class CommandLine
     }
 
     private static Option<string?> Text(string name, string value, string description) =>
-        Parsed<string?>(name, value, description, text => text.Trim().Length > 0 ? text : throw new InputException($"{name} is empty. Give a {value}."));
+        Parsed<string?>(name, value, description, text => text.Trim().Length > 0 ? text : throw new InputException($"{name} is empty. Give {value}."));
 
     private static Option<int?> Whole(string name, string description, int least = 1) => Parsed<int?>(name, "N", description, text =>
         int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= least

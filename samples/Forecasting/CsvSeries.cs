@@ -15,6 +15,8 @@ internal sealed class CsvSeries : IDisposable
     private readonly string _source;
     private readonly CsvParser _parser;
     private string[] _header = [];
+    private CultureInfo _culture = CultureInfo.InvariantCulture; // of the times
+    private static readonly CultureInfo DayFirst = WithDaysFirst();
 
     private CsvSeries(TextReader text, string source)
     {
@@ -78,18 +80,22 @@ internal sealed class CsvSeries : IDisposable
         if (columns.Length == 0)
             throw new InputException($"{_source} has no column besides the time. Give it columns of numbers, or say --time none.");
         var values = new List<double>();
-        var times = timeColumn >= 0 && TryParseTime(_parser[timeColumn], out _) ? new List<DateTime>() : null;
+        if (timeColumn >= 0 && IsDayFirst(_parser[timeColumn]))
+            _culture = DayFirst;
+        var cells = timeColumn >= 0 && TryParseTime(_parser[timeColumn], _culture, out _) ? new List<string>() : null;
+        var times = new List<DateTime>();
         do
         {
             stop.ThrowIfCancellationRequested();
-            times?.Add(Time(timeColumn, times));
+            if (cells is not null)
+                AddTime(timeColumn, cells, times);
             foreach (var column in columns)
                 values.Add(Number(column));
         }
         while (NextRow());
 
-        var series = new Series(name, [.. columns.Select(column => _header[column])], [.. values], times?.ToArray());
-        if (times is not null && _header[timeColumn].Length > 0)
+        var series = new Series(name, [.. columns.Select(column => _header[column])], [.. values], cells is null ? null : [.. times]);
+        if (cells is not null && _header[timeColumn].Length > 0)
             series.TimeName = _header[timeColumn];
         return series;
     }
@@ -127,7 +133,7 @@ internal sealed class CsvSeries : IDisposable
     {
         if (time is not null)
             return time == "none" ? -1 : Find(time, "--time");
-        var isTime = TimeNames.Contains(_header[0].ToLowerInvariant()) || TryParseTime(_parser[0], out _);
+        var isTime = TimeNames.Contains(_header[0].ToLowerInvariant()) || IsDayFirst(_parser[0]) || TryParseTime(_parser[0], _culture, out _);
         return isTime && _header.Length > 1 ? 0 : -1;
     }
 
@@ -137,11 +143,26 @@ internal sealed class CsvSeries : IDisposable
         return at >= 0 ? at : throw new InputException($"{option}: {_source} has no column {InputException.Quote(column)}. It has {string.Join(", ", _header)}.");
     }
 
-    private DateTime Time(int column, List<DateTime> before)
+    private void AddTime(int column, List<string> cells, List<DateTime> times)
     {
-        if (!TryParseTime(_parser[column], out var time))
+        cells.Add(_parser[column]);
+        var isTime = TryParseTime(_parser[column], _culture, out var time);
+        if (!isTime && _culture != DayFirst && cells.All(cell => TryParseTime(cell, DayFirst, out _)))
+        {
+            // 13/01/2000: the months of the rows above were days
+            _culture = DayFirst;
+            times.Clear();
+            times.AddRange(cells.Select(cell => TryParseTime(cell, DayFirst, out var moment) ? moment : default));
+            (isTime, time) = (true, times[^1]);
+        }
+        else if (isTime)
+        {
+            times.Add(time);
+        }
+        if (!isTime)
             throw AtCell(column, "is not a time like those above. Write it as they are.");
-        return before.Count == 0 || time >= before[0] ? time : throw AtCell(column, "is before the first row's time. Sort the rows, oldest first.");
+        if (time < times[0])
+            throw AtCell(column, "is before the first row's time. Sort the rows, oldest first.");
     }
 
     private double Number(int column)
@@ -154,9 +175,9 @@ internal sealed class CsvSeries : IDisposable
         var withPoint = cell.Replace(',', '.');
         if (TryParseNumber(withPoint, out value) && double.IsFinite(value))
             throw AtCell(column, $"has a comma. Write a decimal point, {InputException.Quote(withPoint)}, and nothing between thousands.");
-        throw AtCell(column, TryParseTime(cell, out _)
+        throw AtCell(column, TryParseTime(cell, _culture, out _)
             ? $"is a time, not a number. Say --time {_header[column]} if it is the time column."
-            : "is not a finite number. Correct it, or choose other columns with --columns.");
+            : "is not a finite number. Correct it, or choose other columns with --columns" + (column == 0 ? $"; if it is the time column, say --time {_header[0]}." : "."));
     }
 
     private InputException AtCell(int column, string problem) =>
@@ -187,9 +208,20 @@ internal sealed class CsvSeries : IDisposable
     private static bool TryParseNumber(string cell, out double value) =>
         double.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out value);
 
-    private static bool TryParseTime(string cell, out DateTime time)
+    private static CultureInfo WithDaysFirst()
     {
-        var isTime = DateTimeOffset.TryParse(cell, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var moment);
+        var culture = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+        culture.DateTimeFormat.ShortDatePattern = "dd/MM/yyyy";
+        return culture;
+    }
+
+    // Where dots stand between them, days come first; where slashes do, a number above 12 must tell.
+    private static bool IsDayFirst(string cell) =>
+        cell.TakeWhile(c => c is not ' ' and not 'T').Count(c => c == '.') == 2 && TryParseTime(cell, DayFirst, out _);
+
+    private static bool TryParseTime(string cell, CultureInfo culture, out DateTime time)
+    {
+        var isTime = DateTimeOffset.TryParse(cell, culture, DateTimeStyles.AssumeUniversal, out var moment);
         time = moment.DateTime;
         return isTime && !TryParseNumber(cell.Replace(',', '.'), out _); // "1,5" is no fifth of January
     }

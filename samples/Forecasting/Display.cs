@@ -19,7 +19,7 @@ internal sealed class Display
             train((done, error) =>
             {
                 if (error is { } value)
-                    _console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{title}: epoch {Math.Round(done * epochs)} of {epochs}, validation MSE {value:0.0000}"));
+                    Say(string.Create(CultureInfo.InvariantCulture, $"{title}: epoch {Math.Round(done * epochs)} of {epochs}, validation MSE {value:0.0000}"));
             });
             return;
         }
@@ -38,7 +38,7 @@ internal sealed class Display
     /// <summary>Shows the errors on the test part of one series.</summary>
     public void Show(Protocol protocol, IReadOnlyList<Result> results)
     {
-        var table = new Table().Title(Markup.Escape($"{protocol.Series.Name}: {protocol.Horizon} rows ahead, {protocol.Test.Count} test windows, standardised"));
+        var table = new Table().Title(Markup.Escape($"{protocol.Series.Name}: {protocol.Horizon} row(s) ahead, {protocol.Test.Count} test window(s), standardised"));
         table.AddColumns("model", "norm", "RINorm");
         foreach (var number in new[] { "MSE", "MAE", "seconds" })
             table.AddColumn(number, column => column.RightAligned());
@@ -53,8 +53,8 @@ internal sealed class Display
         _console.Write(table);
     }
 
-    /// <summary>Shows a line.</summary>
-    public void Say(string line) => _console.WriteLine(line);
+    /// <summary>Shows a line, whole: the console would break it, and a path in it, at its width.</summary>
+    public static void Say(string line) => Console.WriteLine(line);
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 }

@@ -27,7 +27,7 @@ internal sealed class Experiment(Options options, Display display, CancellationT
         if (season is { } rows && rows <= protocol.ValidEnd)
             results.Add(Naive("seasonal-naive", () => Errors.OfSeasonalNaive(protocol, rows)));
         else
-            display.Say(season is null
+            Display.Say(season is null
                 ? $"{series.Name} has no dates to tell a season by: --season N adds the seasonal-naive forecast."
                 : $"{series.Name} is shorter than its season of {season} rows: no seasonal-naive forecast.");
         var (without, forecastsWithout) = Train(protocol, withRINorm: false);

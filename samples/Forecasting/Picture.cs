@@ -35,8 +35,8 @@ internal static class Picture
         var all = multiplot.GetPlot(0);
         Span(all, begin, protocol.TrainEnd, Training, "training part");
         Span(all, Math.Max(begin, protocol.TrainEnd), protocol.ValidEnd, Validation, "validation part");
-        Line(all, begin, Values(begin, origins[0]), bin, Past, LinePattern.Solid, 1.5f);
-        Line(all, origins[0], Values(origins[0], origins[^1] + horizon), bin, Truth, LinePattern.Solid, 1.5f);
+        Line(all, begin, Values(begin, origins[0]), bin, Past, LinePattern.Solid, 1.5f, "history");
+        Line(all, origins[0], Values(origins[0], origins[^1] + horizon), bin, Truth, LinePattern.Solid, 1.5f, "truth");
         Both(all, bin == 1 ? Enumerable.Range(0, origins.Length).Select(number => (number, 1)) : [(0, origins.Length)], bin, 1.5f);
         Finish(all, $"{series.Name}, {series.Columns[column]}: {origins.Length} forecasts of {horizon} rows, one after the other over the test part"
             + (bin > 1 ? $"; the mean of each {bin} rows" : ""));
@@ -46,8 +46,8 @@ internal static class Picture
         var (origin, one) = (origins[typical], multiplot.GetPlot(1));
         Line(one, origin - input, Values(origin - input, origin), 1, Past, LinePattern.Solid, 2, "history");
         Line(one, origin - 1, Values(origin - 1, origin + horizon), 1, Truth, LinePattern.Solid, 2.5f, "truth");
-        Both(one, [(typical, 1)], 1, 2.5f, named: true);
-        Finish(one, $"One of them, of median gain by RINorm: {horizon} rows after the {input} that the network sees");
+        Both(one, [(typical, 1)], 1, 2.5f, withErrors: true);
+        Finish(one, $"The one of them with the median gain by RINorm: {horizon} rows after the {input} that the network sees");
         one.ShowLegend(Edge.Bottom);
 
         return multiplot.Render(Width, Height).GetImageBytes(ImageFormat.Png);
@@ -72,15 +72,16 @@ internal static class Picture
             span.LegendText = name;
         }
 
-        void Both(Plot plot, IEnumerable<(int First, int Count)> runs, int points, float width, bool named = false)
+        void Both(Plot plot, IEnumerable<(int First, int Count)> runs, int points, float width, bool withErrors = false)
         {
+            var named = new HashSet<string>();
             foreach (var (first, count) in runs)
             {
                 foreach (var (forecasts, color, pattern, name) in new[] { (without, Without, LinePattern.DenselyDashed, "without"), (with, With, LinePattern.Solid, "with") })
                 {
                     var values = Enumerable.Range(first, count).SelectMany(number => forecasts.Of(number, column)).ToArray();
-                    Line(plot, origins[first], values, points, color, pattern, width,
-                        named ? string.Create(CultureInfo.InvariantCulture, $"{name} RINorm (MSE of all columns and windows: {forecasts.Errors.Mse:0.00})") : "");
+                    var text = $"{name} RINorm" + (withErrors ? string.Create(CultureInfo.InvariantCulture, $" (MSE of all columns and windows: {forecasts.Errors.Mse:0.00})") : "");
+                    Line(plot, origins[first], values, points, color, pattern, width, named.Add(name) ? text : "");
                 }
             }
         }

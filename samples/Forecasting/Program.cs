@@ -45,8 +45,8 @@ int Run(Options options)
     }
     stop.Token.ThrowIfCancellationRequested();
     foreach (var (name, png) in pictures)
-        display.Say(output.Write(name, png));
-    display.Say(output.Write("results.csv", Result.Csv(results)));
+        Display.Say(output.Write(name, png));
+    Display.Say(output.Write("results.csv", Result.Csv(results)));
     return 0;
 }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using static TorchSharp.torch;
 
 namespace Forecasting;
@@ -19,17 +20,19 @@ internal sealed class Protocol : IDisposable
         for (var column = 0; column < Columns; column++)
         {
             var values = Enumerable.Range(0, train).Select(row => series[row, column]).ToArray();
-            _means[column] = values.Average();
-            var scale = Math.Sqrt(values.Average(value => (value - _means[column]) * (value - _means[column])));
-            if (!double.IsFinite(scale))
-                throw new InputException($"{series.Name}, column {InputException.Quote(series.Columns[column])}: the values are too large to average. Give them in a larger unit.");
+            // In units of the largest value, a power of two: no sum overflows, no square vanishes, no digit changes.
+            var largest = values.Max(Math.Abs);
+            var unit = largest > 0 ? Math.ScaleB(1, Math.Max(Math.ILogB(largest), -1022)) : 1;
+            var mean = values.Average(value => value / unit);
+            _means[column] = mean * unit;
             // A constant column has no scale; asked by its values, as its mean may be rounded.
-            _scales[column] = values.Max() > values.Min() ? scale : 1;
+            var scale = values.Max() > values.Min() ? Math.Sqrt(values.Average(value => ((value / unit) - mean) * ((value / unit) - mean))) * unit : 0;
+            _scales[column] = scale > 0 ? scale : 1;
         }
 
         var standardised = new float[TestEnd * Columns];
         for (var i = 0; i < standardised.Length; i++)
-            standardised[i] = (float)this[i / Columns, i % Columns];
+            standardised[i] = Finite(i / Columns, i % Columns);
         using var scope = NewDisposeScope();
         var rows = tensor(standardised, [TestEnd, Columns]);
         Train = new(rows, 0, TrainEnd, input, horizon);
@@ -53,6 +56,16 @@ internal sealed class Protocol : IDisposable
 
     /// <summary>A standardised value in the column's own unit.</summary>
     public double ToUnit(double standardised, int column) => (standardised * _scales[column]) + _means[column];
+
+    private float Finite(int row, int column)
+    {
+        var value = (float)this[row, column];
+        return float.IsFinite(value)
+            ? value
+            : throw new InputException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{Series.Name}, column {InputException.Quote(Series.Columns[column])}, row {row + 1} below the header: {Series[row, column]} is too far from the training part, of mean {_means[column]:g3} and standard deviation {_scales[column]:g3}, to compare. Correct it, or choose other columns with --columns."));
+    }
 
     public void Dispose()
     {

@@ -25,7 +25,7 @@ public sealed class CommandLineTests
     [InlineData("--seed takes a whole number from 0 to 2147483647, but received '-1'.", "--seed", "-1")]
     [InlineData("--norm has no 'batch'. Choose rms, layer, layer-nobias or none.", "--norm", "batch")]
     [InlineData("--model has no 'rnn'. Choose mlp or linear.", "--model", "rnn")]
-    [InlineData("--out is empty. Give a DIR.", "--out", "")]
+    [InlineData("--out is empty. Give DIR.", "--out", "")]
     [InlineData("--split '1,2' has 2 part(s), not 3.", "--split", "1,2")]
     public void Run_BadArgument_SaysWhatToDoOnOneLine(string expected, params string[] args)
     {

@@ -27,7 +27,11 @@ public sealed class CsvSeriesTests
     [InlineData("a,b,\n1,2,\n", "f.csv, line 1: column 3 has no name")]
     [InlineData("a,b\n1,2\n3\n", "f.csv, line 3: the row has 1 cell(s), the header 2")]
     [InlineData("a,b\n1,2\n\n3,4,5", "f.csv, line 4: the row has 3 cell(s), the header 2")]
-    [InlineData("a,b\n1,2\n3,x\n", "f.csv, line 3, column 'b': 'x' is not a finite number")]
+    [InlineData("a,b\n1,2\n3,x\n", "f.csv, line 3, column 'b': 'x' is not a finite number. Correct it, or choose other columns with --columns.")]
+    [InlineData("quarter,b\n2020-Q1,2\n", "f.csv, line 2, column 'quarter': '2020-Q1' is not a finite number. Correct it, or choose other columns with --columns; if it is the time column, say --time quarter.")]
+    [InlineData("time,b\n01/13/2020,2\n13/01/2020,2\n", "f.csv, line 3, column 'time': '13/01/2020' is not a time")]
+    [InlineData("time,b\n13.01.2020,2\n01.13.2020,2\n", "f.csv, line 3, column 'time': '01.13.2020' is not a time")]
+    [InlineData("time,b\n02/03/2020,2\n13/02/2020,2\n", "f.csv, line 3, column 'time': '13/02/2020' is before the first row's time")]
     [InlineData("a,b\n1,2\nNaN,3\n", "f.csv, line 3, column 'a': 'NaN' is not a finite number")]
     [InlineData("a,b\n1,2\n1e999,3\n", "f.csv, line 3, column 'a': '1e999' is not a finite number")]
     [InlineData("a,b\n1,2\n,3\n", "f.csv, line 3, column 'a': '' is empty")]
@@ -80,6 +84,17 @@ public sealed class CsvSeriesTests
         series.Columns.Should().Equal("b");
         series.Times.Should().Equal(new DateTime(2020, 1, 1), new DateTime(2020, 1, 2));
     }
+
+    [Theory]
+    [InlineData("2020-01-12", "2020-01-13")]
+    [InlineData("2020-01-12T00:00:00Z", "2020-01-13T00:00:00Z")]
+    [InlineData("01/12/2020", "01/13/2020")]
+    [InlineData("12/01/2020", "13/01/2020")]
+    [InlineData("12.01.2020", "13.01.2020")]
+    [InlineData("12.1.2020 00:00", "13.1.2020 00:00")]
+    [InlineData("12 Jan 2020", "13 Jan 2020")]
+    public void Read_TimesAsPeopleWriteThem_AreTheseDays(string first, string second) =>
+        Read($"when,a\n{first},1\n{second},2\n").Times.Should().Equal(new DateTime(2020, 1, 12), new DateTime(2020, 1, 13));
 
     [Fact]
     public void Read_ColumnThatIsNotThere_ListsThoseThatAre()

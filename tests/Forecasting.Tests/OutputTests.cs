@@ -28,6 +28,15 @@ public sealed class OutputTests : IDisposable
     }
 
     [Fact]
+    public void Write_NamesThatBecomeOne_StayTwoFiles()
+    {
+        var output = new Output(_directory);
+        foreach (var name in new[] { "s-a/b.png", "s-a:b.png", "S-A_B.png", new string('x', 300) + ".png" })
+            output.Write(name, [1]);
+        Directory.GetFiles(_directory).Select(Path.GetFileName).Should().BeEquivalentTo("s-a_b.png", "s-a_b (2).png", "S-A_B (3).png", new string('x', 100) + ".png");
+    }
+
+    [Fact]
     public void New_DirectoryThatIsAFile_IsRefused()
     {
         Directory.CreateDirectory(_directory);

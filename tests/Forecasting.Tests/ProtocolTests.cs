@@ -51,11 +51,22 @@ public sealed class ProtocolTests
         protocol[99, 0].Should().BeApproximately(0.2, 1e-15);
     }
 
-    [Fact]
-    public void Standardised_ValuesTooLargeToAverage_NamesTheColumn()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1023)]
+    [InlineData(-1000)]
+    public void Standardised_AnyUnit_GivesTheSameValues(int power)
     {
-        var standardise = () => Samples.Protocol(new("s", ["a"], [.. Enumerable.Repeat(1e308, 50), .. Enumerable.Repeat(-1e308, 50)]));
-        standardise.Should().Throw<InputException>().WithMessage("s, column 'a': the values are too large*");
+        var unit = Math.ScaleB(1, power);
+        using var protocol = Samples.Protocol(new("s", ["a"], [.. Enumerable.Range(0, 100).Select(row => (row % 2 == 0 ? 1 : 0) * unit)]));
+        (protocol[0, 0], protocol[99, 0]).Should().Be((1, -1));
+    }
+
+    [Fact]
+    public void Standardised_ValueFarBeyondTheTrainingPart_NamesItsRowAndColumn()
+    {
+        var standardise = () => Samples.Protocol(new("s", ["a"], [.. Enumerable.Range(0, 99).Select(row => (double)(row % 2)), 1e200]));
+        standardise.Should().Throw<InputException>().WithMessage("s, column 'a', row 100 below the header: 1E+200 is too far*mean 0.5 and standard deviation 0.5*");
     }
 
     [Fact]
