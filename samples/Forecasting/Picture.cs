@@ -97,8 +97,15 @@ internal static class Picture
 
         void Finish(Plot plot, string title)
         {
-            if (series.Times is not null)
+            if (series.Times is null)
+                plot.Axes.Bottom.TickGenerator = new NumericAutomatic { IntegerTicksOnly = true };
+            else
                 plot.Axes.DateTimeTicksBottom().TickGenerator = new DateTimeAutomatic { LabelFormatter = time => time.ToString(time.TimeOfDay == TimeSpan.Zero ? "yyyy-MM-dd" : "MM-dd HH:mm", CultureInfo.InvariantCulture) };
+            // A number of hundreds of digits would leave no room for the plot.
+            plot.Axes.Left.TickGenerator = new NumericAutomatic
+            {
+                LabelFormatter = value => value == 0 || Math.Abs(value) is >= 1e-3 and < 1e15 ? value.ToString("#,0.#######", CultureInfo.InvariantCulture) : value.ToString("g6", CultureInfo.InvariantCulture),
+            };
             plot.Title(title, 18);
             plot.YLabel(series.Columns[column] + (series.Units is { } units ? $" ({units[column]})" : ""));
             plot.XLabel(series.TimeName);
