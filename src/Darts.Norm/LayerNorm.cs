@@ -61,7 +61,8 @@ public class LayerNorm : NormModule
     private protected LayerNorm(string name, long[] input_size, double eps, bool elementwise_affine, bool bias, Device? device, ScalarType? dtype)
         : base(name, device, dtype)
     {
-        ArgumentNullException.ThrowIfNull(input_size);
+        if (input_size is null)
+            throw new ArgumentNullException(nameof(input_size), $"{name} takes the sizes of the input's last axes, but received null. Name them: [2, 4], say.");
         if (input_size.Length == 0)
             throw new ArgumentException($"{name} needs at least one axis to normalise, but input_size is empty. Name the sizes of the input's last axes.", nameof(input_size));
         foreach (var size in input_size)
@@ -161,7 +162,7 @@ public class LayerNorm : NormModule
             return;
         throw new ArgumentException(
             $"{GetType().Name} takes an input of its parameters' dtype, or Float16 and BFloat16 with Float32 parameters, "
-            + $"but its parameters are {parameter.dtype} and the input {input.dtype}. Convert one: layer.to(input.dtype), or input.to(ScalarType.{parameter.dtype}).",
+            + $"but its parameters are {parameter.dtype} and it received {Require.Describe(input)}. Convert one: layer.to(input.dtype), or input.to(ScalarType.{parameter.dtype}).",
             nameof(input));
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
@@ -14,6 +15,9 @@ namespace Darts.Norm;
 /// </remarks>
 public abstract class NormModule : nn.Module<Tensor, Tensor>
 {
+    // Parameters that a move replaced, with their replacements: layers that share one go on sharing.
+    private static readonly ConditionalWeakTable<Parameter, Parameter> Replacements = [];
+
     private volatile bool _disposed;
     private int _calls; // in flight
     private int _freed;
@@ -179,6 +183,12 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
     protected override void _toEpilog(ScalarType? dtype, Device? device, bool non_blocking)
     {
         using var scope = NewDisposeScope();
+        foreach (var key in _internal_params.Keys.ToList())
+        {
+            if (_internal_params[key].IsInvalid && Replacements.TryGetValue(_internal_params[key], out var replacement))
+                ConditionallyRegisterParameter(key, replacement);
+        }
+        var keys = _internal_params.Keys.ToList();
         var parameters = _internal_params.Values.ToList();
         foreach (var parameter in parameters.Where(parameter => InPlace.IsPossible(parameter, device)))
             InPlace.Convert(parameter, dtype, device, non_blocking);
@@ -186,8 +196,13 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
         base._toEpilog(dtype, device, non_blocking);
         foreach (var name in passing) // the base makes every buffer that it converts persistent
             _internal_buffers[name] = (_internal_buffers[name].Item1, false);
-        foreach (var replaced in parameters.Where(before => !_internal_params.Values.Any(now => ReferenceEquals(now, before)))) // an optimizer that holds one must fail, not train it in vain
-            replaced.Dispose();
+        foreach (var (key, before) in keys.Zip(parameters))
+        {
+            if (ReferenceEquals(_internal_params[key], before))
+                continue;
+            Replacements.AddOrUpdate(before, _internal_params[key]);
+            before.Dispose(); // an optimizer that holds it must fail, not train it in vain
+        }
     }
 
     /// <inheritdoc/>
@@ -276,7 +291,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
             return;
         foreach (var (key, parameter) in _internal_params)
         {
-            if (parameter.device_type == DeviceType.META)
+            if (!parameter.IsInvalid && parameter.device_type == DeviceType.META)
                 throw new InvalidOperationException(
                     $"Cannot move {GetType().Name} from the meta device to {target}: a meta tensor has no values, and '{key}' is one. "
                     + "Make the layer anew on the target device, then load_state_dict.");

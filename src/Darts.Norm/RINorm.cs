@@ -344,7 +344,7 @@ public sealed class RINorm : NormModule
     {
         if (!affine)
             throw new InvalidOperationException($"RINorm has no {key}: it was made with affine: false. Make it with affine: true.");
-        Assign(key, value ?? throw new ArgumentNullException(key), [input_dim]);
+        Assign(key, Require.Given(value, nameof(RINorm), key, [input_dim]), [input_dim]);
     }
 
     private void RequireSeries(Tensor input, string argument)
@@ -368,6 +368,6 @@ public sealed class RINorm : NormModule
         var device = statistics.device;
         if (input.device_type != device.type || input.device_index != device.index)
             throw new ArgumentException(
-                $"RINorm kept its statistics on {device}, but the input is on {input.device}. Move one: layer.to(device), or {argument}.to(device).", argument);
+                $"RINorm kept its statistics on {device}, but the input, {Require.Describe(input)}, is on {input.device}. Move one: layer.to(device), or {argument}.to(device).", argument);
     }
 }

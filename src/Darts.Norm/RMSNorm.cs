@@ -47,7 +47,7 @@ public sealed class RMSNorm : NormModule
     public Parameter g
     {
         get => ParameterNamed(nameof(g))!;
-        set => Assign(nameof(g), value ?? throw new ArgumentNullException(nameof(g)), [_dim]);
+        set => Assign(nameof(g), Require.Given(value, nameof(RMSNorm), nameof(g), [_dim]), [_dim]);
     }
 
     /// <summary>The least root mean square that is divided by.</summary>

@@ -39,17 +39,20 @@ internal static class Require
             throw new ArgumentException($"{layer} normalises dense tensors, but received a sparse one, {Describe(input)}. Convert it first: {argument}.to_dense().", argument);
         if (parameter is null)
             return;
+        OneDevice(input, parameter, layer, argument);
         if (!IsSupported(parameter.dtype))
             throw new InvalidOperationException(
                 $"{layer} computes with parameters of Float16, BFloat16, Float32 or Float64, but they are {parameter.dtype}. Convert the layer: layer.to(ScalarType.Float32).");
-        OneDevice(input, parameter, layer, argument);
     }
 
     public static void OneDevice(Tensor input, Parameter? parameter, string layer, string argument)
     {
+        if (parameter is { IsInvalid: true })
+            throw new ObjectDisposedException(
+                layer, $"{layer} computes with its own parameters, but one of them was disposed. Dispose the layer, never its parameters, and assign a new one: layer.parameter = torch.nn.Parameter(...).");
         if (parameter is not null && (input.device_type != parameter.device_type || input.device_index != parameter.device_index))
             throw new ArgumentException(
-                $"{layer} and its input must be on one device, but the layer has a parameter on {parameter.device} and the input is on {input.device}. "
+                $"{layer} and its input must be on one device, but the layer has a parameter on {parameter.device} and the input, {Describe(input)}, is on {input.device}. "
                 + $"Move one: layer.to(device), or {argument}.to(device).",
                 argument);
     }
@@ -57,13 +60,19 @@ internal static class Require
     public static void ParameterLike(Parameter value, ReadOnlySpan<long> shape, string layer, string key)
     {
         if (value.IsInvalid)
-            throw new ObjectDisposedException(key, $"The parameter assigned to {layer}.{key} is disposed.");
+            throw new ObjectDisposedException(key, $"{layer}.{key} must be a living parameter, but the assigned one is disposed. Keep it outside of the DisposeScope that ended.");
         if (!value.shape.AsSpan().SequenceEqual(shape))
             throw new ArgumentException(
                 $"{layer}.{key} must have size {Size(shape)}, but the assigned parameter has size {Size(value.shape)}. Make the layer with that size instead.", key);
         if (!IsSupported(value.dtype))
-            throw new ArgumentException($"{layer}.{key} must be Float16, BFloat16, Float32 or Float64, but the assigned parameter is {value.dtype}.", key);
+            throw new ArgumentException($"{layer}.{key} must be Float16, BFloat16, Float32 or Float64, but the assigned parameter is {value.dtype}. Convert it first.", key);
+        if (value.is_sparse)
+            throw new ArgumentException($"{layer}.{key} must be dense, but the assigned parameter is sparse. Convert it first: to_dense().", key);
     }
+
+    /// <summary>A parameter that the layer cannot be without.</summary>
+    public static Parameter Given(Parameter? value, string layer, string key, ReadOnlySpan<long> shape) =>
+        value ?? throw new ArgumentNullException(key, $"{layer}.{key} must be a parameter of size {Size(shape)}, but received null. The layer cannot be without it: make ones or zeros instead.");
 
     public static bool IsHalf(ScalarType dtype) => dtype is ScalarType.Float16 or ScalarType.BFloat16;
 

@@ -145,6 +145,23 @@ public sealed class CastTests : IDisposable
 
     [Theory]
     [MemberData(nameof(NamesWithParameters))]
+    public void CastsAndMoves_ParametersOfTwoLayers_StayShared(string name)
+    {
+        var (one, other) = (Layers.All[name].New(), Layers.All[name].New());
+        foreach (var key in Layers.All[name].Keys)
+            other.GetType().GetProperty(key)!.SetValue(other, one.get_parameter(key));
+        var net = nn.Sequential(("one", one), ("other", other));
+        foreach (var move in new Action[] { () => net.half(), () => net.to(CPU, ScalarType.Float64), () => net.to(META), () => net.to(ScalarType.Float32) })
+        {
+            move();
+            other.parameters().Should().Equal(one.parameters(), ReferenceEquals);
+            net.parameters().All(parameter => !parameter.IsInvalid).Should().BeTrue();
+        }
+        one.parameters().All(parameter => parameter.device_type == DeviceType.META && parameter.dtype == ScalarType.Float32).Should().BeTrue();
+    }
+
+    [Theory]
+    [MemberData(nameof(NamesWithParameters))]
     public void Move_AssignedParameterElsewhere_Follows(string name)
     {
         var layer = Layers.All[name].Make(META, null);

@@ -23,7 +23,7 @@ public static class ErrorCases
             ["LayerNorm of size 0"] = (() => new LayerNorm(0), typeof(ArgumentOutOfRangeException), ["input_size", "at least 1", "is 0"]),
             ["LayerNorm of sizes 4, -2"] = (() => new LayerNorm([4, -2]), typeof(ArgumentOutOfRangeException), ["input_size", "at least 1", "is -2"]),
             ["LayerNorm of no axes"] = (() => new LayerNorm([]), typeof(ArgumentException), ["at least one axis", "empty", "Name the sizes"]),
-            ["LayerNorm of null"] = (() => new LayerNorm(null!), typeof(ArgumentNullException), ["input_size"]),
+            ["LayerNorm of null"] = (() => new LayerNorm(null!), typeof(ArgumentNullException), ["LayerNorm takes the sizes", "received null", "Name them"]),
             ["LayerNormNoBias of size 0"] = (() => new LayerNormNoBias(0), typeof(ArgumentOutOfRangeException), ["input_size", "at least 1", "is 0"]),
             ["LayerNormNoBias of no axes"] = (() => new LayerNormNoBias([]), typeof(ArgumentException), ["LayerNormNoBias", "at least one axis", "empty"]),
             ["RINorm of size 0"] = (() => new RINorm(0), typeof(ArgumentOutOfRangeException), ["input_dim", "at least 1", "is 0"]),
@@ -61,7 +61,13 @@ public static class ErrorCases
         yield return new($"{layer}: after Dispose", () => Gone(layer.New()), () => layer.Input(), Forward, typeof(ObjectDisposedException), "before it is disposed", "Dispose was called", "make a new one");
         if (layer.State.Length == 0)
             yield break;
-        yield return new($"{layer}: an input on another device", Make, () => ones(shape, device: META), Forward, typeof(ArgumentException), "one device", "cpu", "meta", "Move one");
+        foreach (var key in layer.Keys)
+        {
+            yield return new(
+                $"{layer}: {key} disposed", () => Without(layer.New(), key), () => layer.Input(), Forward, typeof(ObjectDisposedException),
+                "computes with its own parameters", "was disposed", "assign a new one");
+        }
+        yield return new($"{layer}: an input on another device", Make, () => ones(shape, device: META), Forward, typeof(ArgumentException), "one device", "cpu", "meta", $"size [{string.Join(", ", shape)}], dtype Float32", "Move one");
         yield return new($"{layer}: the layer on another device", () => layer.Make(META, null), () => ones(shape), Forward, typeof(ArgumentException), "one device", "cpu", "meta", "Move one");
     }
 
@@ -106,7 +112,7 @@ public static class ErrorCases
             foreach (var bias in new[] { true, false })
                 yield return new(
                     $"LayerNorm in {parameters}, bias {bias}: {input}", () => new LayerNorm(4, bias: bias, dtype: parameters), () => ones([2, 4], input), Forward, typeof(ArgumentException),
-                    "parameters' dtype", $"are {parameters}", $"input {input}", "Convert one");
+                    "parameters' dtype", $"are {parameters}", $"received size [2, 4], dtype {input}", "Convert one");
         }
         foreach (var (weight, bias) in new[] { (ScalarType.Float32, ScalarType.Float16), (ScalarType.Float16, ScalarType.Float32) })
             yield return new(
@@ -153,10 +159,11 @@ public static class ErrorCases
         yield return Assigned("bias that would broadcast", () => new LayerNorm(4), () => ones(1), (layer, p) => ((LayerNorm)layer).bias = p, "LayerNorm.bias must have size [4]", "[1]", "Make the layer");
         yield return Assigned("weight of a LayerNormNoBias of another size", () => new LayerNormNoBias(4), () => ones(3), (layer, p) => ((LayerNorm)layer).weight = p, "must have size [4]", "[3]");
         yield return Assigned("affine_weight of another size", () => new RINorm(4), () => ones(1), (layer, p) => ((RINorm)layer).affine_weight = p, "RINorm.affine_weight must have size [4]", "[1]", "Make the layer");
-        yield return Assigned("affine_bias of complex numbers", () => new RINorm(4), () => ones(4, dtype: ScalarType.ComplexFloat32), (layer, p) => ((RINorm)layer).affine_bias = p, "must be Float16, BFloat16, Float32 or Float64", "ComplexFloat32");
+        yield return Assigned("affine_bias of complex numbers", () => new RINorm(4), () => ones(4, dtype: ScalarType.ComplexFloat32), (layer, p) => ((RINorm)layer).affine_bias = p, "must be Float16, BFloat16, Float32 or Float64", "ComplexFloat32", "Convert it first");
+        yield return Assigned("bias that is sparse", () => new LayerNorm(4), () => ones(4).to_sparse(), (layer, p) => ((LayerNorm)layer).bias = p, "LayerNorm.bias must be dense", "sparse", "to_dense()");
         yield return new("affine_weight where there is none", () => new RINorm(4, affine: false), () => nn.Parameter(ones(4)), (layer, x) => ((RINorm)layer).affine_weight = (Parameter)x, typeof(InvalidOperationException), "no affine_weight", "affine: false", "affine: true");
-        yield return new("g of null", () => new RMSNorm(4), () => null, (layer, _) => ((RMSNorm)layer).g = null!, typeof(ArgumentNullException), "g");
-        yield return new("affine_bias of null", () => new RINorm(4), () => null, (layer, _) => ((RINorm)layer).affine_bias = null, typeof(ArgumentNullException), "affine_bias");
+        yield return new("g of null", () => new RMSNorm(4), () => null, (layer, _) => ((RMSNorm)layer).g = null!, typeof(ArgumentNullException), "RMSNorm.g must be a parameter of size [4]", "received null", "ones or zeros");
+        yield return new("affine_bias of null", () => new RINorm(4), () => null, (layer, _) => ((RINorm)layer).affine_bias = null, typeof(ArgumentNullException), "RINorm.affine_bias must be a parameter of size [4]", "received null", "ones or zeros");
         yield return new("eps of NaN", () => new RMSNorm(4), () => null, (layer, _) => ((RMSNorm)layer).eps = double.NaN, typeof(ArgumentOutOfRangeException), "eps", "at least 0", "nan", "1e-5");
         yield return new("eps of -1", () => new LayerNorm(4), () => null, (layer, _) => ((LayerNorm)layer).eps = -1, typeof(ArgumentOutOfRangeException), "eps", "at least 0", "-1.0", "1e-5");
         yield return new("bias on another device", () => new LayerNorm(4) { bias = new Parameter(ones(4, device: META)) }, () => ones(2, 4), Forward, typeof(ArgumentException), "one device", "meta", "cpu", "Move one");
@@ -187,6 +194,12 @@ public static class ErrorCases
     private static NormModule Gone(NormModule layer)
     {
         layer.Dispose();
+        return layer;
+    }
+
+    private static NormModule Without(NormModule layer, string key)
+    {
+        layer.get_parameter(key).Dispose();
         return layer;
     }
 

@@ -274,6 +274,6 @@ public sealed class TorchSharpTrapsTests
     {
         using var x = ones(2, 4);
         using var norm = new LayerNorm(4, dtype: dtype);
-        norm.Invoking(n => n.forward(x)).Should().Throw<ArgumentException>().WithMessage($"*parameters are {dtype} and the input Float32. Convert one*");
+        norm.Invoking(n => n.forward(x)).Should().Throw<ArgumentException>().WithMessage($"*parameters are {dtype} and it received size [2, 4], dtype Float32. Convert one*");
     }
 }
