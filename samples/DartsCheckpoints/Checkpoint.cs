@@ -70,14 +70,14 @@ public sealed class Checkpoint : IDisposable
         try
         {
             var info = JsonSerializer.Deserialize<Info>(File.ReadAllText(stem + ".json"), Info.Options)!;
-            var tensors = ReadTensors(stem + ".dat");
+            var tensors = StateFile.Read(stem + ".dat");
             var checkpoint = new Checkpoint(
                 Path.GetFileName(stem), info.Model, info.Repr, new(info.HyperParameters), info.Targets ?? [], info.Parameters ?? [], tensors);
             foreach (var tensor in tensors.Values)
                 tensor.DetachFromDisposeScope();
             return checkpoint;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or ArgumentException or FormatException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or ArgumentException or InvalidDataException)
         {
             throw new InputException($"{stem}.json and {stem}.dat cannot be read: {e.Message} Give the name of two files that export.py wrote.");
         }
@@ -89,6 +89,8 @@ public sealed class Checkpoint : IDisposable
         var network = DartsNetwork.New(Model, Sizes, HyperParameters, NewRINorm());
         try
         {
+            if (State.Values.FirstOrDefault(value => is_floating_point(value.dtype)) is { } first)
+                network.to(first.dtype);
             Load(network);
         }
         catch
@@ -134,22 +136,7 @@ public sealed class Checkpoint : IDisposable
     }
 
     private Tensor Required(string key) => Find(key)
-        ?? throw new FormatException($"There is no {key} among {string.Join(", ", _tensors.Keys.Where(key => !key.StartsWith("state/", StringComparison.Ordinal)))}.");
-
-    // The form of TorchSharp's Module.save: a count, then names and tensors.
-    private static Dictionary<string, Tensor> ReadTensors(string path)
-    {
-        using var reader = new BinaryReader(File.OpenRead(path));
-        var tensors = new Dictionary<string, Tensor>();
-        for (var left = reader.Read7BitEncodedInt64(); left > 0; left--)
-        {
-            var key = reader.ReadString();
-            Tensor? tensor = null;
-            TensorExtensionMethods.Load(ref tensor, reader);
-            tensors.Add(key, tensor!);
-        }
-        return tensors;
-    }
+        ?? throw new InvalidDataException($"There is no {key} among {string.Join(", ", _tensors.Keys.Where(key => !key.StartsWith("state/", StringComparison.Ordinal)))}.");
 
     private sealed record Info(string Model, string Repr, Dictionary<string, JsonElement> HyperParameters, string[]? Targets, string[]? Parameters)
     {

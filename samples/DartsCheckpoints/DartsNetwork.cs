@@ -20,11 +20,6 @@ public sealed class DartsModelAttribute(string name) : Attribute
 /// </remarks>
 public abstract class DartsNetwork : nn.Module<Inputs, Tensor>
 {
-    private static readonly Dictionary<string, Type> Networks = typeof(DartsNetwork).Assembly.GetTypes()
-        .Select(type => (type, type.GetCustomAttribute<DartsModelAttribute>()?.Name))
-        .Where(pair => pair.Name is not null)
-        .ToDictionary(pair => pair.Name!, pair => pair.type);
-
     private readonly RINorm? rin;
 
     /// <param name="name">The module's class in Darts.</param>
@@ -37,12 +32,22 @@ public abstract class DartsNetwork : nn.Module<Inputs, Tensor>
             register_module(nameof(rin), rin); // before the network's own, as in Darts
     }
 
+    // Of this assembly, and of those that use it.
+    private static IEnumerable<(string Model, Type Network)> Networks =>
+        from assembly in AppDomain.CurrentDomain.GetAssemblies()
+        let own = typeof(DartsNetwork).Assembly
+        where assembly == own || assembly.GetReferencedAssemblies().Any(name => name.FullName == own.FullName)
+        from type in assembly.GetTypes()
+        let model = type.GetCustomAttribute<DartsModelAttribute>()
+        where model is not null
+        select (model.Name, type);
+
     /// <summary>The names of the models that there is a network for.</summary>
-    public static IEnumerable<string> Models => Networks.Keys.Order(StringComparer.Ordinal);
+    public static IEnumerable<string> Models => Networks.Select(pair => pair.Model).Order(StringComparer.Ordinal);
 
     /// <summary>Makes the network of a Darts model, with weights of its own.</summary>
     public static DartsNetwork New(string model, Sizes sizes, HyperParameters hyper, RINorm? rin) =>
-        Networks.TryGetValue(model, out var type)
+        Networks.FirstOrDefault(pair => pair.Model == model).Network is { } type
             ? (DartsNetwork)Activator.CreateInstance(type, BindingFlags.Instance | BindingFlags.Public | BindingFlags.DoNotWrapExceptions, null, [sizes, hyper, rin], null)!
             : throw new InputException($"There is no network for {model}, only for {string.Join(", ", Models)}. Write one: a class derived from DartsNetwork with [DartsModel(\"{model}\")], in a file of its own.");
 

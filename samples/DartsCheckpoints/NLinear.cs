@@ -5,7 +5,7 @@ namespace DartsCheckpoints;
 
 /// <summary>NLinear: one linear map, around the last value if wanted. Zeng et al., Are Transformers Effective for Time Series Forecasting?, 2022.</summary>
 [DartsModel("NLinearModel")]
-public sealed class NLinear : DartsNetwork
+public sealed class _NLinearModule : DartsNetwork
 {
     private readonly Sizes _sizes;
     private readonly bool _isShared;
@@ -14,8 +14,8 @@ public sealed class NLinear : DartsNetwork
     private readonly nn.Module<Tensor, Tensor>? linear_fut_cov;
     private readonly nn.Module<Tensor, Tensor>? linear_static_cov;
 
-    public NLinear(Sizes sizes, HyperParameters hyper, RINorm? rin)
-        : base("_NLinearModule", rin)
+    public _NLinearModule(Sizes sizes, HyperParameters hyper, RINorm? rin)
+        : base(nameof(_NLinearModule), rin)
     {
         _sizes = sizes;
         _isShared = hyper.Flag("shared_weights");

@@ -5,29 +5,29 @@ namespace DartsCheckpoints;
 
 /// <summary>TSMixer: blocks that mix over time and over features by turns. Chen et al., TSMixer: An All-MLP Architecture for Time Series Forecasting, 2023.</summary>
 [DartsModel("TSMixerModel")]
-public sealed class TSMixer : DartsNetwork
+public sealed class _TSMixerModule : DartsNetwork
 {
     private readonly Sizes _sizes;
     private readonly nn.Module<Tensor, Tensor> fc_hist;
     private readonly nn.Module<Tensor, Tensor> feature_mixing_hist;
     private readonly nn.Module<Tensor, Tensor>? feature_mixing_future;
-    private readonly TorchSharp.Modules.ModuleList<ConditionalMixer> conditional_mixer;
+    private readonly TorchSharp.Modules.ModuleList<_ConditionalMixerLayer> conditional_mixer;
     private readonly nn.Module<Tensor, Tensor> fc_out;
 
-    static TSMixer() => NormType.register(nameof(TimeBatchNorm2d), _ => new TimeBatchNorm2d());
+    static _TSMixerModule() => NormType.register(nameof(TimeBatchNorm2d), _ => new TimeBatchNorm2d());
 
-    public TSMixer(Sizes sizes, HyperParameters hyper, RINorm? rin)
-        : base("_TSMixerModule", rin)
+    public _TSMixerModule(Sizes sizes, HyperParameters hyper, RINorm? rin)
+        : base(nameof(_TSMixerModule), rin)
     {
         _sizes = sizes;
         var hidden = hyper.Whole("hidden_size");
         var parts = new Parts(
             sizes.FutureSteps, hyper.Whole("ff_size"), Activation(hyper.Text("activation")), hyper.Number("dropout"), hyper.Text("norm_type"), hyper.Flag("normalize_before"));
         fc_hist = nn.Linear(sizes.PastSteps, sizes.FutureSteps);
-        feature_mixing_hist = new FeatureMixing(sizes.PastFeatures, hidden, parts);
-        feature_mixing_future = sizes.FutureCovariates == 0 ? null : new FeatureMixing(sizes.FutureCovariates, hidden, parts);
+        feature_mixing_hist = new _FeatureMixing(sizes.PastFeatures, hidden, parts);
+        feature_mixing_future = sizes.FutureCovariates == 0 ? null : new _FeatureMixing(sizes.FutureCovariates, hidden, parts);
         conditional_mixer = new([.. Enumerable.Range(0, (int)hyper.Whole("num_blocks"))
-            .Select(block => new ConditionalMixer(block == 0 && sizes.FutureCovariates > 0 ? 2 * hidden : hidden, hidden, sizes.StaticCovariates, parts))]);
+            .Select(block => new _ConditionalMixerLayer(block == 0 && sizes.FutureCovariates > 0 ? 2 * hidden : hidden, hidden, sizes.StaticCovariates, parts))]);
         fc_out = nn.Linear(hidden, sizes.Targets * sizes.Parameters);
         RegisterComponents();
     }
@@ -68,7 +68,7 @@ public sealed class TSMixer : DartsNetwork
     }
 
     /// <summary>Mixes the features of each step.</summary>
-    private sealed class FeatureMixing : nn.Module<Tensor, Tensor>
+    private sealed class _FeatureMixing : nn.Module<Tensor, Tensor>
     {
         private readonly nn.Module<Tensor, Tensor> projection;
         private readonly nn.Module<Tensor, Tensor> norm_before;
@@ -79,8 +79,8 @@ public sealed class TSMixer : DartsNetwork
         private readonly nn.Module<Tensor, Tensor> dropout2;
         private readonly nn.Module<Tensor, Tensor> norm_after;
 
-        public FeatureMixing(long input, long output, Parts parts)
-            : base("_FeatureMixing")
+        public _FeatureMixing(long input, long output, Parts parts)
+            : base(nameof(_FeatureMixing))
         {
             projection = input == output ? nn.Identity() : nn.Linear(input, output);
             norm_before = parts.NormBefore(input);
@@ -101,7 +101,7 @@ public sealed class TSMixer : DartsNetwork
     }
 
     /// <summary>Mixes the steps of each feature.</summary>
-    private sealed class TimeMixing : nn.Module<Tensor, Tensor>
+    private sealed class _TimeMixing : nn.Module<Tensor, Tensor>
     {
         private readonly nn.Module<Tensor, Tensor> norm_before;
         private readonly nn.Module<Tensor, Tensor> activation;
@@ -109,8 +109,8 @@ public sealed class TSMixer : DartsNetwork
         private readonly nn.Module<Tensor, Tensor> fc1;
         private readonly nn.Module<Tensor, Tensor> norm_after;
 
-        public TimeMixing(long features, Parts parts)
-            : base("_TimeMixing")
+        public _TimeMixing(long features, Parts parts)
+            : base(nameof(_TimeMixing))
         {
             norm_before = parts.NormBefore(features);
             activation = parts.Activation;
@@ -128,19 +128,19 @@ public sealed class TSMixer : DartsNetwork
     }
 
     /// <summary>Mixes over time, then over features, beside the static covariates.</summary>
-    private sealed class ConditionalMixer : nn.Module<Tensor, Tensor?, Tensor>
+    private sealed class _ConditionalMixerLayer : nn.Module<Tensor, Tensor?, Tensor>
     {
         private readonly nn.Module<Tensor, Tensor>? feature_mixing_static;
         private readonly nn.Module<Tensor, Tensor> time_mixing;
         private readonly nn.Module<Tensor, Tensor> feature_mixing;
 
-        public ConditionalMixer(long input, long output, long statics, Parts parts)
-            : base("_ConditionalMixerLayer")
+        public _ConditionalMixerLayer(long input, long output, long statics, Parts parts)
+            : base(nameof(_ConditionalMixerLayer))
         {
-            feature_mixing_static = statics == 0 ? null : new FeatureMixing(statics, output, parts);
+            feature_mixing_static = statics == 0 ? null : new _FeatureMixing(statics, output, parts);
             var mixed = statics == 0 ? input : input + output;
-            time_mixing = new TimeMixing(mixed, parts);
-            feature_mixing = new FeatureMixing(mixed, output, parts);
+            time_mixing = new _TimeMixing(mixed, parts);
+            feature_mixing = new _FeatureMixing(mixed, output, parts);
             RegisterComponents();
         }
 

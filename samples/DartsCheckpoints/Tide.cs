@@ -5,7 +5,7 @@ namespace DartsCheckpoints;
 
 /// <summary>TiDE: a dense encoder of everything known, and a decoder that adds the future covariates of each step. Das et al., Long-term Forecasting with TiDE, 2023.</summary>
 [DartsModel("TiDEModel")]
-public sealed class Tide : DartsNetwork
+public sealed class _TideModule : DartsNetwork
 {
     private readonly Sizes _sizes;
     private readonly nn.Module<Tensor, Tensor>? past_cov_projection;
@@ -15,8 +15,8 @@ public sealed class Tide : DartsNetwork
     private readonly nn.Module<Tensor, Tensor> temporal_decoder;
     private readonly nn.Module<Tensor, Tensor> lookback_skip;
 
-    public Tide(Sizes sizes, HyperParameters hyper, RINorm? rin)
-        : base("_TideModule", rin)
+    public _TideModule(Sizes sizes, HyperParameters hyper, RINorm? rin)
+        : base(nameof(_TideModule), rin)
     {
         _sizes = sizes;
         var hidden = hyper.Whole("hidden_size");
@@ -43,7 +43,7 @@ public sealed class Tide : DartsNetwork
             Enumerable.Range(1, (int)count).Select(number => Block(number == 1 ? input : hidden, number == count ? output : hidden, hidden)));
 
         nn.Module<Tensor, Tensor> Block(long input, long output, long width) =>
-            new ResidualBlock(input, output, width, hyper.Number("dropout"), hyper.Flag("use_layer_norm"));
+            new _ResidualBlock(input, output, width, hyper.Number("dropout"), hyper.Flag("use_layer_norm"));
     }
 
     protected override Tensor Forecast(Inputs x)
@@ -60,14 +60,14 @@ public sealed class Tide : DartsNetwork
     }
 
     /// <summary><c>layer_norm(dense(x) + skip(x))</c></summary>
-    private sealed class ResidualBlock : nn.Module<Tensor, Tensor>
+    private sealed class _ResidualBlock : nn.Module<Tensor, Tensor>
     {
         private readonly nn.Module<Tensor, Tensor> dense;
         private readonly nn.Module<Tensor, Tensor> skip;
         private readonly LayerNorm? layer_norm;
 
-        public ResidualBlock(long input, long output, long hidden, double dropout, bool useLayerNorm)
-            : base("_ResidualBlock")
+        public _ResidualBlock(long input, long output, long hidden, double dropout, bool useLayerNorm)
+            : base(nameof(_ResidualBlock))
         {
             dense = nn.Sequential(nn.Linear(input, hidden), nn.ReLU(), nn.Linear(hidden, output), new MonteCarloDropout(dropout));
             skip = nn.Linear(input, output);

@@ -7,8 +7,13 @@ namespace Darts.Norm;
 /// <remarks>
 /// Whatever the bytes say, no more memory is taken than there are bytes to fill it, and what cannot have been saved is an error:
 /// <see cref="EndOfStreamException"/> where they end too early, <see cref="InvalidDataException"/> for all else.
+/// <example>
+/// <code>
+/// var tensors = StateFile.Read("weights.dat");
+/// </code>
+/// </example>
 /// </remarks>
-internal static unsafe class StateFile
+public static unsafe class StateFile
 {
     private const int LongestKey = 1 << 16;
     private const int MostDimensions = 64; // libtorch's own limit
@@ -18,7 +23,11 @@ internal static unsafe class StateFile
 
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    /// <summary>Reads the entries, and leaves what follows them unread. The tensors belong to the caller's scope.</summary>
+    /// <summary>Reads the entries, and leaves what follows them unread.</summary>
+    /// <param name="reader">Where to read from.</param>
+    /// <returns>The tensors by key; they belong to the caller's scope.</returns>
+    /// <exception cref="EndOfStreamException">The bytes end within an entry.</exception>
+    /// <exception cref="InvalidDataException">The bytes are no entries.</exception>
     public static Dictionary<string, Tensor> Read(BinaryReader reader)
     {
         var tensors = new Dictionary<string, Tensor>();
@@ -43,6 +52,10 @@ internal static unsafe class StateFile
     }
 
     /// <summary>Reads a file, in which nothing may follow the entries.</summary>
+    /// <param name="location">Its path.</param>
+    /// <returns>The tensors by key; they belong to the caller's scope.</returns>
+    /// <exception cref="IOException">The file cannot be read, or ends within an entry.</exception>
+    /// <exception cref="InvalidDataException">The file holds no entries, or more than them.</exception>
     public static Dictionary<string, Tensor> Read(string location)
     {
         using var reader = new BinaryReader(File.OpenRead(location));

@@ -69,6 +69,24 @@ public sealed class NetworkTests : IDisposable
     }
 
     [Theory]
+    [InlineData("TiDEModel")]
+    [InlineData("TSMixerModel")]
+    [InlineData("NLinearModel")]
+    public void Forward_TrainedInFloat64_StaysSo(string model)
+    {
+        using var checkpoint = Checkpoint.Read(_written.Write(model, Written.Parameters(model, "norm_type=TimeBatchNorm2d"), new(5, 8, 3, 2, 1, 6, 2), tensors =>
+        {
+            foreach (var (key, value) in tensors.Where(pair => is_floating_point(pair.Value)).ToList())
+                tensors[key] = value.to(float64);
+        }));
+        using var network = checkpoint.Network();
+        using var noGrad = no_grad();
+        var (expected, forecast) = (new ByHand(checkpoint).Forecast(), network.call(checkpoint.Inputs));
+        forecast.dtype.Should().Be(float64);
+        ((forecast - expected).abs().max() / expected.abs().max()).item<double>().Should().BeLessThan(1e-13);
+    }
+
+    [Theory]
     [InlineData("ReLU", 0.0)]
     [InlineData("RReLU", -0.22916667)]
     [InlineData("PReLU", -0.25)]
