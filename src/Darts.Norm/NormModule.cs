@@ -13,7 +13,7 @@ namespace Darts.Norm;
 /// </para>
 /// <para>Use after <c>Dispose</c>: <see cref="ObjectDisposedException"/>.</para>
 /// </remarks>
-public abstract class NormModule : nn.Module<Tensor, Tensor>
+public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
 {
     // Parameters that a move replaced, with their replacements: layers that share one go on sharing.
     private static readonly ConditionalWeakTable<Parameter, Parameter> Replacements = [];
@@ -31,6 +31,12 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
         _deviceIndex = ParameterDevice.type == DeviceType.CUDA ? ParameterDevice.index : -1;
     }
 
+    /// <summary>A flag of PyTorch's classes without a meaning in .NET.</summary>
+    public static bool call_super_init => false;
+
+    /// <summary>A flag of PyTorch's classes without a meaning in .NET.</summary>
+    public static bool dump_patches => false;
+
     private protected Device ParameterDevice { get; }
 
     private protected ScalarType ParameterDtype { get; }
@@ -41,7 +47,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
 
     /// <summary>The layer's text, as PyTorch prints it.</summary>
     /// <returns>The class name and <see cref="extra_repr"/> in parentheses.</returns>
-    public override string ToString() => $"{GetType().Name}({extra_repr()})";
+    public override string ToString() => ModuleText.Of(this);
 
     /// <summary>The layer's parameters and persistent buffers by name.</summary>
     /// <param name="destination">A dictionary to add to; a new one by default.</param>
@@ -64,7 +70,8 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
     {
         RequireNotDisposed();
         ArgumentNullException.ThrowIfNull(source);
-        return StateLoader.Load(this, source, strict, skip);
+        var keys = StateLoading.Load(this, source, strict, assign: false, skip ?? []);
+        return (keys.missing_keys, keys.unexpected_keys);
     }
 
     /// <summary>Reads what <c>save</c> wrote, all or none, with the checks of <see cref="load_state_dict"/>.</summary>
@@ -179,6 +186,11 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
         return base._to(dtype, non_blocking);
     }
 
+    /// <summary>Takes along what the layer keeps beside parameters and buffers.</summary>
+    internal virtual void MoveKept(ScalarType? dtype, Device? device)
+    {
+    }
+
     /// <inheritdoc/>
     protected override void _toEpilog(ScalarType? dtype, Device? device, bool non_blocking)
     {
@@ -203,6 +215,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
             Replacements.AddOrUpdate(before, _internal_params[key]);
             before.Dispose(); // an optimizer that holds it must fail, not train it in vain
         }
+        MoveKept(dtype, device);
     }
 
     /// <inheritdoc/>
@@ -277,7 +290,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>
 
     private protected bool IsDisposed => _disposed;
 
-    private protected void RequireNotDisposed()
+    internal void RequireNotDisposed()
     {
         if (_disposed)
             throw new ObjectDisposedException(

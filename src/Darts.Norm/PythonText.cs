@@ -32,4 +32,25 @@ internal static class PythonText
     /// <summary>Python's <c>repr(tuple)</c>: one element keeps its comma.</summary>
     public static string Tuple(ReadOnlySpan<long> values) =>
         values.Length == 1 ? $"({values[0]},)" : $"({string.Join(", ", values.ToArray())})";
+
+    /// <summary>Python's <c>repr(list)</c> of plain words.</summary>
+    public static string List(IEnumerable<string> words) => $"[{string.Join(", ", words.Select(word => $"'{word}'"))}]";
+
+    /// <summary>PyTorch's text of a tensor's shape.</summary>
+    public static string TorchSize(Tensor tensor) => $"torch.Size([{string.Join(", ", tensor.shape)}])";
+
+    /// <summary>Python's <c>type(module).__name__</c>: without the number of .NET's type parameters.</summary>
+    public static string ClassName(nn.Module module) => module.GetType().Name.Split('`')[0];
+
+    /// <summary>PyTorch's name of a dtype, <c>torch.float32</c> say.</summary>
+    public static string Dtype(ScalarType dtype) => "torch." + dtype switch
+    {
+        ScalarType.Byte => "uint8",
+        ScalarType.ComplexFloat32 => "complex64",
+        ScalarType.ComplexFloat64 => "complex128",
+        _ => dtype.ToString().ToLowerInvariant(),
+    };
+
+    /// <summary>Python's <c>repr(bool)</c>.</summary>
+    public static string Bool(bool value) => value ? "True" : "False";
 }

@@ -201,9 +201,8 @@ public sealed class RINorm : NormModule
     }
 
     /// <inheritdoc/>
-    protected override void _toEpilog(ScalarType? dtype, Device? device, bool non_blocking)
+    internal override void MoveKept(ScalarType? dtype, Device? device)
     {
-        base._toEpilog(dtype, device, non_blocking);
         if (!TryHoldStatistics(out var statistics))
             return;
         try

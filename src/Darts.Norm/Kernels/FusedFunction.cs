@@ -3,19 +3,12 @@ namespace Darts.Norm.Kernels;
 /// <summary>Ties a <see cref="FusedOperation"/> to torch's autograd.</summary>
 internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunction>
 {
-    /// <summary>
-    /// The gradients that this thread's last backward gave to libtorch. Their own references must go when it has taken its, of which it says nothing:
-    /// so at this thread's next call, so that they don't add up over a network, or with the graph.
-    /// </summary>
-    [ThreadStatic]
-    private static WeakReference<HandedOver>? _last;
-
     /// <inheritdoc/>
     public override string Name => nameof(FusedFunction);
 
     public static Tensor Apply(FusedOperation operation, Inputs inputs, ScalarType dtype)
     {
-        DisposeLast();
+        HandedOver.DisposeLast();
         using var scope = NewDisposeScope();
         return apply(inputs.X.dtype == dtype ? inputs.X : inputs.X.to(dtype), inputs.Weight!, inputs.Bias!, operation).MoveToOuterDisposeScope();
     }
@@ -35,7 +28,7 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     /// <inheritdoc/>
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
-        DisposeLast();
+        HandedOver.DisposeLast();
         if (grad_output.IsInvalid)
             return [null!, null!, null!, null!];
         try
@@ -49,11 +42,13 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
-            return Failed(ctx, error);
+            BackwardFailure.Record(error, "The backward of a Darts.Norm layer failed");
+            return HandOver((Call)ctx.get_data(nameof(Call)), new(BackwardFailure.Gradient(grad_output.shape, grad_output.dtype, grad_output.device), null, null));
         }
         finally
         {
             grad_output.Dispose();
+            BackwardFailure.Reassert();
         }
     }
 
@@ -73,60 +68,14 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         return new(wanted.X ? gradients.Dequeue() : null, wanted.Weight ? gradients.Dequeue() : null, wanted.Bias ? gradients.Dequeue() : null);
     }
 
-    // An exception must not leave a callback of libtorch: the process would end. A gradient of a wrong shape makes libtorch raise its own.
-    private static List<Tensor> Failed(autograd.AutogradContext ctx, Exception error)
-    {
-        Console.Error.WriteLine($"The backward of a Darts.Norm layer failed: {error.Message.Split('\n')[0]}"); // the rest is libtorch's stack
-        var call = (Call)ctx.get_data(nameof(Call));
-        using var scope = NewDisposeScope();
-        var wrong = empty([0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        return HandOver(call, new(call.Wanted.X ? wrong : null, call.Wanted.Weight ? wrong : null, call.Wanted.Bias ? wrong : null));
-    }
-
     private static List<Tensor> HandOver(Call call, Gradients gradients)
     {
-        call.HandedOver.Take(gradients);
-        if (_last is null)
-            _last = new(call.HandedOver);
-        else
-            _last.SetTarget(call.HandedOver);
-        return [gradients.X!, gradients.Weight!, gradients.Bias!, null!];
-    }
-
-    private static void DisposeLast()
-    {
-        if (_last is not null && _last.TryGetTarget(out var handedOver))
-            handedOver.Dispose();
+        var wanted = call.Wanted;
+        Tensor?[] given = [wanted.X ? gradients.X : null, wanted.Weight ? gradients.Weight : null, wanted.Bias ? gradients.Bias : null, null];
+        call.HandedOver.Take(given);
+        return [.. given.Select(gradient => gradient!)];
     }
 
     /// <summary>What backward knows of its forward besides tensors.</summary>
     private sealed record Call(FusedOperation Operation, Wanted Wanted, HandedOver HandedOver);
-
-    /// <summary>The gradients of one call's last backward.</summary>
-    private sealed class HandedOver : IDisposable
-    {
-        private readonly Queue<Tensor> _gradients = new();
-
-        public void Take(Gradients gradients)
-        {
-            Dispose();
-            lock (_gradients)
-            {
-                foreach (var gradient in (ReadOnlySpan<Tensor?>)[gradients.X, gradients.Weight, gradients.Bias])
-                {
-                    if (gradient is not null)
-                        _gradients.Enqueue(gradient.DetachFromDisposeScope());
-                }
-            }
-        }
-
-        public void Dispose()
-        {
-            lock (_gradients)
-            {
-                while (_gradients.TryDequeue(out var gradient))
-                    gradient.Dispose();
-            }
-        }
-    }
 }

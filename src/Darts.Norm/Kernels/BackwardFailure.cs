@@ -1,0 +1,87 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Brings an exception of a backward to the caller of <c>backward()</c>.</summary>
+/// <remarks>
+/// An exception must not leave a callback of libtorch: the process would end. On a CPU the callback runs on the caller's thread, where TorchSharp asks libtorch for its last error when
+/// the pass is done: one is left there, and what TorchSharp throws for it gets the exception's text, and the exception itself as the inner one.
+/// Elsewhere a gradient of the wrong device makes libtorch raise an error of its own, to the same end.
+/// </remarks>
+internal static unsafe class BackwardFailure
+{
+    private const string LibtorchsWords = "returned an invalid gradient";
+
+    [ThreadStatic]
+    private static Failure? _here;
+
+    private static Failure? _elsewhere;
+
+    public static void Record(Exception error, string where)
+    {
+        if (_here is not null)
+            return;
+        _here = new($"{where}: {error.GetType().Name}: {error.Message.Split('\n')[0]}", error); // the rest is libtorch's stack
+        AppDomain.CurrentDomain.FirstChanceException += Surface;
+    }
+
+    /// <summary>What a backward that failed answers for a tensor of this size.</summary>
+    public static Tensor Gradient(long[] shape, ScalarType dtype, Device device)
+    {
+        if (device.type == DeviceType.CPU)
+            return zeros(shape, dtype); // autograd.grad of TorchSharp ends the process where one is missing or wrong
+        _elsewhere = Interlocked.Exchange(ref _here, null) ?? _elsewhere;
+        return empty(shape, dtype, device.type == DeviceType.META ? CPU : META);
+    }
+
+    /// <summary>Leaves the error again, at the end of each callback: what was called there has taken it away.</summary>
+    public static void Reassert()
+    {
+        if (_here is null)
+            return;
+        fixed (byte* text = System.Text.Encoding.UTF8.GetBytes(_here.Text + '\0'))
+            _ = THSTensor_load(text); // there is no file of this name, and the error says so
+    }
+
+    private static void Surface(object? sender, FirstChanceExceptionEventArgs thrown)
+    {
+        if (thrown.Exception is not ExternalException error)
+            return;
+        if (_here is { } here && error.Message.Contains(here.Text, StringComparison.Ordinal))
+        {
+            _here = null;
+            Explain(error, here);
+        }
+        else if (_elsewhere is { } elsewhere && error.Message.Contains(LibtorchsWords, StringComparison.Ordinal))
+        {
+            _elsewhere = null;
+            Explain(error, elsewhere);
+        }
+    }
+
+    private static void Explain(ExternalException error, Failure failure)
+    {
+        AppDomain.CurrentDomain.FirstChanceException -= Surface;
+        try
+        {
+            Message(error) = failure.Text;
+            InnerException(error) = failure.Error;
+        }
+        catch (MissingFieldException) // another runtime's exceptions: the text is in the message all the same
+        {
+        }
+    }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_message")]
+    private static extern ref string? Message(Exception exception);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_innerException")]
+    private static extern ref Exception? InnerException(Exception exception);
+
+    [DllImport("LibTorchSharp")]
+    private static extern nint THSTensor_load(byte* location);
+
+    private sealed record Failure(string Text, Exception Error);
+}

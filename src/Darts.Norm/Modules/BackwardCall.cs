@@ -1,0 +1,252 @@
+using System.Runtime.CompilerServices;
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm;
+
+/// <summary>One call of a module with backward hooks: ties the gradients of its outputs to those of its inputs, as PyTorch's <c>BackwardHook</c> does.</summary>
+internal sealed class BackwardCall
+{
+    private static readonly ConditionalWeakTable<Tensor, BackwardCall> Calls = new();
+
+    private readonly nn.Module _module;
+    private readonly IReadOnlyList<BackwardPreHook> _preHooks;
+    private readonly IReadOnlyList<BackwardHook> _hooks;
+    private Place?[] _inputs; // null for what is no tensor
+    private Place?[] _outputs = [];
+    private object?[]? _given; // until forward has answered
+    private bool _areInputsTied;
+    private Tensor?[]? _gradOutput; // between the outputs' backward and the inputs'
+    private readonly List<Tensor> _own = []; // gradients that came from libtorch or were made here
+
+    private BackwardCall(nn.Module module, ModuleRecord record, int inputs)
+    {
+        _module = module;
+        _preHooks = record.BackwardPreHooks.Hooks;
+        _hooks = record.BackwardHooks.Hooks;
+        _inputs = new Place?[inputs];
+    }
+
+    /// <summary>A call with the backward hooks that there are now; null where there are none.</summary>
+    public static BackwardCall? Start(nn.Module module, ModuleRecord record, int inputs) =>
+        record.BackwardPreHooks.IsEmpty && record.BackwardHooks.IsEmpty ? null : new(module, record, inputs);
+
+    /// <summary>The arguments for forward: views of those that need a gradient.</summary>
+    public object?[] TieInputs(object?[] args)
+    {
+        _inputs = Places(args);
+        var tied = Tie(args, _inputs, isInput: true);
+        if (tied is null)
+            return args;
+        _areInputsTied = true;
+        _given = args;
+        var result = args.ToArray();
+        foreach (var (index, view) in tied)
+        {
+            result[index] = view;
+            Calls.Add(view, this);
+        }
+        return result;
+    }
+
+    /// <summary>The call whose inputs these are; a new one where none needed a gradient.</summary>
+    public static BackwardCall? Find(nn.Module module, ModuleRecord record, object?[] args)
+    {
+        foreach (var arg in args)
+        {
+            if (arg is Tensor tensor && Calls.TryGetValue(tensor, out var call))
+                return call;
+        }
+        return Start(module, record, args.Length);
+    }
+
+    /// <summary>The arguments as the caller gave them.</summary>
+    public object?[] Given(object?[] args) => _given ?? args;
+
+    /// <summary>The output with its tensors tied, and the inputs' views freed.</summary>
+    public object? TieOutputs(object?[] args, object? output)
+    {
+        var items = Items(output);
+        _outputs = Places(items);
+        var views = _given is null ? [] : args.Where((arg, i) => !ReferenceEquals(arg, _given[i])).OfType<Tensor>().Where(view => !items.Contains(view)).ToList();
+        if (Tie(items, _outputs, isInput: false) is { } tied)
+        {
+            foreach (var (index, view) in tied)
+                items[index] = Adopted((Tensor)items[index]!, view, args);
+            output = WithItems(output, items);
+        }
+        views.ForEach(view => view.Dispose());
+        _given = null; // or the graph would keep the caller's tensors
+        return output;
+    }
+
+    // What holds the output, a forward hook say, goes on holding it: it takes over what libtorch made of it. The caller's own tensors stay as they are.
+    private static Tensor Adopted(Tensor output, Tensor view, object?[] args)
+    {
+        if (output is TorchSharp.Modules.Parameter || args.Contains(output))
+            return view;
+        try
+        {
+            (Handle(output), Handle(view)) = (Handle(view), Handle(output));
+        }
+        catch (MissingFieldException)
+        {
+            return view;
+        }
+        view.Dispose();
+        return output;
+    }
+
+    private List<(int index, Tensor view)>? Tie(object?[] items, Place?[] places, bool isInput)
+    {
+        if (!is_grad_enabled())
+            return null;
+        var indices = Enumerable.Range(0, items.Length).Where(i => items[i] is Tensor { IsInvalid: false, requires_grad: true }).ToArray();
+        if (indices.Length == 0)
+            return null;
+        var side = new Side(this, places, indices, isInput);
+        return [.. indices.Zip(HookFunction.Apply([.. indices.Select(i => (Tensor)items[i]!)], side))];
+    }
+
+    private Tensor?[] Outputs(Tensor?[] gradients)
+    {
+        var gradOutput = gradients;
+        foreach (var hook in _preHooks)
+        {
+            if (hook(_module, [.. gradOutput]) is not { } replaced)
+                continue;
+            if (replaced.Length != gradOutput.Length)
+                throw new InvalidOperationException($"Backward pre hook returned an invalid number of grad_output, got {replaced.Length}, but expected {gradOutput.Length}");
+            gradOutput = replaced;
+        }
+        if (_areInputsTied)
+        {
+            _gradOutput = gradOutput;
+            return gradOutput;
+        }
+        foreach (var hook in _hooks)
+        {
+            if (hook(_module, new Tensor?[_inputs.Length], [.. gradOutput]) is { } given && given.Any(gradient => gradient is not null))
+                throw new InvalidOperationException("Backward hook for Modules where no input requires gradient should always return None or None for all gradients.");
+        }
+        return gradOutput;
+    }
+
+    private Tensor?[] Inputs(Tensor?[] gradients)
+    {
+        if (_gradOutput is null) // not through the module's output: a second derivative
+            return gradients;
+        var gradInput = gradients.Select((gradient, i) => gradient ?? Zeros(_inputs[i])).ToArray();
+        foreach (var hook in _hooks)
+        {
+            if (hook(_module, [.. gradInput], [.. _gradOutput]) is not { } replaced)
+                continue;
+            if (replaced.Length != gradInput.Length)
+                throw new InvalidOperationException($"Backward hook returned an invalid number of grad_input, got {replaced.Length}, but expected {gradInput.Length}");
+            gradInput = replaced;
+        }
+        return gradInput;
+
+        Tensor? Zeros(Place? place)
+        {
+            if (place is null)
+                return null;
+            _own.Add(zeros(place.Shape, place.Dtype, place.Device).DetachFromDisposeScope());
+            return _own[^1];
+        }
+    }
+
+    private void Own(IEnumerable<Tensor> gradients) => _own.AddRange(gradients.Select(gradient => gradient.DetachFromDisposeScope()));
+
+    private void Release()
+    {
+        _gradOutput = null;
+        _own.ForEach(gradient => gradient.Dispose());
+        _own.Clear();
+    }
+
+    private static Place?[] Places(object?[] items) => Array.ConvertAll(items, item => item is Tensor { IsInvalid: false } tensor ? new Place(tensor.shape, tensor.dtype, tensor.device) : null);
+
+    private static object?[] Items(object? output) => output switch
+    {
+        ITuple tuple => [.. Enumerable.Range(0, tuple.Length).Select(i => tuple[i])],
+        Tensor[] tensors => tensors,
+        _ => [output],
+    };
+
+    private static object? WithItems(object? output, object?[] items) => output switch
+    {
+        ITuple tuple when Enumerable.Range(0, tuple.Length).All(i => ReferenceEquals(tuple[i], items[i])) => output,
+        ITuple => Activator.CreateInstance(output.GetType(), items),
+        Tensor[] => items.Cast<Tensor>().ToArray(),
+        _ => items[0],
+    };
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "handle")]
+    private static extern ref nint Handle(Tensor tensor);
+
+    /// <summary>What is known of an input or output when its tensor is gone.</summary>
+    internal sealed record Place(long[] Shape, ScalarType Dtype, Device Device)
+    {
+        // As libtorch: what is broadcast is summed.
+        public bool Fits(Tensor gradient)
+        {
+            var shape = gradient.shape;
+            var extra = shape.Length - Shape.Length;
+            return extra >= 0 && Enumerable.Range(0, Shape.Length).All(i => Shape[i] == shape[i + extra] || Shape[i] == 1)
+                && gradient.device_type == Device.type && gradient.device_index == Device.index;
+        }
+    }
+
+    /// <summary>The inputs or the outputs, of which some are tied.</summary>
+    internal sealed class Side(BackwardCall call, Place?[] places, int[] tied, bool isInput) : IDisposable
+    {
+        private readonly HandedOver _handedOver = new();
+
+        /// <summary>Of the tied tensors' gradients, those to go on with.</summary>
+        public Tensor?[] Backward(IReadOnlyList<Tensor> incoming)
+        {
+            if (!isInput)
+                call.Release(); // of a backward that did not reach the inputs
+            call.Own(incoming);
+            Tensor?[] answer;
+            try
+            {
+                var gradients = new Tensor?[places.Length];
+                foreach (var (index, gradient) in tied.Zip(incoming))
+                    gradients[index] = gradient.IsInvalid ? null : gradient;
+                gradients = isInput ? call.Inputs(gradients) : call.Outputs(gradients);
+                answer = Array.ConvertAll(tied, index => Reference(gradients[index], places[index]!, index));
+            }
+            catch (Exception error) when (error is not OutOfMemoryException)
+            {
+                BackwardFailure.Record(error, $"A backward hook of {PythonText.ClassName(call._module)} failed");
+                call._gradOutput = null;
+                answer = Array.ConvertAll(tied, index => (Tensor?)BackwardFailure.Gradient(places[index]!.Shape, places[index]!.Dtype, places[index]!.Device));
+            }
+            if (call._gradOutput is null || isInput)
+                call.Release();
+            _handedOver.Take(answer);
+            return answer;
+        }
+
+        /// <summary>The graph is gone.</summary>
+        public void Dispose()
+        {
+            _handedOver.Dispose();
+            call.Release();
+        }
+
+        // Another reference to the same tensor, for libtorch: the hook's own stays the hook's.
+        private static Tensor? Reference(Tensor? gradient, Place place, int index)
+        {
+            if (gradient is null)
+                return null;
+            if (gradient.IsInvalid)
+                throw new ObjectDisposedException("gradient", $"The gradient at index {index} that a backward hook returned is disposed.");
+            if (!place.Fits(gradient))
+                throw new InvalidOperationException(
+                    $"A backward hook returned an invalid gradient at index {index} - got {Require.Size(gradient.shape)} on {gradient.device} but expected shape compatible with {Require.Size(place.Shape)} on {place.Device}");
+            return gradient.positive();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+using TorchSharp.Modules;
+
+namespace Darts.Norm;
+
+/// <summary>Casts and moves what modules hold, in place, as PyTorch's <c>_apply</c> does: everything is converted before anything is changed.</summary>
+internal static class Conversion
+{
+    /// <summary>libtorch's numbers of the devices that TorchSharp has no name for.</summary>
+    public const DeviceType XPU = (DeviceType)12;
+
+    public const DeviceType IPU = (DeviceType)18;
+
+    public const DeviceType MTIA = (DeviceType)20;
+
+    private static readonly Dictionary<string, ScalarType> TensorTypes = new()
+    {
+        ["ByteTensor"] = ScalarType.Byte,
+        ["CharTensor"] = ScalarType.Int8,
+        ["ShortTensor"] = ScalarType.Int16,
+        ["IntTensor"] = ScalarType.Int32,
+        ["LongTensor"] = ScalarType.Int64,
+        ["HalfTensor"] = ScalarType.Float16,
+        ["FloatTensor"] = ScalarType.Float32,
+        ["DoubleTensor"] = ScalarType.Float64,
+        ["BFloat16Tensor"] = ScalarType.BFloat16,
+        ["BoolTensor"] = ScalarType.Bool,
+    };
+
+    private static readonly Lazy<jit.CompilationUnit> Operators = new(() => jit.compile(
+        """
+        def channels_last(tensor: Tensor):
+            return tensor.contiguous(memory_format=2)
+
+        """));
+
+    /// <summary>Floating-point tensors become <paramref name="dtype"/>, others stay: <c>half()</c>, <c>double()</c> and the like.</summary>
+    public static void Cast(nn.Module module, ScalarType dtype) =>
+        Apply(module, recurse: true, tensor => is_floating_point(tensor) ? Moved(tensor, dtype, tensor.device, false) : tensor, dtype, null);
+
+    public static void To(nn.Module module, Device? device, ScalarType? dtype, bool nonBlocking, memory_format? format)
+    {
+        if (dtype is { } wanted && !is_floating_point(wanted) && !is_complex(wanted))
+            throw new ArgumentTypeException($"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={PythonText.Dtype(wanted)}");
+        Apply(module, recurse: true, Converted, dtype, device);
+
+        Tensor Converted(Tensor tensor)
+        {
+            if (device is { type: not DeviceType.META } && tensor.device_type == DeviceType.META)
+                throw new InvalidOperationException(
+                    "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a different device.");
+            var target = is_floating_point(tensor) || is_complex(tensor) ? dtype ?? tensor.dtype : tensor.dtype;
+            var converted = Moved(tensor, target, device ?? tensor.device, nonBlocking);
+            return format == memory_format.channels_last && tensor.dim() is 4 or 5 ? (Tensor)Operators.Value.invoke("channels_last", converted)! : converted;
+        }
+    }
+
+    /// <summary>Every tensor becomes <paramref name="dtype"/>, integers too.</summary>
+    public static void Type(nn.Module module, ScalarType dtype, Device? device)
+    {
+        if (!is_floating_point(dtype) && !is_complex(dtype) && Traversal.NamedParameters(module, "", true, true).Any(entry => entry.parameter.requires_grad))
+            throw new InvalidOperationException("data set to a tensor that requires gradients must be floating point or complex dtype");
+        Apply(module, recurse: true, tensor => Moved(tensor, dtype, device ?? tensor.device, false), dtype, device);
+    }
+
+    public static void Type(nn.Module module, string name)
+    {
+        var parts = name.Split('.');
+        Device? device = parts is ["torch", "cuda", _] ? new Device(DeviceType.CUDA) : CPU;
+        if (parts is not (["torch", _] or ["torch", "cuda", _]) || !TensorTypes.TryGetValue(parts[^1], out var dtype))
+            throw new ArgumentException($"invalid type: '{name}'");
+        Type(module, dtype, device);
+    }
+
+    public static void ToEmpty(nn.Module module, Device? device, bool recurse) =>
+        Apply(module, recurse, tensor => empty_like(tensor, device: device), null, device);
+
+    private static Tensor Moved(Tensor tensor, ScalarType dtype, Device device, bool nonBlocking) =>
+        tensor.dtype == dtype && tensor.device_type == device.type && (device.index < 0 || tensor.device_index == device.index)
+            ? tensor
+            : tensor.to(dtype, device, copy: false, non_blocking: nonBlocking);
+
+    private static void Apply(nn.Module root, bool recurse, Func<Tensor, Tensor> convert, ScalarType? dtype, Device? device)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var modules = recurse ? Traversal.Modules(root).ToList() : [root];
+        var converted = new Dictionary<object, (Tensor data, Tensor? grad)>(ReferenceEqualityComparer.Instance);
+        foreach (var tensor in modules.SelectMany(Tensors).Where(tensor => !converted.ContainsKey(tensor)))
+            converted.Add(tensor, (convert(tensor), tensor.grad is { } grad ? convert(grad) : null));
+
+        var replaced = new Dictionary<object, Tensor>(ReferenceEqualityComparer.Instance); // a tied parameter stays tied
+        foreach (var module in modules)
+        {
+            foreach (var (name, parameter) in Registry.Parameters(module))
+            {
+                var (data, grad) = converted[parameter];
+                if (SetInPlace(parameter, data, grad))
+                    continue;
+                if (!replaced.TryGetValue(parameter, out var other))
+                {
+                    replaced.Add(parameter, other = new Parameter(data.alias(), parameter.requires_grad));
+                    other.grad = grad;
+                }
+                Registry.SetParameter(module, name, (Parameter)other);
+            }
+            foreach (var (name, buffer, persistent) in Registry.Buffers(module))
+            {
+                var (data, grad) = converted[buffer];
+                if (SetInPlace(buffer, data, grad))
+                    continue;
+                if (!replaced.TryGetValue(buffer, out var other))
+                    replaced.Add(buffer, other = data.alias());
+                Registry.SetBuffer(module, name, other, persistent);
+            }
+            if (device is not null)
+                Registry.SetDevice(module, device);
+            (module as NormModule)?.MoveKept(dtype, device);
+        }
+        foreach (var old in replaced.Keys) // who holds one still, an optimizer say, must fail instead of training it in vain
+            ((Tensor)old).Dispose();
+    }
+
+    private static IEnumerable<Tensor> Tensors(nn.Module module) =>
+        Registry.Parameters(module).Select(entry => (Tensor)entry.parameter).Concat(Registry.Buffers(module).Select(entry => entry.buffer));
+
+    private static bool SetInPlace(Tensor tensor, Tensor data, Tensor? grad)
+    {
+        if (ReferenceEquals(tensor, data))
+            return true;
+        if (!InPlace.IsPossible(tensor, data.device))
+            return false;
+        tensor.grad = null;
+        InPlace.SetData(tensor, data);
+        tensor.grad = grad;
+        return true;
+    }
+}

@@ -1,0 +1,75 @@
+using TorchSharp.Modules;
+
+namespace Darts.Norm;
+
+/// <summary>Registers parameters, buffers and children with PyTorch's checks and texts.</summary>
+internal static class Registration
+{
+    public static void Parameter(nn.Module module, string name, Parameter? parameter)
+    {
+        RequireName(name, "parameter");
+        RequireFree(module, name, Registry.HasParameter(module, name));
+        if (parameter is not null && !parameter.is_leaf)
+            throw new ArgumentException(
+                $"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To express '{name}' as a function of another Tensor, compute the value in the forward() method.");
+        RequireAlive(parameter, name);
+        Registry.SetParameter(module, name, parameter);
+    }
+
+    public static void Buffer(nn.Module module, string name, Tensor? tensor, bool persistent)
+    {
+        RequireName(name, "buffer");
+        RequireFree(module, name, Registry.HasBuffer(module, name));
+        RequireAlive(tensor, name);
+        Registry.SetBuffer(module, name, tensor, persistent);
+    }
+
+    public static void Module(nn.Module module, string name, nn.Module? child)
+    {
+        if (name is null)
+            throw new ArgumentTypeException("module name should be a string. Got NoneType");
+        RequireFree(module, name, Registry.HasChild(module, name));
+        if (name.Contains('.', StringComparison.Ordinal))
+            throw new KeyNotFoundException($"module name can't contain \".\", got: {name}");
+        if (name.Length == 0)
+            throw new KeyNotFoundException("module name can't be empty string \"\"");
+        Registry.SetChild(module, name, child);
+    }
+
+    public static void Submodule(nn.Module module, string target, nn.Module child, bool strict)
+    {
+        if (target.Length == 0)
+            throw new ArgumentException("Cannot set the submodule without a target name!");
+        if (child is null)
+            throw new ArgumentException("`module` is not an nn.Module, found <class 'NoneType'>");
+        var dot = target.LastIndexOf('.');
+        var (parent, name) = (Traversal.Submodule(module, dot < 0 ? "" : target[..dot]), target[(dot + 1)..]);
+        if (strict)
+            Traversal.RequireAttribute(parent, name);
+        if (Registry.HasAttribute(parent, name) && !Registry.Children(parent).Exists(entry => entry.name == name))
+            throw new MissingMemberException($"`{name}` is not an nn.Module");
+        Registry.SetChild(parent, name, child);
+    }
+
+    private static void RequireName(string name, string kind)
+    {
+        if (name is null)
+            throw new ArgumentTypeException($"{kind} name should be a string. Got NoneType");
+        if (name.Contains('.', StringComparison.Ordinal))
+            throw new KeyNotFoundException($"{kind} name can't contain \".\"");
+        if (name.Length == 0)
+            throw new KeyNotFoundException($"{kind} name can't be empty string \"\"");
+    }
+
+    private static void RequireFree(nn.Module module, string name, bool hasSuch)
+    {
+        if (!hasSuch && Registry.HasAttribute(module, name))
+            throw new KeyNotFoundException($"attribute '{name}' already exists");
+    }
+
+    private static void RequireAlive(Tensor? tensor, string name)
+    {
+        if (tensor?.IsInvalid == true)
+            throw new ObjectDisposedException(name, $"The tensor to register as '{name}' is disposed. Register it outside of the DisposeScope that ended.");
+    }
+}

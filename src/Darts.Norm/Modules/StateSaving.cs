@@ -1,0 +1,57 @@
+namespace Darts.Norm;
+
+/// <summary>Writes a network's state into a dictionary, with hooks and extra state, as PyTorch's <c>state_dict</c> does.</summary>
+internal static class StateSaving
+{
+    public const string ExtraState = "_extra_state";
+
+    public static TDestination Save<TDestination>(nn.Module module, TDestination destination, string prefix, bool keepVars)
+        where TDestination : Dictionary<string, Tensor>
+    {
+        List<Tensor> made = [];
+        try
+        {
+            Save(module, destination, prefix, keepVars, made);
+            return destination;
+        }
+        catch
+        {
+            made.ForEach(tensor => tensor.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>PyTorch's <c>_version</c>: batch and instance normalisation count their batches since version 2.</summary>
+    public static long Version(nn.Module module) => module is TorchSharp.Modules.NormBase ? 2 : 1;
+
+    private static void Save(nn.Module module, Dictionary<string, Tensor> destination, string prefix, bool keepVars, List<Tensor> made)
+    {
+        var localMetadata = new Dictionary<string, object> { ["version"] = Version(module) };
+        if (destination is StateDict state)
+            state.metadata[prefix.Length == 0 ? "" : prefix[..^1]] = localMetadata;
+        foreach (var hook in ModuleRecord.Find(module)?.StateDictPreHooks.Hooks ?? [])
+            hook(module, prefix, keepVars);
+        foreach (var (name, parameter) in Registry.Parameters(module))
+            destination[prefix + name] = Kept(parameter);
+        foreach (var (name, buffer, _) in Registry.Buffers(module).Where(entry => entry.persistent))
+            destination[prefix + name] = Kept(buffer);
+        if (module is IExtraState extra)
+        {
+            var extraState = extra.get_extra_state();
+            made.Add(extraState);
+            destination[prefix + ExtraState] = extraState;
+        }
+        foreach (var (name, child) in Registry.Children(module))
+            Save(child, destination, $"{prefix}{name}.", keepVars, made);
+        foreach (var hook in ModuleRecord.Find(module)?.StateDictPostHooks.Hooks ?? [])
+            hook(module, destination, prefix, localMetadata);
+
+        Tensor Kept(Tensor tensor)
+        {
+            if (keepVars)
+                return tensor;
+            made.Add(tensor.detach());
+            return made[^1];
+        }
+    }
+}
