@@ -70,7 +70,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     {
         RequireNotDisposed();
         ArgumentNullException.ThrowIfNull(source);
-        var keys = StateLoading.Load(this, source, strict, assign: false, skip ?? []);
+        var keys = StateLoading.Load(this, source, strict, replace: null, skip ?? []);
         return (keys.missing_keys, keys.unexpected_keys);
     }
 

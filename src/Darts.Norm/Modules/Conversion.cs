@@ -1,8 +1,10 @@
+using System.Diagnostics.CodeAnalysis;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
 
 /// <summary>Casts and moves what modules hold, in place, as PyTorch's <c>_apply</c> does: everything is converted before anything is changed.</summary>
+[RequiresUnreferencedCode(Attributes.Why)]
 internal static class Conversion
 {
     /// <summary>libtorch's numbers of the devices that TorchSharp has no name for.</summary>
@@ -101,7 +103,7 @@ internal static class Conversion
                     replaced.Add(parameter, other = new Parameter(data.alias(), parameter.requires_grad));
                     other.grad = grad;
                 }
-                Registry.SetParameter(module, name, (Parameter)other);
+                Placement.Parameter(module, name, (Parameter)other);
             }
             foreach (var (name, buffer, persistent) in Registry.Buffers(module))
             {
@@ -110,7 +112,7 @@ internal static class Conversion
                     continue;
                 if (!replaced.TryGetValue(buffer, out var other))
                     replaced.Add(buffer, other = data.alias());
-                Registry.SetBuffer(module, name, other, persistent);
+                Placement.Buffer(module, name, other, persistent);
             }
             if (device is not null)
                 Registry.SetDevice(module, device);

@@ -1,11 +1,14 @@
 using System.Collections;
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Linq.Expressions;
 using System.Reflection;
 
 namespace Darts.Norm;
 
 /// <summary>Runs a module's hooks, as PyTorch's <c>_call_impl</c> does, from one hook of TorchSharp's before forward and one after it.</summary>
+[RequiresUnreferencedCode("The fields that hold a module's hooks are found by name.")]
+[RequiresDynamicCode("Hooks are compiled for the module's arguments.")]
 internal static class ForwardHooks
 {
     private const string Key = "Darts.Norm";

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Darts.Norm;
 
 /// <summary>The members of PyTorch's <c>nn.Module</c> that TorchSharp lacks, on every module, and <see cref="pytorch"/> for all of them.</summary>
@@ -10,6 +12,8 @@ namespace Darts.Norm;
 /// </code>
 /// </example>
 /// </remarks>
+[RequiresUnreferencedCode("A module's members are looked up by name, as in Python.")]
+[RequiresDynamicCode("Hooks are compiled for the module's arguments.")]
 public static class ModuleExtensions
 {
     /// <summary>The module with all members of PyTorch's <c>nn.Module</c>, those that TorchSharp has otherwise included.</summary>

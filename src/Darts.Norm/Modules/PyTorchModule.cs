@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
@@ -22,6 +23,8 @@ namespace Darts.Norm;
 /// </example>
 /// </remarks>
 /// <typeparam name="T">The module's type.</typeparam>
+[RequiresUnreferencedCode("A module's members are looked up by name, as in Python.")]
+[RequiresDynamicCode("Hooks are compiled for the module's arguments.")]
 public sealed class PyTorchModule<T>
     where T : nn.Module
 {
@@ -100,7 +103,7 @@ public sealed class PyTorchModule<T>
     public nn.Module get_submodule(string target)
     {
         ArgumentNullException.ThrowIfNull(target);
-        return Traversal.Submodule(module, target);
+        return Lookup.Submodule(module, target);
     }
 
     /// <summary>The parameter at a path.</summary>
@@ -110,7 +113,7 @@ public sealed class PyTorchModule<T>
     public Parameter get_parameter(string target)
     {
         ArgumentNullException.ThrowIfNull(target);
-        return Traversal.Parameter(module, target);
+        return Lookup.Parameter(module, target);
     }
 
     /// <summary>The buffer at a path.</summary>
@@ -120,7 +123,7 @@ public sealed class PyTorchModule<T>
     public Tensor? get_buffer(string target)
     {
         ArgumentNullException.ThrowIfNull(target);
-        return Traversal.Buffer(module, target);
+        return Lookup.Buffer(module, target);
     }
 
     /// <summary>Calls a function with all below and the module itself.</summary>
@@ -212,7 +215,7 @@ public sealed class PyTorchModule<T>
     {
         if (state_dict is null)
             throw new ArgumentTypeException("Expected state_dict to be dict-like, got <class 'NoneType'>.");
-        return StateLoading.Load(module, state_dict, strict, assign, []);
+        return StateLoading.Load(module, state_dict, strict, assign ? Placement.Tensor : null, []);
     }
 
     /// <summary>The module's extra state.</summary>

@@ -1,19 +1,21 @@
+using System.Diagnostics.CodeAnalysis;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
 
 /// <summary>Registers parameters, buffers and children with PyTorch's checks and texts.</summary>
+[RequiresUnreferencedCode(Attributes.Why)]
 internal static class Registration
 {
     public static void Parameter(nn.Module module, string name, Parameter? parameter)
     {
         RequireName(name, "parameter");
-        RequireFree(module, name, Registry.HasParameter(module, name));
+        RequireFree(module, name, Attributes.HasParameter(module, name));
         if (parameter is not null && !parameter.is_leaf)
             throw new ArgumentException(
                 $"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To express '{name}' as a function of another Tensor, compute the value in the forward() method.");
         RequireAlive(parameter, name);
-        Registry.SetParameter(module, name, parameter);
+        Placement.Parameter(module, name, parameter);
     }
 
     public static void Buffer(nn.Module module, string name, Tensor? tensor, bool persistent)
@@ -21,7 +23,7 @@ internal static class Registration
         RequireName(name, "buffer");
         RequireFree(module, name, Registry.HasBuffer(module, name));
         RequireAlive(tensor, name);
-        Registry.SetBuffer(module, name, tensor, persistent);
+        Placement.Buffer(module, name, tensor, persistent);
     }
 
     public static void Module(nn.Module module, string name, nn.Module? child)
@@ -33,7 +35,7 @@ internal static class Registration
             throw new KeyNotFoundException($"module name can't contain \".\", got: {name}");
         if (name.Length == 0)
             throw new KeyNotFoundException("module name can't be empty string \"\"");
-        Registry.SetChild(module, name, child);
+        Placement.Child(module, name, child);
     }
 
     public static void Submodule(nn.Module module, string target, nn.Module child, bool strict)
@@ -43,12 +45,12 @@ internal static class Registration
         if (child is null)
             throw new ArgumentException("`module` is not an nn.Module, found <class 'NoneType'>");
         var dot = target.LastIndexOf('.');
-        var (parent, name) = (Traversal.Submodule(module, dot < 0 ? "" : target[..dot]), target[(dot + 1)..]);
+        var (parent, name) = (Lookup.Submodule(module, dot < 0 ? "" : target[..dot]), target[(dot + 1)..]);
         if (strict)
-            Traversal.RequireAttribute(parent, name);
-        if (Registry.HasAttribute(parent, name) && !Registry.Children(parent).Exists(entry => entry.name == name))
+            Lookup.RequireAttribute(parent, name);
+        if (Attributes.Has(parent, name) && !Registry.Children(parent).Exists(entry => entry.name == name))
             throw new MissingMemberException($"`{name}` is not an nn.Module");
-        Registry.SetChild(parent, name, child);
+        Placement.Child(parent, name, child);
     }
 
     private static void RequireName(string name, string kind)
@@ -63,7 +65,7 @@ internal static class Registration
 
     private static void RequireFree(nn.Module module, string name, bool hasSuch)
     {
-        if (!hasSuch && Registry.HasAttribute(module, name))
+        if (!hasSuch && Attributes.Has(module, name))
             throw new KeyNotFoundException($"attribute '{name}' already exists");
     }
 

@@ -17,19 +17,22 @@ internal sealed class StateLoading : IDisposable
     private readonly List<Tensor> _own = []; // no DisposeScope: it would take what a hook makes and keeps
     private readonly bool _isGradEnabled = is_grad_enabled();
     private readonly IDictionary<string, IDictionary<string, object>>? _metadata;
-    private readonly bool _assign;
+    private readonly Replace? _replace;
     private bool _isSnapshotTaken;
 
-    private StateLoading(IDictionary<string, IDictionary<string, object>>? metadata, bool assign) => (_metadata, _assign) = (metadata, assign);
+    /// <summary>Puts a tensor in the place of the module's parameter or buffer of this name.</summary>
+    public delegate void Replace(nn.Module module, string name, Tensor tensor);
+
+    private StateLoading(IDictionary<string, IDictionary<string, object>>? metadata, Replace? replace) => (_metadata, _replace) = (metadata, replace);
 
     /// <param name="module">What takes the values.</param>
     /// <param name="source">Values by key.</param>
     /// <param name="strict">Whether missing and unexpected keys are errors.</param>
-    /// <param name="assign">Whether the module takes the dictionary's tensors, with their dtype and device, instead of copies.</param>
+    /// <param name="replace">Null to copy values; otherwise the module takes the dictionary's tensors, with their dtype and device, by this where a tensor cannot become another in place.</param>
     /// <param name="skip">Keys to leave alone.</param>
-    public static IncompatibleKeys Load(nn.Module module, IEnumerable<KeyValuePair<string, Tensor>> source, bool strict, bool assign, ICollection<string> skip)
+    public static IncompatibleKeys Load(nn.Module module, IEnumerable<KeyValuePair<string, Tensor>> source, bool strict, Replace? replace, ICollection<string> skip)
     {
-        using var loading = new StateLoading((source as StateDict)?.metadata, assign);
+        using var loading = new StateLoading((source as StateDict)?.metadata, replace);
         using var noGrad = no_grad();
         try
         {
@@ -52,7 +55,7 @@ internal sealed class StateLoading : IDisposable
         var localMetadata = new Dictionary<string, object>();
         if (_metadata is not null && _metadata.TryGetValue(prefix.Length == 0 ? "" : prefix[..^1], out var saved))
             localMetadata = new(saved);
-        if (_assign)
+        if (_replace is not null)
             localMetadata["assign_to_params_buffers"] = true;
         foreach (var hook in ModuleRecord.Find(module)?.LoadStateDictPreHooks.Hooks ?? [])
             Run(root, () => hook(module, state, prefix, localMetadata, true, _missing, _unexpected, _errors));
@@ -111,7 +114,7 @@ internal sealed class StateLoading : IDisposable
                 value = Own(value[0]); // as PyTorch did for files of version 0.3
             if (Fault(key, value, target) is { } fault)
                 _errors.Add(fault);
-            else if (_assign)
+            else if (_replace is not null)
                 _pending.Enqueue(() => assign(value!));
             else
                 _pending.Enqueue(() => Copy(target, value!));
@@ -126,7 +129,7 @@ internal sealed class StateLoading : IDisposable
             return $"no value for {key}: the tensor is disposed.";
         if (!value.shape.AsSpan().SequenceEqual(target.shape))
             return $"size mismatch for {key}: copying a param with shape {PythonText.TorchSize(value)} from checkpoint, the shape in current model is {PythonText.TorchSize(target)}.";
-        if (_assign)
+        if (_replace is not null)
         {
             return target is Parameter { requires_grad: true } && !is_floating_point(value) && !is_complex(value)
                 ? $"While copying the parameter named \"{key}\", whose dimensions in the model are {PythonText.TorchSize(target)} and whose dimensions in the checkpoint are {PythonText.TorchSize(value)}, an exception occurred : ('Only Tensors of floating point and complex dtype can require gradients',)."
@@ -166,15 +169,10 @@ internal sealed class StateLoading : IDisposable
             target.grad = null;
             InPlace.SetData(target, data);
         }
-        else if (target is Parameter parameter)
-        {
-            Registry.SetParameter(module, name, new Parameter(data, parameter.requires_grad));
-            _undo.Push(() => Registry.SetParameter(module, name, parameter));
-        }
         else
         {
-            Registry.SetBuffer(module, name, data.alias(), persistent: true);
-            _undo.Push(() => Registry.SetBuffer(module, name, target, persistent: true));
+            _replace!(module, name, target is Parameter { requires_grad: var needed } ? new Parameter(data, needed) : data.alias());
+            _undo.Push(() => _replace(module, name, target));
         }
     }
 

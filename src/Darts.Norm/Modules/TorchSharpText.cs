@@ -1,4 +1,4 @@
-using System.Reflection;
+using System.Runtime.CompilerServices;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
@@ -102,9 +102,27 @@ internal static class TorchSharpText
             text += $", num_layers={layers}";
         if (!parameters.ContainsKey("bias_ih_l0"))
             text += ", bias=False";
-        if (module.GetType().GetField("_batch_first", BindingFlags.Instance | BindingFlags.NonPublic)?.GetValue(module) is true)
+        if (IsBatchFirst(module))
             text += ", batch_first=True";
         return parameters.ContainsKey("weight_ih_l0_reverse") ? $"{text}, bidirectional=True" : text;
+    }
+
+    private static bool IsBatchFirst(nn.Module module)
+    {
+        try
+        {
+            return module switch
+            {
+                LSTM lstm => BatchFirst(lstm),
+                GRU gru => BatchFirst(gru),
+                RNN rnn => BatchFirst(rnn),
+                _ => false,
+            };
+        }
+        catch (MissingFieldException) // another version of TorchSharp
+        {
+            return false;
+        }
     }
 
     private static string Cell(Tensor input, Tensor hidden, Tensor? bias) => $"{input.size(1)}, {hidden.size(1)}{(bias is null ? ", bias=False" : "")}";
@@ -125,4 +143,13 @@ internal static class TorchSharpText
     private static string Float(double value) => PythonText.Float(value);
 
     private static string Bool(bool value) => PythonText.Bool(value);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_batch_first")]
+    private static extern ref bool BatchFirst(LSTM module);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_batch_first")]
+    private static extern ref bool BatchFirst(GRU module);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_batch_first")]
+    private static extern ref bool BatchFirst(RNN module);
 }
