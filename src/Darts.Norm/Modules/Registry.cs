@@ -24,9 +24,9 @@ internal static class Registry
         return [.. ((IList<(string, (Tensor, bool))>)BuffersOf(module)).Select(entry => (entry.Item1, Alive(entry.Item2.Item1, module, "buffer", entry.Item1), entry.Item2.Item2))];
     }
 
+    /// <summary>Of a module that was disposed as well: its text still tells.</summary>
     public static List<(string name, nn.Module module)> Children(nn.Module module)
     {
-        RequireUsable(module);
         if (IsModuleList(module))
             return [.. Enumerable.Select((IEnumerable<nn.Module>)module, (child, i) => ($"{i}", child))];
         if (module is ModuleDict<nn.Module> dictionary)
