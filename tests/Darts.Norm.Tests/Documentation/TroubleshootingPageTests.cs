@@ -24,10 +24,17 @@ public sealed class TroubleshootingPageTests
         kept.IsInvalid.Should().BeFalse();
         kept.Dispose();
 
-        Linear made;
+        Linear theirs;
+        Parameter attached, detached;
         using (torch.NewDisposeScope())
-            made = nn.Linear(2, 2);
-        made.weight!.IsInvalid.Should().BeTrue("TorchSharp's modules end with their scope");
+        {
+            theirs = nn.Linear(2, 2);
+            attached = nn.Parameter(ones(1));
+            detached = (Parameter)torch.nn.Parameter(ones(1)).DetachFromDisposeScope();
+        }
+        (theirs.weight!.IsInvalid, attached.IsInvalid, detached.IsInvalid).Should().Be((false, true, false));
+        theirs.Dispose();
+        detached.Dispose();
     }
 
     [Fact]
@@ -84,11 +91,20 @@ public sealed class TroubleshootingPageTests
     [Fact]
     public void Optimizer_BuiltAfterTheCast_TrainsEveryParameter()
     {
+        using var scope = NewDisposeScope();
         using var model = torch.nn.Sequential(torch.nn.Linear(8, 8), new RMSNorm(8));
-        var parameters = model.parameters().ToList();
         model.to(torch.float64);
         using var adam = torch.optim.Adam(model.parameters(), lr: 1e-3);
-        model.parameters().Select(parameter => parameters.Any(before => ReferenceEquals(before, parameter))).Should().Equal(false, false, true);
+        model.call(ones(2, 8, dtype: float64)).square().sum().backward();
+        adam.step();
+
+        using var cast = nn.Sequential(nn.Linear(8, 8), new RMSNorm(8));
+        var before = cast.parameters().ToList();
+        using var early = optim.Adam(cast.parameters());
+        cast.to(float64);
+        before.Select(parameter => parameter.IsInvalid).Should().Equal(true, true, false);
+        cast.call(ones(2, 8, dtype: float64)).square().sum().backward();
+        early.Invoking(optimizer => optimizer.step()).Should().Throw<Exception>();
     }
 
     private sealed class Nameless : nn.Module
