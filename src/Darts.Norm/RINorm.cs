@@ -134,7 +134,7 @@ public sealed class RINorm : NormModule
         RequireSeries(input, nameof(input));
         using var expanded = Expanded(mask, input);
         var measure = new Measure(eps, min_stdev, subtract_last);
-        var gaps = new Gaps(missing, expanded);
+        var gaps = new Gaps(missing, expanded ?? mask);
         var statistics = RINormStatistics.Of(input, measure, gaps);
         try
         {
@@ -251,7 +251,7 @@ public sealed class RINorm : NormModule
                 nameof(input));
         RequireDevice(input, statistics, nameof(input));
         using var expanded = Expanded(mask, input);
-        return new StandardizeOperation(statistics, measure: null, new(missing, expanded)).Apply(input, affine_weight, affine_bias);
+        return new StandardizeOperation(statistics, measure: null, new(missing, expanded ?? mask)).Apply(input, affine_weight, affine_bias);
     }
 
     private Tensor Inverse(Tensor input, RINormStatistics statistics, LikelihoodParameter[] parameters)
@@ -277,7 +277,7 @@ public sealed class RINorm : NormModule
         RequireSeries(input, nameof(input));
     }
 
-    // Of the input's size; null where there is none.
+    // Of the input's size, but for a last axis of 1, which the kernels repeat; null where it is so already, or there is none.
     private Tensor? Expanded(Tensor? mask, Tensor input)
     {
         if (mask is null)
@@ -287,22 +287,27 @@ public sealed class RINorm : NormModule
                 "RINorm with a mask needs to know what becomes of missing values, but missing is Missing.None. Set it: rin.missing = Missing.Zero (they become 0) or Missing.Keep (they stay missing, as NaN).");
         if (mask.IsInvalid)
             throw new ObjectDisposedException(nameof(mask), "RINorm received a disposed mask.");
-        if (mask.dtype != ScalarType.Bool || mask.device_type != input.device_type || mask.device_index != input.device_index || !CanExpand(mask, input))
+        if (mask.dtype != ScalarType.Bool || mask.device_type != input.device_type || mask.device_index != input.device_index || !CanExpand(mask, input, out var hasSize))
             throw new ArgumentException(
                 $"RINorm takes a mask of dtype Bool on the input's device, true where there is a value, whose size expands to {Require.Size(input.shape)}, "
                 + $"but received {Require.Describe(mask)} on {mask.device}. Compare: mask = weights > 0, and keep axes of size 1.",
                 nameof(mask));
-        return mask.expand(input.shape);
+        return hasSize ? null : mask.expand([.. input.shape[..^1], mask.dim() == 0 ? 1 : mask.size(-1)]);
     }
 
-    private static bool CanExpand(Tensor mask, Tensor input)
+    private static bool CanExpand(Tensor mask, Tensor input, out bool hasSize)
     {
-        if (mask.dim() > input.dim())
+        var dimensions = mask.dim();
+        hasSize = dimensions == input.dim();
+        if (dimensions > input.dim())
             return false;
-        for (var axis = 1; axis <= mask.dim(); axis++)
+        for (var axis = 1; axis <= dimensions; axis++)
         {
-            if (mask.size(-axis) != 1 && mask.size(-axis) != input.size(-axis))
+            var size = mask.size(-axis);
+            var isSame = size == input.size(-axis);
+            if (size != 1 && !isSame)
                 return false;
+            hasSize &= isSame || axis == 1;
         }
         return true;
     }

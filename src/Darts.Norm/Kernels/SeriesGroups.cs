@@ -15,12 +15,14 @@ internal readonly unsafe struct SeriesGroups
     private readonly Rows _rows;
     private readonly Rows _mask;
     private readonly bool _isMasked;
+    private readonly bool _isMaskedByRow;
+    private readonly bool _maskLiesTogether;
     private readonly long _together;
     private readonly bool _lieTogether;
 
     /// <param name="tensor">(batch, ..., last axes). Replaced by a packed copy, in the caller's scope, where the last axes do not lie side by side.</param>
     /// <param name="width">The number of values of a time step: the last axes' sizes multiplied.</param>
-    /// <param name="mask">Of the tensor's shape, false where a value is missing: it is read as NaN. Null where all are there. Replaced as the tensor is.</param>
+    /// <param name="mask">Of the tensor's shape, or with a last axis of 1, false where a value is missing: it is read as NaN. Null where all are there. Replaced as the tensor is.</param>
     public SeriesGroups(ref Tensor tensor, long width, ref Tensor? mask)
     {
         Batch = tensor.size(0);
@@ -29,10 +31,13 @@ internal readonly unsafe struct SeriesGroups
         Width = width;
         _rows = new(ref tensor, width);
         _isMasked = mask is not null;
-        if (_isMasked)
-            _mask = new(ref mask!, width);
         _together = Together(width, Steps);
-        _lieTogether = !_isMasked && _rows.LieTogether(Steps, _together, tensor.element_size());
+        _lieTogether = _rows.LieTogether(Steps, _together, tensor.element_size());
+        if (!_isMasked)
+            return;
+        _isMaskedByRow = width > 1 && mask!.size(-1) == 1;
+        _mask = new(ref mask!, _isMaskedByRow ? 1 : width);
+        _maskLiesTogether = _mask.LieTogether(Steps, _together, size: 1);
     }
 
     /// <inheritdoc cref="SeriesGroups(ref Tensor, long, ref Tensor?)"/>
@@ -64,8 +69,8 @@ internal readonly unsafe struct SeriesGroups
     /// <summary>The number of groups that are read at a time; the others one by one, and the last may be shorter.</summary>
     public long CountAtATime => Steps / _together / AtATime * AtATime;
 
-    /// <summary>Room for the values that <see cref="Read"/> gathers, for <see cref="AtATime"/> groups, in values.</summary>
-    public long Gathered => _lieTogether ? 0 : Columns * AtATime;
+    /// <summary>Room for the values that <see cref="Read"/> gathers, for <see cref="AtATime"/> groups, in values, and for a group's mask.</summary>
+    public long Gathered => _lieTogether && !_isMasked ? 0 : (Columns * AtATime) + (_isMasked ? Columns + sizeof(ulong) : 0);
 
     /// <summary>A group; the last of a series may be shorter.</summary>
     /// <param name="series">Which series.</param>
@@ -74,20 +79,26 @@ internal readonly unsafe struct SeriesGroups
     public Row<T> Read<T>(long series, long group, byte* gathered)
         where T : IElement
     {
-        var first = group * _together;
-        var steps = Math.Min(_together, Steps - first);
-        var row = (series * Steps) + first;
-        if (_lieTogether)
+        var (row, steps) = Place(series, group);
+        if (_lieTogether && !_isMasked)
             return new(_rows[row], steps * Width, _rows.End);
-        gathered += group % AtATime * Columns * T.Size;
-        for (long step = 0; step < steps; step++)
+        var to = gathered + (group % AtATime * Columns * T.Size);
+        Gather<T>(row, steps, to, gathered + (AtATime * Columns * T.Size));
+        return new(to, steps * Width, to + (Columns * T.Size));
+    }
+
+    /// <summary>Copies a series to a contiguous tensor of this shape, with NaN where values are missing.</summary>
+    /// <param name="series">Which series.</param>
+    /// <param name="start">The tensor's first value.</param>
+    /// <param name="gathered">Room for <see cref="Gathered"/> values.</param>
+    public void Copy<T>(long series, byte* start, byte* gathered)
+        where T : IElement
+    {
+        for (long group = 0; group < Count; group++)
         {
-            var to = gathered + (step * Width * T.Size);
-            Buffer.MemoryCopy(_rows[row + step], to, Width * T.Size, Width * T.Size);
-            if (_isMasked)
-                Mask.Apply(to, _mask[row + step], Width, T.Size);
+            var (row, steps) = Place(series, group);
+            Gather<T>(row, steps, start + (row * Width * T.Size), gathered);
         }
-        return new(gathered, steps * Width, gathered + (Columns * T.Size));
     }
 
     /// <summary>One value.</summary>
@@ -95,20 +106,59 @@ internal readonly unsafe struct SeriesGroups
         where T : IElement
     {
         var row = (series * Steps) + step;
-        return _isMasked && _mask[row][component] == 0 ? double.NaN : T.Read(_rows[row] + (component * T.Size));
+        return _isMasked && _mask[row][_isMaskedByRow ? 0 : component] == 0 ? double.NaN : T.Read(_rows[row] + (component * T.Size));
     }
 
     /// <summary>A group of a contiguous tensor of this shape.</summary>
     /// <param name="start">The tensor's first value.</param>
     /// <param name="series">Which series.</param>
     /// <param name="group">Which group of it.</param>
-    public Row<T> Write<T>(byte* start, long series, long group)
+    /// <param name="keepsTheNext">Whether the groups after it hold values that are still to be read.</param>
+    public Row<T> Write<T>(byte* start, long series, long group, bool keepsTheNext = false)
         where T : IElement
     {
+        var (row, steps) = Place(series, group);
+        var to = start + (row * Width * T.Size);
+        return new(to, steps * Width, keepsTheNext ? to + (steps * Width * T.Size) : start + ((series + 1) * Steps * Width * T.Size));
+    }
+
+    private (long row, long steps) Place(long series, long group)
+    {
         var first = group * _together;
-        var steps = Math.Min(_together, Steps - first);
-        var end = start + ((series + 1) * Steps * Width * T.Size);
-        return new(start + (((series * Steps) + first) * Width * T.Size), steps * Width, end);
+        return ((series * Steps) + first, Math.Min(_together, Steps - first));
+    }
+
+    private void Gather<T>(long row, long steps, byte* to, byte* roomForMask)
+        where T : IElement
+    {
+        var from = _rows[row];
+        if (!_lieTogether)
+        {
+            for (long step = 0; step < steps; step++)
+                Buffer.MemoryCopy(_rows[row + step], to + (step * Width * T.Size), Width * T.Size, Width * T.Size);
+            from = to;
+        }
+        if (_isMasked)
+            Mask.Copy(from, MaskOf(row, steps, roomForMask), to, steps * Width, T.Size);
+    }
+
+    private byte* MaskOf(long row, long steps, byte* room)
+    {
+        if (_maskLiesTogether && !_isMaskedByRow)
+            return _mask[row];
+        if (_maskLiesTogether)
+        {
+            Mask.Repeat(_mask[row], steps, Width, room);
+            return room;
+        }
+        for (long step = 0; step < steps; step++)
+        {
+            if (_isMaskedByRow)
+                Mask.Repeat(_mask[row + step], 1, Width, room + (step * Width));
+            else
+                Buffer.MemoryCopy(_mask[row + step], room + (step * Width), Width, Width);
+        }
+        return room;
     }
 
     /// <summary>Steps enough for whole groups of lanes, and for long groups where the series is long.</summary>

@@ -59,13 +59,16 @@ internal static unsafe class SeriesMap<TFormula>
         var (x, weight, bias, statistics, mask) = inputs;
         var output = Memory.Like(x);
         var components = statistics!.size(-1);
-        var groups = new SeriesGroups(ref x, components * repeat, ref mask);
+        var source = new SeriesGroups(ref x, components * repeat, ref mask);
+        var groups = mask is null ? source : new(ref output, components * repeat);
         using var w = Doubles.Of(weight, components);
         using var b = Doubles.Of(bias, components);
         var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
         Workers.Run(
             new ForwardWork<T>
             {
+                Source = source,
+                IsMasked = mask is not null,
                 X = groups,
                 Y = Memory.Start(output),
                 Series = new(groups, statistics, w, b, repeat, eps),
@@ -178,6 +181,8 @@ internal static unsafe class SeriesMap<TFormula>
     private struct ForwardWork<T> : IWork
         where T : IElement
     {
+        public SeriesGroups Source; // with a mask it is copied to the output, NaN where values are missing, and mapped there
+        public bool IsMasked;
         public SeriesGroups X;
         public byte* Y;
         public Coefficients Series;
@@ -190,36 +195,37 @@ internal static unsafe class SeriesMap<TFormula>
         public readonly void Run(long block)
         {
             var run = Lanes.Padded(X.Columns);
-            var kept = Lanes.All(BitConverter.Int64BitsToDouble(FillsWithZero ? 0 : -1));
             using var coefficients = new Doubles(4 * run);
-            using var gathered = new Doubles(X.Gathered);
+            using var gathered = new Doubles(Source.Gathered);
             using var statistics = Measured is null ? default : new SeriesStatistics<T>(X, Measured, Measure);
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
             {
+                if (IsMasked)
+                    Source.Copy<T>(series, Y, (byte*)gathered.At);
                 if (Measured is not null)
                     statistics.Measure(series);
                 Series.Write(series, coefficients.At, run);
                 for (long group = 0; group < X.Count; group++)
-                    Write(X.Read<T>(series, group, (byte*)gathered.At), X.Write<T>(Y, series, group), coefficients.At, run, kept);
+                    Write(X.Read<T>(series, group, (byte*)gathered.At), X.Write<T>(Y, series, group, keepsTheNext: IsMasked), coefficients.At, run, FillsWithZero);
             }
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Write(Row<T> x, Row<T> y, double* coefficients, long run, Lanes kept)
+        private static void Write(Row<T> x, Row<T> y, double* coefficients, long run, bool fillsWithZero)
         {
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                y.Set(i, Mapped(x[i], coefficients + i, run, kept));
+                y.Set(i, Mapped(x[i], coefficients + i, run, fillsWithZero));
             if (i < x.Length)
-                y.SetTail(Mapped(x.Tail, coefficients + i, run, kept));
+                y.SetTail(Mapped(x.Tail, coefficients + i, run, fillsWithZero));
         }
 
-        /// <summary><c>y = (x - center) · factor + shift</c>, and a missing value that is not kept becomes zero.</summary>
+        /// <summary><c>y = (x - center) · factor + shift</c>, and a missing value that does not stay NaN becomes zero.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Lanes Mapped(Lanes x, double* center, long run, Lanes kept)
+        private static Lanes Mapped(Lanes x, double* center, long run, bool fillsWithZero)
         {
             var y = (Centered<T>(x, center, run) * Lanes.Load(center + (2 * run))) + Lanes.Load(center + (3 * run));
-            return T.HasGaps ? y & (x.Observed() | kept) : y;
+            return T.HasGaps && fillsWithZero ? y & x.Observed() : y;
         }
     }
 
@@ -338,5 +344,5 @@ internal static unsafe class SeriesMap<TFormula>
 
 /// <summary>Which values are missing: those that are NaN, and those where the mask is false.</summary>
 /// <param name="Missing">What becomes of them; <see cref="Missing.None"/> where NaN is a value like any other.</param>
-/// <param name="Mask">Of the values' shape, true where there is one; null for all.</param>
+/// <param name="Mask">Of the values' shape, or with a last axis of 1, true where there is one; null for all.</param>
 internal readonly record struct Gaps(Missing Missing, Tensor? Mask);
