@@ -35,7 +35,7 @@ public sealed class NormTypeTests : IDisposable
 
     [Theory]
     [InlineData("layernorm")]
-    [InlineData("BatchNorm1d")]
+    [InlineData("InstanceNorm")]
     [InlineData("")]
     public void New_UnknownName_ListsTheNames(string name)
     {
