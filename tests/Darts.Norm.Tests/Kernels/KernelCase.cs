@@ -1,0 +1,97 @@
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>One operation on one input, with everything that a gradient can be asked for.</summary>
+/// <remarks>The values come from integers alone, so that they are the same bits on every machine.</remarks>
+internal sealed class KernelCase : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+    private readonly Gaps _gaps;
+
+    public KernelCase(string operation, ScalarType dtype, long[] shape, double level = 0, bool isStrided = false)
+    {
+        var features = shape[^1];
+        X = Leaf(Input(shape, dtype, level, isStrided));
+        Weight = Leaf((Values([features], dtype, 77) + 1.5).to(dtype));
+        Bias = Leaf(Values([features], dtype, 78).to(dtype));
+        var measure = new Measure(1e-5);
+        switch (operation)
+        {
+            case nameof(RMSNorm):
+                (Operation, Bias) = (new RMSNormOperation(features, 1e-8), null);
+                break;
+            case nameof(LayerNorm):
+                Operation = new LayerNormOperation([features], 1e-5);
+                break;
+            case "LayerNormNoBias":
+                (Operation, Weight, Bias) = (new LayerNormOperation([features], 1e-5), null, null);
+                break;
+            case "Standardize":
+                Operation = new StandardizeOperation(RINormStatistics.Of(X, measure, default), measure, default);
+                break;
+            case "StandardizeGaps":
+                _gaps = new(Missing.Zero, Values(shape, ScalarType.Float64, 5) > -0.5);
+                Operation = new StandardizeOperation(RINormStatistics.Of(X, measure, _gaps), measure, _gaps);
+                break;
+            default:
+                Operation = new DestandardizeOperation(new(Formulas.SeriesStatistics(X, measure, default), dtype), 1e-5);
+                X = Leaf(Input([.. shape, 3], dtype, level, isStrided));
+                break;
+        }
+        GradOutput = Values(X.shape, dtype, 123).to(dtype);
+    }
+
+    public static string[] RowOperations => [nameof(RMSNorm), nameof(LayerNorm), "LayerNormNoBias"];
+
+    public static string[] SeriesOperations => ["Standardize", "StandardizeGaps", "Destandardize"];
+
+    public FusedOperation Operation { get; }
+
+    public Tensor X { get; }
+
+    public Tensor? Weight { get; }
+
+    public Tensor? Bias { get; }
+
+    public Tensor GradOutput { get; }
+
+    /// <summary>The output and the gradients of x, weight and bias, by the kernels.</summary>
+    public List<Tensor> ByKernels() => WithGradients(Operation.Apply(X, Weight, Bias));
+
+    /// <summary>The same by the formula; the statistics are the kernels'.</summary>
+    public List<Tensor> ByFormula() => WithGradients(Operation.Formula(new(X, Weight, Bias, Operation.Statistics, Operation.Mask)));
+
+    /// <summary>As the kernels take them, and as the formula does; null where the operation takes none.</summary>
+    public (Tensor kernels, Tensor formula)? Statistics() =>
+        Operation is StandardizeOperation ? (Operation.Statistics!, Formulas.SeriesStatistics(X, new(1e-5), _gaps)) : null;
+
+    public void Dispose() => _scope.Dispose();
+
+    private List<Tensor> WithGradients(Tensor output)
+    {
+        List<Tensor> asked = [.. new[] { X, Weight, Bias }.OfType<Tensor>()];
+        return [output, .. autograd.grad([output], asked, [GradOutput])];
+    }
+
+    private static Tensor Leaf(Tensor tensor) => tensor.detach().requires_grad_();
+
+    private static Tensor Input(long[] shape, ScalarType dtype, double level, bool isStrided)
+    {
+        var values = (Values(shape, dtype, 1) + level).to(dtype);
+        return isStrided ? values.transpose(0, 1).contiguous().transpose(0, 1) : values;
+    }
+
+    /// <summary>Numbers of 20 bits between -2 and 2, in float64.</summary>
+    private static Tensor Values(long[] shape, ScalarType dtype, uint seed)
+    {
+        var state = (seed * 2654435761) + (uint)dtype;
+        var values = new double[shape.Aggregate(1L, (a, b) => a * b)];
+        for (var i = 0; i < values.Length; i++)
+        {
+            state = (state * 1664525) + 1013904223;
+            values[i] = ((double)(state >> 12) / (1 << 18)) - 2;
+        }
+        return tensor(values).reshape(shape);
+    }
+}

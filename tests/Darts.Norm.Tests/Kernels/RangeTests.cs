@@ -1,0 +1,39 @@
+using Range = Darts.Norm.Kernels.Range;
+
+namespace Darts.Norm.Tests.Kernels;
+
+public sealed class RangeTests
+{
+    [Theory]
+    [InlineData(1e-241, false)]
+    [InlineData(1e-240, false)]
+    [InlineData(1e-239, true)]
+    [InlineData(1, true)]
+    [InlineData(9e289, true)]
+    [InlineData(1e290, false)]
+    [InlineData(double.PositiveInfinity, false)]
+    [InlineData(double.NaN, false)]
+    public void HoldsSquares_OfAMeanSquare_IsWhetherItIsFarFromTheEnds(double meanSquare, bool expected) =>
+        Range.HoldsSquares(meanSquare).Should().Be(expected);
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(1.9, 1)]
+    [InlineData(4, 0.25)]
+    [InlineData(0.125, 8)]
+    [InlineData(-8, 0.125)]
+    public void Scale_OfAMagnitude_BringsItBetweenOneAndTwo(double magnitude, double expected) =>
+        Range.Scale(magnitude).Should().Be(expected);
+
+    [Theory]
+    [InlineData(double.MaxValue, -1000)]
+    [InlineData(double.Epsilon, 1000)]
+    public void Scale_OfTheLargestAndLeast_IsAPowerThatFloat64Holds(double magnitude, int exponent) =>
+        Range.Scale(magnitude).Should().Be(Math.ScaleB(1, exponent));
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1e-8, 1e-8)]
+    [InlineData(double.Epsilon, 2.2250738585072014e-308)]
+    public void Divisor_OfEps_IsNeverTooSmallToDivideZeroBy(double eps, double expected) => Range.Divisor(eps).Should().Be(expected);
+}
