@@ -3,6 +3,9 @@ namespace Darts.Norm.Kernels;
 /// <summary>Ties a <see cref="FusedOperation"/> to torch's autograd.</summary>
 internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunction>
 {
+    /// <summary>So many values take longer to copy than a view.</summary>
+    private const long WorthAView = 16 * 1024;
+
     /// <inheritdoc/>
     public override string Name => nameof(FusedFunction);
 
@@ -10,7 +13,11 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     {
         HandedOver.DisposeLast();
         using var scope = NewDisposeScope();
-        return apply(inputs.X.dtype == dtype ? inputs.X : inputs.X.to(dtype), inputs.Weight!, inputs.Bias!, operation).MoveToOuterDisposeScope();
+        var x = inputs.X.dtype == dtype ? inputs.X : inputs.X.to(dtype);
+        // libtorch copies a leaf's gradient that somebody else refers to, as this class does; a view's backward passes on one that nobody does.
+        if (x.is_leaf && x.requires_grad && x.numel() >= WorthAView)
+            x = x.view_as(x);
+        return apply(x, inputs.Weight!, inputs.Bias!, operation).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

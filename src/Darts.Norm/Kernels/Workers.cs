@@ -11,7 +11,7 @@ internal interface IWork
 internal static class Workers
 {
     /// <summary>So many values keep a thread busy for longer than it takes to wake it.</summary>
-    private const long ValuesAThread = 32 * 1024;
+    private const long ValuesAThread = 16 * 1024;
 
     private static int _callers;
 
@@ -21,9 +21,10 @@ internal static class Workers
         var callers = Interlocked.Increment(ref _callers);
         try
         {
-            var threads = values < 2 * ValuesAThread ? 1 : Math.Min(Math.Min(get_num_threads() / callers, blocks), values / ValuesAThread);
+            // The whole team even where there are fewer blocks: a team that shrinks and grows ends threads and starts them again.
+            var threads = values < 2 * ValuesAThread || blocks == 1 ? 1 : get_num_threads() / callers;
             if (threads > 1)
-                RunTogether(work, blocks, (int)threads);
+                new Share<TWork>(work, blocks).Run(threads);
             else
                 RunAlone(work, blocks);
         }
@@ -40,15 +41,16 @@ internal static class Workers
             work.Run(block);
     }
 
-    private static void RunTogether<TWork>(TWork work, long blocks, int threads)
+    private sealed class Share<TWork>(TWork work, long blocks) : SharedWork
         where TWork : struct, IWork
     {
-        long next = -1;
-        Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ =>
+        private long _next = -1;
+
+        protected override void Take()
         {
-            for (var block = Interlocked.Increment(ref next); block < blocks; block = Interlocked.Increment(ref next))
+            for (var block = Interlocked.Increment(ref _next); block < blocks; block = Interlocked.Increment(ref _next))
                 work.Run(block);
-        });
+        }
     }
 }
 

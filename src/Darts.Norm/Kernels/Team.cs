@@ -1,0 +1,68 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Work that any number of threads share until none is left.</summary>
+internal abstract class SharedWork
+{
+    private Exception? _error;
+
+    /// <summary>Takes parts of the work until there are no more.</summary>
+    protected abstract void Take();
+
+    public void Run(int threads)
+    {
+        Team.Run(this, threads);
+        if (_error is not null)
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(_error);
+    }
+
+    /// <summary>As <see cref="Take"/>, on a thread that no exception must reach.</summary>
+    public void Join()
+    {
+        try
+        {
+            Take();
+        }
+        catch (Exception error)
+        {
+            _error = error;
+        }
+    }
+}
+
+/// <summary>The threads that share work: libtorch's own where they can be reached.</summary>
+/// <remarks>
+/// After each operation of libtorch its threads spin for the next one: others would wait for a core beside them. On Linux it is libgomp that
+/// starts them, and LibTorchSharp depends on it; where that is not so, the runtime's thread pool does the work.
+/// </remarks>
+internal static unsafe class Team
+{
+    private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void> Parallel = Find();
+
+    public static void Run(SharedWork work, int threads)
+    {
+        if (Parallel is null)
+        {
+            System.Threading.Tasks.Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ => work.Join());
+            return;
+        }
+        var handle = GCHandle.Alloc(work);
+        Parallel(&Join, GCHandle.ToIntPtr(handle), (uint)threads, 0);
+        handle.Free();
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static void Join(nint work) => ((SharedWork)GCHandle.FromIntPtr(work).Target!).Join();
+
+    private static delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void> Find()
+    {
+        var found = OperatingSystem.IsLinux()
+            && NativeLibrary.TryLoad("LibTorchSharp", typeof(Tensor).Assembly, null, out var library)
+            && NativeLibrary.TryGetExport(library, "GOMP_parallel", out var parallel)
+                ? parallel
+                : 0;
+        return (delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void>)found;
+    }
+}
