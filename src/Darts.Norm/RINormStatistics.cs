@@ -126,7 +126,7 @@ public sealed class RINormStatistics : IDisposable
             return new(Formulas.SeriesStatistics(x, measure, gaps), x.dtype);
         var shape = x.shape;
         shape.AsSpan(1, shape.Length - 2).Fill(1);
-        return new(empty([3, .. shape], ScalarType.Float64), x.dtype);
+        return new(Memory.New([3, .. shape], ScalarType.Float64, CPU), x.dtype);
     }
 
     /// <summary>A copy that shows another dtype or lies on another device. Tensors that were shown follow to it.</summary>

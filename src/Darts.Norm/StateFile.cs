@@ -178,12 +178,13 @@ public static unsafe class StateFile
 
     private static EndOfStreamException Ended(string what) => new($"Weights must be whole, but they end before {what}. {Advice}");
 
-    /// <summary>Null where it is too large for a number, unless something is 0.</summary>
+    /// <summary>Null where it is too large for a number, whether or not something is 0.</summary>
     private static long? Product(IEnumerable<long> factors)
     {
         try
         {
-            return factors.Contains(0) ? 0 : factors.Aggregate(1L, (product, factor) => checked(product * factor));
+            var values = factors.Where(factor => factor != 0).Aggregate(1L, (product, factor) => checked(product * factor)); // strides know no 0
+            return factors.Contains(0) ? 0 : values;
         }
         catch (OverflowException)
         {

@@ -109,10 +109,11 @@ public sealed class Exact
             for (var c = 0; c < components; c++)
                 Statistics(series, c);
         }
+        Map("y", x, "x", i => Is(i));
+        if (!_results.ContainsKey("mean"))
+            return;
         Judge("mean", mean, largestX);
         Judge("stdev", stdev, stdev);
-
-        Map("y", x, "x", i => Is(i));
         Map("y2", Doubles(_results["x2"]), "x2", _ => true);
         Inverse("inv", false);
         if (_problem.Parameters > 0)

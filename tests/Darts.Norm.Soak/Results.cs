@@ -75,14 +75,15 @@ public sealed class Results : Dictionary<string, Tensor>, IDisposable
         Keep(name, output);
         if (!output.requires_grad)
             return;
-        List<Tensor> leaves = [.. layer.parameters().Append(input).Where(leaf => leaf.requires_grad)];
-        List<string> names = [.. layer.named_parameters().Where(leaf => leaf.parameter.requires_grad).Select(leaf => leaf.name), .. input.requires_grad ? [inputName] : Array.Empty<string>()];
-        var gradients = autograd.grad([output], leaves, [gradient(output.shape).to(output.dtype)], allow_unused: true);
-        foreach (var (leaf, value) in names.Zip(gradients))
-        {
-            if (value is not null && !value.IsInvalid)
-                Keep($"{name}: grad.{leaf}", value);
-        }
+        // Likelihood parameters go through libtorch's sums, whose order is their own: their parameters' gradients have no fixed bits.
+        var leaves = name == "likelihood" ? [] : layer.named_parameters().Where(leaf => leaf.parameter.requires_grad).Select(leaf => (leaf.name, (Tensor)leaf.parameter)).ToList();
+        if (input.requires_grad)
+            leaves.Add((inputName, input));
+        if (leaves.Count == 0)
+            return;
+        var gradients = autograd.grad([output], [.. leaves.Select(leaf => leaf.Item2)], [gradient(output.shape).to(output.dtype)]);
+        foreach (var (leaf, value) in leaves.Zip(gradients))
+            Keep($"{name}: grad.{leaf.name}", value);
     }
 
     private void Keep(string name, Tensor value) => Add(name, value.detach().clone().DetachFromDisposeScope());

@@ -14,7 +14,7 @@ public sealed class ExactnessTests
         get
         {
             var pairs = new TheoryData<Kind, ScalarType>();
-            foreach (var (kind, dtype) in Enum.GetValues<Kind>().SelectMany(kind => Layers.Dtypes[..3].Select(dtype => (kind, dtype))))
+            foreach (var (kind, dtype) in Enum.GetValues<Kind>().SelectMany(kind => Layers.Dtypes.Select(dtype => (kind, dtype))))
                 pairs.Add(kind, dtype);
             return pairs;
         }
@@ -23,7 +23,7 @@ public sealed class ExactnessTests
     [Theory]
     [MemberData(nameof(KindsAndDtypes))]
     public void Results_OfAnyProblem_AreRightAndAlwaysTheSameBits(Kind kind, ScalarType dtype) =>
-        Problem.Of(kind, dtype, 1500).Where(problem => problem.ParameterDtype != ScalarType.Float64).Sample(problem => string.Join("; ", Trial.Faults(problem, Threads)).Should().BeEmpty(), iter: 50, threads: 1);
+        Problem.Of(kind, dtype, 1500).Sample(problem => string.Join("; ", Trial.Faults(problem, Threads)).Should().BeEmpty(), iter: 40, threads: 1);
 
     [Theory]
     [MemberData(nameof(KindsAndDtypes))]

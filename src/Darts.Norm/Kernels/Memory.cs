@@ -13,7 +13,23 @@ internal static unsafe class Memory
     }
 
     /// <summary>A contiguous tensor of this shape and dtype, values to be written.</summary>
-    public static Tensor Like(Tensor tensor) => tensor.is_contiguous() ? empty_like(tensor) : empty(tensor.shape, tensor.dtype, tensor.device);
+    public static Tensor Like(Tensor tensor) => tensor.is_contiguous() ? Taken(() => empty_like(tensor), tensor.shape, tensor.dtype) : New(tensor.shape, tensor.dtype, tensor.device);
+
+    /// <summary>A contiguous tensor, values to be written.</summary>
+    public static Tensor New(long[] shape, ScalarType dtype, Device device) => Taken(() => empty(shape, dtype, device), shape, dtype);
+
+    private static Tensor Taken(Func<Tensor> take, long[] shape, ScalarType dtype)
+    {
+        try
+        {
+            return take();
+        }
+        catch (System.Runtime.InteropServices.ExternalException error)
+        {
+            throw new InsufficientMemoryException(
+                $"A result must fit in memory, but one of size {Require.Size(shape)}, dtype {dtype}, does not: {error.Message.Split('\n')[0]}. Pass the batch in parts.", error);
+        }
+    }
 
     private static byte* Address(Tensor tensor)
     {

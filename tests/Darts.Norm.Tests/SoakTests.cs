@@ -1,0 +1,56 @@
+using Darts.Norm.Soak;
+
+namespace Darts.Norm.Tests;
+
+/// <summary>A few seconds of each mode of the soak program: random mishaps, flat memory, wrong calls, shared layers.</summary>
+[Collection(nameof(Alone))]
+public sealed class SoakTests
+{
+    private const int CallsATurn = 5;
+
+    public static TheoryData<Kind> Kinds => [.. Enum.GetValues<Kind>()];
+
+    [Fact]
+    public void Soak_OfRandomMishaps_FindsNothing()
+    {
+        var report = Soaking.Run(TimeSpan.FromSeconds(4), (ulong)Environment.TickCount64);
+        report.Failures.Should().BeEmpty();
+        report.Faults.Should().BePositive();
+    }
+
+    [Fact]
+    public void Training_ManyCalls_LeavesNoTensorAndFlatMemory() => Training.Run(20_000).Failures.Should().BeEmpty();
+
+    [Fact]
+    public void BadCalls_OfThePublicApi_EndInDocumentedExceptionsAndChangeNothing()
+    {
+        var report = BadCalls.Run(2000, Environment.TickCount);
+        report.Failures.Should().BeEmpty();
+        report.Faults.Should().BePositive();
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void ForwardAndBackward_8000CallsOfOneLayerOn8Threads_GiveWhatOneDoes(Kind kind)
+    {
+        var problem = Problem.Simple(kind, [2, 4, 8]);
+        using var layer = problem.NewLayerWithParameters();
+        using var x = problem.Input();
+        using var gradient = problem.Gradient(x.shape);
+        var expected = Both();
+        var errors = ConcurrencyTests.OnThreads(_ =>
+        {
+            for (var call = 0; call < CallsATurn; call++)
+                Both().Should().Equal(expected);
+        });
+        errors.Should().BeEmpty();
+
+        byte[] Both()
+        {
+            using var scope = NewDisposeScope();
+            var leaf = x.detach().requires_grad_();
+            var y = layer.forward(leaf);
+            return [.. Results.Bits(y), .. Results.Bits(autograd.grad([y], [leaf], [gradient])[0])];
+        }
+    }
+}
