@@ -131,7 +131,8 @@ public class LayerNorm : NormModule
         RequireDtype(input, shift);
         if (!EndsInNormalizedShape(input))
             throw new ArgumentException(
-                $"{GetType().Name}({PythonText.Tuple(_normalized_shape)}) normalises an input whose shape ends in {Require.Size(_normalized_shape)}, "
+                $"Given normalized_shape={Require.Size(_normalized_shape)}, expected input with shape [*, {string.Join(", ", _normalized_shape)}], but got input of size{Require.Size(input.shape)}. "
+                + $"{GetType().Name}({PythonText.Tuple(_normalized_shape)}) normalises an input whose shape ends in {Require.Size(_normalized_shape)}, "
                 + $"but received {Require.Describe(input)}. Make the layer with the sizes of the input's last axes, or move the features there.",
                 nameof(input));
         return new LayerNormOperation(_normalized_shape, eps).Apply(input, scale, shift);
@@ -161,7 +162,7 @@ public class LayerNorm : NormModule
         if (parameter.dtype == input.dtype || (Require.IsHalf(input.dtype) && parameter.dtype == ScalarType.Float32))
             return;
         throw new ArgumentException(
-            $"{GetType().Name} takes an input of its parameters' dtype, or Float16 and BFloat16 with Float32 parameters, "
+            $"{Require.MixedDtype(input)}{GetType().Name} takes an input of its parameters' dtype, or Float16 and BFloat16 with Float32 parameters, "
             + $"but its parameters are {parameter.dtype} and it received {Require.Describe(input)}. Convert one: layer.to(input.dtype), or input.to(ScalarType.{parameter.dtype}).",
             nameof(input));
     }

@@ -316,7 +316,7 @@ public sealed class RINorm : NormModule
         TryHoldStatistics(out var statistics)
             ? statistics
             : throw new InvalidOperationException(
-                $"RINorm.{caller} needs the statistics of a forward, but there was none. Call forward on the network's input first.");
+                $"'RINorm' object has no attribute '{(caller == nameof(inverse) ? nameof(stdev) : nameof(mean))}'. RINorm.{caller} needs the statistics of a forward, but there was none. Call forward on the network's input first.");
 
     private bool TryHoldStatistics([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out RINormStatistics? statistics)
     {
@@ -360,7 +360,7 @@ public sealed class RINorm : NormModule
                 argument);
         if (input.size(-1) != input_dim)
             throw new ArgumentException(
-                $"RINorm({input_dim}) takes {input_dim} components on the last axis, but received {Require.Describe(input)}. "
+                $"{Require.MustMatch(input, input_dim)}RINorm({input_dim}) takes {input_dim} components on the last axis, but received {Require.Describe(input)}. "
                 + "Make the layer with the number of components, or move them to the last axis.",
                 argument);
         Require.OneDevice(input, affine_bias, nameof(RINorm), argument);

@@ -67,7 +67,7 @@ public sealed class RMSNorm : NormModule
         Require.Input(input, gain, nameof(RMSNorm), nameof(input));
         if (input.dim() == 0 || input.size(-1) != _dim)
             throw new ArgumentException(
-                $"RMSNorm({_dim}) normalises a last axis of size {_dim}, but received {Require.Describe(input)}. "
+                $"{Require.MustMatch(input, _dim)}RMSNorm({_dim}) normalises a last axis of size {_dim}, but received {Require.Describe(input)}. "
                 + "Make the layer with the size of the input's last axis, or move the features there.",
                 nameof(input));
         return new RMSNormOperation(_dim, eps).Apply(input, gain, null);

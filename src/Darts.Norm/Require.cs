@@ -33,7 +33,7 @@ internal static class Require
             throw new ObjectDisposedException(argument, $"{layer} received a disposed tensor. Keep it outside of the DisposeScope that ended, or move it out.");
         if (!IsSupported(input.dtype))
             throw new ArgumentException(
-                $"{layer} normalises Float16, BFloat16, Float32 or Float64, but received {Describe(input)}. Convert it first: {argument}.to(ScalarType.Float32).",
+                $"{NotFloatingPoint(input, layer)}{layer} normalises Float16, BFloat16, Float32 or Float64, but received {Describe(input)}. Convert it first: {argument}.to(ScalarType.Float32).",
                 argument);
         if (input.is_sparse)
             throw new ArgumentException($"{layer} normalises dense tensors, but received a sparse one, {Describe(input)}. Convert it first: {argument}.to_dense().", argument);
@@ -73,6 +73,20 @@ internal static class Require
     /// <summary>A parameter that the layer cannot be without.</summary>
     public static Parameter Given(Parameter? value, string layer, string key, ReadOnlySpan<long> shape) =>
         value ?? throw new ArgumentNullException(key, $"{layer}.{key} must be a parameter of size {Size(shape)}, but received null. The layer cannot be without it: make ones or zeros instead.");
+
+    /// <summary>PyTorch's words for a last axis that does not fit, where it has any: they come first, for who looks for them.</summary>
+    public static string MustMatch(Tensor input, long size) =>
+        input.dim() == 0 ? "" : $"The size of tensor a ({input.size(-1)}) must match the size of tensor b ({size}) at non-singleton dimension {input.dim() - 1}. ";
+
+    /// <summary>PyTorch's words for an input of another dtype than the parameters'.</summary>
+    public static string MixedDtype(Tensor input) => $"mixed dtype ({input.device_type}): all inputs must share same datatype. ";
+
+    private static string NotFloatingPoint(Tensor input, string layer) => (layer, input.dtype) switch
+    {
+        (nameof(RMSNorm), ScalarType.Int64) => "linalg.vector_norm: Expected a floating point or complex tensor as input. Got Long. ",
+        (nameof(LayerNorm), _) => MixedDtype(input),
+        _ => "",
+    };
 
     public static bool IsHalf(ScalarType dtype) => dtype is ScalarType.Float16 or ScalarType.BFloat16;
 

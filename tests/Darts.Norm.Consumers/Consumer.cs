@@ -33,6 +33,16 @@ internal sealed record Consumer(string Name, string Description, Action<Workshop
             Workshop.Dotnet(folder, "publish", "--output", "published", "--self-contained", "--runtime", Rid);
             Trains(folder, Path.Combine(folder, "published", "consumer"));
         }),
+        new("modules-csharp12", "PyTorch's module surface from C# 12", (workshop, folder) =>
+        {
+            Write(workshop, folder, "Modules.cs", "csproj", "net10.0", "<LangVersion>12</LangVersion>");
+            Trains(folder, "dotnet", "run");
+        }),
+        new("modules-fsharp", "PyTorch's module surface from F#", (workshop, folder) =>
+        {
+            Write(workshop, folder, "Modules.fs", "fsproj", "net10.0");
+            Trains(folder, "dotnet", "run");
+        }),
         new("trimmed", "published self-contained and trimmed without a warning of this library, and run", (workshop, folder) =>
         {
             Write(workshop, folder, "Program.cs", "csproj", "net10.0", "<PublishTrimmed>true</PublishTrimmed>", "<TrimmerSingleWarn>false</TrimmerSingleWarn>");

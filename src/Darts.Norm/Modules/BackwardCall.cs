@@ -67,7 +67,7 @@ internal sealed class BackwardCall
     {
         var items = Items(output);
         _outputs = Places(items);
-        var views = _given is null ? [] : args.Where((arg, i) => !ReferenceEquals(arg, _given[i])).OfType<Tensor>().Where(view => !items.Contains(view)).ToList();
+        var views = _given is null ? [] : args.Where((arg, i) => !ReferenceEquals(arg, _given[i])).OfType<Tensor>().Where(view => !Holds(items, view)).ToList();
         if (Tie(items, _outputs, isInput: false) is { } tied)
         {
             foreach (var (index, view) in tied)
@@ -82,7 +82,7 @@ internal sealed class BackwardCall
     // What holds the output, a forward hook say, goes on holding it: it takes over what libtorch made of it. The caller's own tensors stay as they are.
     private static Tensor Adopted(Tensor output, Tensor view, object?[] args)
     {
-        if (output is TorchSharp.Modules.Parameter || args.Contains(output))
+        if (output is TorchSharp.Modules.Parameter || Holds(args, output))
             return view;
         try
         {
@@ -165,6 +165,9 @@ internal sealed class BackwardCall
     }
 
     private static Place?[] Places(object?[] items) => Array.ConvertAll(items, item => item is Tensor { IsInvalid: false } tensor ? new Place(tensor.shape, tensor.dtype, tensor.device) : null);
+
+    // By reference: equality of tensors is that of their values.
+    private static bool Holds(object?[] items, Tensor tensor) => Array.Exists(items, item => ReferenceEquals(item, tensor));
 
     private static object?[] Items(object? output) => output switch
     {

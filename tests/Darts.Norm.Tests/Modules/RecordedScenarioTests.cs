@@ -335,6 +335,30 @@ public sealed class RecordedScenarioTests : IDisposable
         Matches("assign");
     }
 
+    // RINorm of fewer than 3 dimensions is left out: it is an error here. Sizes that no layer can have are refused in words of this library.
+    [Fact]
+    public void BadForward_OfTheLayers_BeginsWithTheRecordedTexts()
+    {
+        var recorded = ModuleSurface.Lines("bad_forward");
+        var uses = new Func<object>[]
+        {
+            () => new RMSNorm(4).call(ones(2, 3)), () => new LayerNorm(4).call(ones(2, 3)), () => new LayerNorm([2, 4]).call(ones(3, 4)), () => new LayerNormNoBias(4).call(ones(2, 3)), () => new RINorm(4).call(ones(2, 5, 3)),
+            () => new RINorm(4).call(ones(5, 4)), () => new RINorm(4).call(ones(4)), () => new RINorm(4).inverse(ones(2, 5, 4, 1)), () => new RINorm(4).transform(ones(2, 5, 4)),
+            () => new RMSNorm(4).call(ones(2, 4, dtype: ScalarType.Int64)), () => new LayerNorm(4).call(ones(2, 4, dtype: ScalarType.Int64)), () => new RMSNorm(0), () => new RMSNorm(-1), () => new LayerNorm(4).call(ones(2, 4, dtype: ScalarType.Float64)),
+        };
+        uses.Should().HaveSameCount(recorded);
+        foreach (var (use, line) in uses.Zip(recorded))
+        {
+            var message = use.Should().Throw<Exception>(line).Which.Message;
+            if (line.StartsWith("torch.Size", StringComparison.Ordinal))
+                message.Should().Contain("3 dimensions or more");
+            else if (line.Contains("negative", StringComparison.Ordinal))
+                message.Should().Contain("must be at least 1");
+            else
+                message.Should().StartWith(line.Split(": ", 2)[1].TrimEnd('.'));
+        }
+    }
+
     private static NormModule[] NewLayers() => [new RMSNorm(4), new LayerNorm(4), new LayerNormNoBias(4), new RINorm(4), new RINorm(4, affine: false)];
 
     private static string Names<T>(IEnumerable<(string name, T)> entries) => PythonText.List(entries.Select(entry => entry.name));

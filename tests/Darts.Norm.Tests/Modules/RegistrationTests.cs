@@ -1,0 +1,143 @@
+using TorchSharp.Modules;
+
+namespace Darts.Norm.Tests.Modules;
+
+/// <summary>Registration and look-up on networks of other kinds than the recorded one.</summary>
+public sealed class RegistrationTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    [Fact]
+    public void SetSubmodule_HeldByAField_ChangesWhatForwardUses()
+    {
+        var net = new Holder();
+        net.set_submodule("norm", new LayerNormNoBias(4));
+        Layers.SameBits(net.call(arange(4f)), new LayerNormNoBias(4).call(arange(4f))).Should().BeTrue();
+        net.pytorch().Invoking(n => n.set_submodule("exact", new LayerNormNoBias(4))).Should().Throw<ArgumentTypeException>().WithMessage("cannot assign 'LayerNormNoBias' as child module 'exact'*RMSNorm*");
+        net.pytorch().get_submodule("exact").Should().BeOfType<RMSNorm>("nothing is changed by an error");
+        net.pytorch().set_submodule("exact", new RMSNorm(2));
+        net.Exact.g.shape.Should().Equal(2);
+    }
+
+    [Fact]
+    public void SetSubmodule_InContainers_ReplacesAndAdds()
+    {
+        var list = nn.ModuleList<nn.Module>(new RMSNorm(2), new RMSNorm(2));
+        var dictionary = nn.ModuleDict<nn.Module>(("a", new RMSNorm(2)));
+        var net = nn.Sequential(("first", new RMSNorm(2)));
+        var outer = new Containers(list, dictionary, net).pytorch();
+        outer.set_submodule("list.1", new RINorm(2));
+        outer.set_submodule("list.2", new LayerNorm(2));
+        outer.set_submodule("dictionary.a", new RINorm(2));
+        outer.set_submodule("dictionary.b", new LayerNorm(2));
+        outer.set_submodule("net.second", new LayerNormNoBias(2));
+        (list[1].GetType(), list[2].GetType(), list.Count).Should().Be((typeof(RINorm), typeof(LayerNorm), 3));
+        dictionary.Keys.Should().Equal("a", "b");
+        net.Count.Should().Be(2);
+        outer.state_dict().Keys.Should().Equal(
+            "list.0.g", "list.1.affine_weight", "list.1.affine_bias", "list.2.weight", "list.2.bias", "dictionary.a.affine_weight", "dictionary.a.affine_bias", "dictionary.b.weight", "dictionary.b.bias", "net.first.g");
+        outer.Invoking(o => o.set_submodule("list.9", new RMSNorm(2))).Should().Throw<KeyNotFoundException>().WithMessage("ModuleList has 3 modules*");
+        outer.Invoking(o => o.set_submodule("net.third", nn.LSTM(2, 2))).Should().Throw<ArgumentTypeException>();
+        outer.Invoking(o => o.set_submodule("list.0", null!)).Should().Throw<ArgumentException>().WithMessage("`module` is not an nn.Module, found <class 'NoneType'>");
+        outer.Invoking(o => o.set_submodule("net.first.g", new RMSNorm(2))).Should().Throw<MissingMemberException>().WithMessage("`g` is not an nn.Module");
+        foreach (var (name, child) in outer.named_children())
+            outer.set_submodule(name, child);
+    }
+
+    [Fact]
+    public void Containers_BeforeTheyAreAttached_AreListedAsInPyTorch()
+    {
+        nn.ModuleList<RMSNorm>(new RMSNorm(2), new RMSNorm(2)).pytorch().state_dict().Keys.Should().Equal("0.g", "1.g");
+        nn.ModuleDict<RMSNorm>(("a", new RMSNorm(2))).pytorch().state_dict().Keys.Should().Equal("a.g");
+        nn.ParameterDict(("p", nn.Parameter(ones(1)))).pytorch().state_dict().Keys.Should().Equal("p");
+        var late = nn.ModuleDict<nn.Module>(("a", new RMSNorm(2)));
+        late.pytorch().set_submodule("a", new RINorm(2));
+        new Containers(nn.ModuleList<nn.Module>(), late, nn.Sequential()).pytorch().state_dict().Keys.Should().Equal("dictionary.a.affine_weight", "dictionary.a.affine_bias");
+    }
+
+    [Fact]
+    public void Register_BadValuesAndNames_AreRefusedWithPyTorchsTexts()
+    {
+        var norm = new RMSNorm(2).pytorch();
+        var leaf = ones(1).requires_grad_();
+        norm.Invoking(n => n.register_parameter(null!, null)).Should().Throw<ArgumentTypeException>().WithMessage("parameter name should be a string. Got NoneType");
+        norm.Invoking(n => n.register_buffer("a.b", leaf)).Should().Throw<KeyNotFoundException>().WithMessage("buffer name can't contain \".\"");
+        norm.Invoking(n => n.register_buffer("", leaf)).Should().Throw<KeyNotFoundException>().WithMessage("buffer name can't be empty string \"\"");
+        norm.Invoking(n => n.register_buffer("forward", leaf)).Should().Throw<KeyNotFoundException>().WithMessage("attribute 'forward' already exists");
+        norm.Invoking(n => n.add_module(null!, null)).Should().Throw<ArgumentTypeException>().WithMessage("module name should be a string*");
+        norm.register_buffer("name", ones(1));
+        norm.Invoking(n => n.add_module("name", new RMSNorm(2))).Should().Throw<KeyNotFoundException>();
+        new Holder().pytorch().Invoking(h => h.register_buffer("norm", leaf)).Should().Throw<KeyNotFoundException>("a field is an attribute");
+        var disposed = ones(1);
+        disposed.Dispose();
+        norm.Invoking(n => n.register_buffer("gone", disposed)).Should().Throw<ObjectDisposedException>();
+        new LayerNorm(2, elementwise_affine: false).pytorch().Invoking(n => n.register_parameter("weight", nn.Parameter(ones(2)))).Should().NotThrow("PyTorch registers it without a value");
+    }
+
+    [Fact]
+    public void Registered_InAScope_OutlivesIt()
+    {
+        var norm = new RMSNorm(2);
+        using (NewDisposeScope())
+        {
+            norm.pytorch().register_buffer("kept", ones(1));
+            norm.pytorch().register_parameter("extra", nn.Parameter(ones(1)));
+        }
+        norm.pytorch().state_dict().Values.All(value => !value.IsInvalid).Should().BeTrue();
+    }
+
+    [Fact]
+    public void View_OfADisposedLayerOrNetwork_SaysSo()
+    {
+        var norm = new RMSNorm(2);
+        norm.Dispose();
+        norm.pytorch().Invoking(n => n.state_dict()).Should().Throw<ObjectDisposedException>();
+        var linear = nn.Linear(2, 2);
+        linear.Dispose();
+        linear.pytorch().Invoking(n => n.parameters().ToList()).Should().Throw<ObjectDisposedException>().WithMessage("*'weight' of Linear is disposed*");
+        FluentActions.Invoking(() => ((RMSNorm)null!).pytorch()).Should().Throw<ArgumentNullException>();
+    }
+
+    [Fact]
+    public void LookUp_ThroughTheView_OfOtherNetworks()
+    {
+        var net = nn.Sequential(("a", nn.Sequential(("b", new LayerNorm(2)))));
+        net.get_submodule("a.b").Should().BeOfType<LayerNorm>();
+        net.pytorch().get_parameter("a.b.bias").shape.Should().Equal(2);
+        net.pytorch().Invoking(n => n.get_parameter("a.b.forward")).Should().Throw<MissingMemberException>().WithMessage("`forward` is not an nn.Parameter");
+        net.pytorch().Invoking(n => n.get_submodule("a..b")).Should().Throw<MissingMemberException>().WithMessage("Sequential has no attribute ``");
+        net.pytorch().Invoking(n => n.get_buffer("a.nope")).Should().Throw<MissingMemberException>().WithMessage("Sequential has no attribute `nope`");
+        net.pytorch().children().Should().HaveCount(1);
+    }
+
+    private sealed class Holder : nn.Module<Tensor, Tensor>
+    {
+        private readonly nn.Module<Tensor, Tensor> norm = new RMSNorm(4);
+        private readonly RMSNorm exact = new(4);
+
+        public Holder()
+            : base(nameof(Holder)) => RegisterComponents();
+
+        public RMSNorm Exact => exact;
+
+        public override Tensor forward(Tensor x) => norm.call(x);
+    }
+
+    private sealed class Containers : nn.Module
+    {
+        private readonly ModuleList<nn.Module> list;
+        private readonly ModuleDict<nn.Module> dictionary;
+        private readonly Sequential net;
+
+        public Containers(ModuleList<nn.Module> list, ModuleDict<nn.Module> dictionary, Sequential net)
+            : base(nameof(Containers))
+        {
+            (this.list, this.dictionary, this.net) = (list, dictionary, net);
+            RegisterComponents();
+        }
+
+        public override string ToString() => $"{list.Count} {dictionary.Count} {net.Count}";
+    }
+}

@@ -1,0 +1,291 @@
+using TorchSharp.Modules;
+using static Darts.Norm.Tests.Modules.Networks;
+
+namespace Darts.Norm.Tests.Modules;
+
+/// <summary>State dictionaries of whole networks: all or nothing, hooks, extra state, assign, tied names.</summary>
+public sealed class StateTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    [Fact]
+    public void LoadStateDict_ManyFaultsInANetwork_ListsEachAndWritesNothing()
+    {
+        var net = new Net().pytorch();
+        var before = Clones(net);
+        var source = new StateDict(before.Select(entry => KeyValuePair.Create(entry.Key, entry.Value + 7)));
+        source.Remove("rin.affine_bias");
+        source.Remove("head.weight");
+        source["block.0.g"] = ones(1);
+        source["block.1.weight"] = ones(4);
+        source["block.7.g"] = ones(4);
+        source["head.weight.more"] = ones(4);
+        net.Invoking(n => n.load_state_dict(source)).Should().Throw<InvalidOperationException>().WithMessage(
+            "Error(s) in loading state_dict for Net:\n\tMissing key(s) in state_dict: \"rin.affine_bias\", \"head.weight\". "
+            + "\n\tUnexpected key(s) in state_dict: \"block.7.g\", \"head.weight.more\". "
+            + "\n\tsize mismatch for block.0.g: copying a param with shape torch.Size([1]) from checkpoint, the shape in current model is torch.Size([4])."
+            + "\n\tsize mismatch for block.1.weight: copying a param with shape torch.Size([4]) from checkpoint, the shape in current model is torch.Size([4, 4]).");
+        Same(net, before);
+        net.Invoking(n => n.load_state_dict(source, strict: false)).Should().Throw<InvalidOperationException>().WithMessage("*block.0.g*block.1.weight*");
+        Same(net, before);
+    }
+
+    [Fact]
+    public void LoadStateDict_NotStrict_WritesWhatFits()
+    {
+        var net = new Net().pytorch();
+        var (missing, unexpected) = net.load_state_dict(new StateDict { ["head.bias"] = full(4, 3f), ["other.g"] = ones(1) }, strict: false);
+        missing.Should().Equal("rin.affine_weight", "rin.affine_bias", "block.0.g", "block.1.weight", "head.weight");
+        unexpected.Should().Equal("other.g");
+        net.module.Head.bias!.Doubles().Should().Equal(3, 3, 3, 3);
+    }
+
+    [Fact]
+    public void LoadStateDict_NullDisposedOrNoDictionary_IsRefused()
+    {
+        var net = new RMSNorm(2).pytorch();
+        var disposed = ones(2);
+        disposed.Dispose();
+        net.Invoking(n => n.load_state_dict(new StateDict { ["g"] = null! })).Should().Throw<InvalidOperationException>().WithMessage("*While copying the parameter named \"g\"*NoneType*");
+        net.Invoking(n => n.load_state_dict(new StateDict { ["g"] = disposed })).Should().Throw<InvalidOperationException>().WithMessage("*g: the tensor is disposed*");
+        net.Invoking(n => n.load_state_dict(null!)).Should().Throw<ArgumentTypeException>().WithMessage("Expected state_dict to be dict-like*");
+        net.load_state_dict(new Dictionary<string, Tensor> { ["g"] = full(2, 2f) }).ToString().Should().Be("<All keys matched successfully>");
+    }
+
+    [Fact]
+    public void LoadStateDict_OneElementForAScalar_IsTakenAsInPyTorch()
+    {
+        var module = new WithExtra(2).pytorch();
+        module.register_buffer("steps", tensor(5L));
+        var state = module.state_dict();
+        state["steps"] = full(1, 9L);
+        module.load_state_dict(state);
+        module.get_buffer("steps")!.item<long>().Should().Be(9);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void LoadStateDict_AHookOrExtraStateThatThrows_RestoresEverything(bool assign)
+    {
+        foreach (var fault in new Action<Sequential, WithExtra>[]
+        {
+            (net, _) => net.register_load_state_dict_post_hook((_, _) => throw new NotFiniteNumberException()),
+            (net, _) => net.get_submodule("1").register_load_state_dict_post_hook((_, _) => throw new NotFiniteNumberException()),
+            (net, _) => net.get_submodule("1").register_load_state_dict_pre_hook((_, _, _, _, _, _, _, _) => throw new NotFiniteNumberException()),
+            (_, extra) => extra.OnSet = module =>
+            {
+                if (module.eps > 0.1)
+                    throw new NotFiniteNumberException();
+            },
+            (net, extra) => net.register_load_state_dict_post_hook((_, _) =>
+            {
+                using var noGrad = no_grad();
+                extra.pytorch().get_parameter("g").fill_(99);
+                throw new NotFiniteNumberException();
+            }),
+        })
+        {
+            var extra = new WithExtra(2, eps: 0.01);
+            var net = nn.Sequential(extra, new LayerNorm(2));
+            var view = net.pytorch();
+            var before = Clones(view);
+            var source = new StateDict(before.Select(entry => KeyValuePair.Create(entry.Key, (entry.Value + 7).to(ScalarType.Float64))));
+            fault(net, extra);
+            view.Invoking(v => v.load_state_dict(source, assign: assign)).Should().Throw<NotFiniteNumberException>();
+            Same(view, before);
+            extra.eps.Should().Be(0.01);
+        }
+    }
+
+    [Fact]
+    public void Hooks_OfAllModules_FireInPyTorchsOrderAndSeeWhatWasRead()
+    {
+        var net = new Net();
+        var seen = new List<string>();
+        foreach (var (name, module) in net.pytorch().named_modules().Where(entry => entry.name is "" or "rin" or "head"))
+        {
+            module.register_load_state_dict_pre_hook((_, state, prefix, meta, _, _, _, _) => seen.Add($"> {prefix} {state.Count} {meta["version"]}"));
+            module.register_load_state_dict_post_hook((m, _) => seen.Add($"< {name} {m.pytorch().parameters().First().Doubles()[0]}"));
+        }
+        var source = net.pytorch().state_dict();
+        foreach (var key in source.Keys.ToList())
+            source[key] = full_like(source[key], 7);
+        net.pytorch().load_state_dict(source);
+        seen.Should().Equal(">  6 1", "> rin. 2 1", "< rin 7", "> head. 2 1", "< head 7", "<  7");
+    }
+
+    [Fact]
+    public void Hooks_ThatChangeTheDictionaryAndTheLists_AreFollowed()
+    {
+        var net = nn.Sequential(new RMSNorm(2));
+        var norm = net.get_submodule("0");
+        var rename = norm.register_load_state_dict_pre_hook((_, state, prefix, _, _, _, _, _) => state[prefix + "g"] = state.pop(prefix + "gain"));
+        net.pytorch().load_state_dict(new StateDict { ["0.gain"] = full(2, 3f) });
+        norm.parameters().Single().Doubles().Should().Equal(3, 3);
+        rename.remove();
+        norm.register_load_state_dict_pre_hook((_, _, _, _, _, _, _, errors) => errors.Add("not like this."));
+        net.pytorch().Invoking(n => n.load_state_dict(n.state_dict())).Should().Throw<InvalidOperationException>().WithMessage("Error(s) in loading state_dict for Sequential:\n\tnot like this.");
+    }
+
+    [Fact]
+    public void StateHooks_AddedAndRemovedWhileTheyRun_CountFromTheNextTime()
+    {
+        var norm = new RMSNorm(2).pytorch();
+        var seen = new List<string>();
+        RemovableHandle? first = null;
+        first = norm.register_state_dict_pre_hook((module, _, _) =>
+        {
+            seen.Add("first");
+            first!.remove();
+            module.register_state_dict_pre_hook((_, _, _) => seen.Add("second"));
+        });
+        norm.state_dict();
+        norm.state_dict();
+        seen.Should().Equal("first", "second");
+        norm.register_state_dict_post_hook((_, state, prefix, _) => state[$"{prefix}note"] = ones(1));
+        norm.state_dict(prefix: "a.").Keys.Should().Equal("a.g", "a.note");
+        norm.register_state_dict_post_hook((_, _, _, _) => throw new NotFiniteNumberException());
+        norm.Invoking(n => n.state_dict()).Should().Throw<NotFiniteNumberException>();
+    }
+
+    [Fact]
+    public void Metadata_OfANetwork_IsKeptByPathAndGivenBack()
+    {
+        var net = nn.Sequential(nn.BatchNorm1d(2), new RMSNorm(2)).pytorch();
+        var state = net.state_dict(prefix: "net.");
+        state.metadata.Select(entry => $"{entry.Key} {entry.Value["version"]}").Should().Equal("net 1", "net.0 2", "net.1 1");
+        var plain = new Dictionary<string, Tensor> { ["other"] = ones(1) };
+        net.state_dict(plain, "net.").Should().BeSameAs(plain);
+        plain.Keys.Should().Equal("other", "net.0.weight", "net.0.bias", "net.0.running_mean", "net.0.running_var", "net.0.num_batches_tracked", "net.1.g");
+    }
+
+    [Fact]
+    public void StateDict_Surgery_KeepsTheOrderOfPythonsDictionary()
+    {
+        var state = new StateDict { ["a"] = ones(1), ["b"] = ones(2), ["c"] = ones(3) };
+        var b = state.pop("b");
+        state["d"] = b;
+        ((IDictionary<string, Tensor>)state).Remove("a").Should().BeTrue();
+        state["a"] = b;
+        state.Keys.Should().Equal("c", "d", "a");
+        state.Remove("zzz").Should().BeFalse();
+        state.Invoking(s => s.pop("zzz")).Should().Throw<KeyNotFoundException>().WithMessage("'zzz'");
+    }
+
+    [Fact]
+    public void StateDict_WithoutKeepVars_SharesTheValuesAndNotTheGraph()
+    {
+        var norm = new RMSNorm(2);
+        var state = norm.pytorch().state_dict();
+        using (no_grad())
+            norm.g.fill_(5);
+        state["g"].Doubles().Should().Equal(5, 5);
+        state["g"].requires_grad.Should().BeFalse();
+        norm.pytorch().state_dict(keep_vars: true)["g"].Should().BeSameAs(norm.g);
+    }
+
+    [Fact]
+    public void TiedModulesAndParameters_AreVisitedOnceAndSavedUnderEachName()
+    {
+        var shared = new RMSNorm(2);
+        var net = nn.Sequential(("a", shared), ("b", new LayerNorm(2)), ("c", shared)).pytorch();
+        net.named_modules().Select(entry => entry.name).Should().Equal("", "a", "b");
+        net.named_modules(remove_duplicate: false).Select(entry => entry.name).Should().Equal("", "a", "b", "c");
+        net.named_children().Select(entry => entry.name).Should().Equal("a", "b");
+        net.named_parameters().Select(entry => entry.name).Should().Equal("a.g", "b.weight", "b.bias");
+        net.named_parameters(remove_duplicate: false, prefix: "net").Select(entry => entry.name).Should().Equal("net.a.g", "net.b.weight", "net.b.bias", "net.c.g");
+        net.state_dict().Keys.Should().Equal("a.g", "b.weight", "b.bias", "c.g");
+        net.text().Should().Contain("(a): RMSNorm()").And.Contain("(c): RMSNorm()");
+        var applied = new List<nn.Module>();
+        net.apply(applied.Add);
+        applied.Should().HaveCount(3);
+
+        var tied = new LayerNorm(2);
+        tied.pytorch().register_parameter("again", tied.weight);
+        tied.pytorch().named_parameters().Select(entry => entry.name).Should().Equal("weight", "bias");
+        tied.pytorch().state_dict().Keys.Should().Equal("weight", "bias", "again");
+        tied.pytorch().@double();
+        tied.pytorch().get_parameter("again").Should().BeSameAs(tied.weight);
+        tied.pytorch().to("meta").pytorch().to_empty(CPU);
+        tied.pytorch().get_parameter("again").Should().BeSameAs(tied.weight, "what is tied stays tied");
+        var memo = new HashSet<nn.Module> { shared };
+        net.named_modules(memo).Select(entry => entry.name).Should().Equal("", "b");
+        memo.Should().HaveCount(3);
+    }
+
+    [Fact]
+    public void NonPersistentAndNullEntries_AreNotSavedAndUnexpectedWhenLoaded()
+    {
+        var norm = new RMSNorm(2).pytorch();
+        norm.register_buffer("passing", ones(1), persistent: false);
+        norm.register_buffer("none", null);
+        norm.register_parameter("absent", null);
+        norm.register_module("nothing", null);
+        norm.state_dict().Keys.Should().Equal("g");
+        norm.named_buffers().Select(entry => entry.name).Should().Equal("passing");
+        norm.get_buffer("none").Should().BeNull();
+        norm.text().Should().Be("RMSNorm(\n  (nothing): None\n)");
+        norm.Invoking(n => n.get_parameter("absent")).Should().Throw<MissingMemberException>().WithMessage("`absent` is not an nn.Parameter");
+        norm.Invoking(n => n.get_submodule("nothing")).Should().Throw<MissingMemberException>().WithMessage("`nothing` is not an nn.Module");
+        norm.Invoking(n => n.load_state_dict(new StateDict { ["g"] = ones(2), ["passing"] = ones(1), ["none"] = ones(1), ["absent"] = ones(1) }))
+            .Should().Throw<InvalidOperationException>().WithMessage("*Unexpected key(s) in state_dict: \"passing\", \"none\", \"absent\". ");
+        norm.register_buffer("none", full(1, 4f));
+        norm.register_parameter("absent", nn.Parameter(ones(1)));
+        norm.register_module("nothing", new LayerNormNoBias(2));
+        norm.state_dict().Keys.Should().Equal("g", "absent", "none");
+        norm.register_buffer("none", null);
+        norm.state_dict().Keys.Should().Equal("g", "absent");
+    }
+
+    [Fact]
+    public void Assign_OntoTheMetaDevice_TakesTheDictionarysTensors()
+    {
+        var net = new Net();
+        var source = net.pytorch().state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.clone().to(ScalarType.Float64));
+        var meta = new Net().pytorch().to("meta").requires_grad_(false).pytorch();
+        meta.load_state_dict(source, assign: true);
+        meta.parameters().All(p => p.device_type == DeviceType.CPU && p.dtype == ScalarType.Float64 && !p.requires_grad).Should().BeTrue();
+        net.pytorch().@double();
+        var x = randn(2, 5, 4, dtype: ScalarType.Float64);
+        Layers.SameBits(meta.module.call(x), net.call(x)).Should().BeTrue("forward uses what was assigned");
+        source["head.weight"].fill_(3);
+        meta.module.Head.weight!.Doubles().Should().Equal([3, 3, 3, 3], "it is the dictionary's own memory");
+        meta.Invoking(m => m.load_state_dict(new StateDict { ["head.weight"] = ones(3) }, strict: false, assign: true)).Should().Throw<InvalidOperationException>().WithMessage("*size mismatch*");
+    }
+
+    [Fact]
+    public void ExtraState_InANetwork_IsSavedUnderItsPathAndUnseenByTorchSharp()
+    {
+        var net = nn.Sequential(("a", new WithExtra(2, eps: 0.5)), ("b", new RMSNorm(2)));
+        net.pytorch().state_dict().Keys.Should().Equal("a.g", "a._extra_state", "b.g");
+        net.state_dict().Keys.Should().Equal("a.g", "b.g");
+        var fired = 0;
+        net.register_state_dict_pre_hook((_, _, _) => fired++);
+        net.register_load_state_dict_pre_hook((_, _, _, _, _, _, _, _) => fired++);
+        using var stream = new MemoryStream();
+        net.save(new BinaryWriter(stream));
+        net.load(new MemoryStream(stream.ToArray()));
+        fired.Should().Be(0, "TorchSharp's own save and load fire no hooks");
+
+        using var whole = new MemoryStream();
+        nn.Module.save_state_dict(new BinaryWriter(whole), net.pytorch().state_dict());
+        whole.Position = 0;
+        var other = nn.Sequential(("a", new WithExtra(2)), ("b", new RMSNorm(2)));
+        other.pytorch().load_state_dict(StateFile.Read(new BinaryReader(whole)));
+        ((WithExtra)other.get_submodule("a")).eps.Should().Be(0.5);
+    }
+
+    private static Dictionary<string, Tensor> Clones<T>(PyTorchModule<T> module)
+        where T : nn.Module => module.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.clone());
+
+    private static void Same<T>(PyTorchModule<T> module, Dictionary<string, Tensor> before)
+        where T : nn.Module
+    {
+        var now = module.state_dict();
+        now.Keys.Should().Equal(before.Keys);
+        now.All(entry => Layers.SameBits(entry.Value, before[entry.Key])).Should().BeTrue("nothing is half done");
+    }
+}
