@@ -91,12 +91,12 @@ public sealed class Checkpoint : IDisposable
         {
             if (State.Values.FirstOrDefault(value => is_floating_point(value.dtype)) is { } first)
                 network.to(first.dtype);
-            Load(network);
+            network.pytorch().load_state_dict(State); // every key, every size, or an error that lists what does not fit
         }
-        catch
+        catch (InvalidOperationException e)
         {
             network.Dispose();
-            throw;
+            throw new InputException($"The weights of {Name} do not fit the network of {Model}. {e.Message}");
         }
         network.eval();
         return network;
@@ -120,19 +120,6 @@ public sealed class Checkpoint : IDisposable
             return null;
         var eps = wanted is { ValueKind: JsonValueKind.Object } arguments && arguments.TryGetProperty("eps", out var value) ? value.GetDouble() : 1e-5;
         return new(Sizes.Targets, eps, affine: State.ContainsKey("rin.affine_weight"));
-    }
-
-    private void Load(DartsNetwork network)
-    {
-        var own = network.state_dict();
-        var faults = own.Keys.Except(State.Keys).Select(key => $"{key} is missing")
-            .Concat(State.Keys.Except(own.Keys).Select(key => $"{key} has no place in the network"))
-            .Concat(own.Keys.Where(key => State.TryGetValue(key, out var value) && !value.shape.SequenceEqual(own[key].shape))
-                .Select(key => $"{key} has the size [{string.Join(", ", State[key].shape)}], not [{string.Join(", ", own[key].shape)}]"))
-            .ToList();
-        if (faults.Count > 0)
-            throw new InputException($"The weights of {Name} do not fit the network of {Model}: {string.Join("; ", faults)}.");
-        network.load_state_dict(State.ToDictionary());
     }
 
     private Tensor Required(string key) => Find(key)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Darts.Norm;
 using DartsCheckpoints;
 using Spectre.Console;
 using static TorchSharp.torch;
@@ -36,6 +37,7 @@ static int Run(string[] paths, string directory)
         using var noGrad = no_grad();
         using var forecast = network.call(checkpoint.Inputs);
         console.WriteLine($"{checkpoint.Name}: {checkpoint.Model} of Darts, every one of its {checkpoint.State.Count} tensors loaded");
+        console.WriteLine(network.pytorch().text());
         console.WriteLine(output.Write($"{checkpoint.Name}.png", Picture.Draw(checkpoint, forecast)));
         foreach (var row in Comparison.Of(checkpoint, forecast))
         {

@@ -4,7 +4,7 @@ namespace Darts.Norm;
 /// <remarks>
 /// <para>
 /// The forecast <c>x</c> in original units is <c>a · z + b</c> of the normalised <c>z</c>, with <c>a = stdev / (affine_weight + eps²)</c>. If z has a distribution of these
-/// parameters, x has that distribution with the parameters below: for Gaussian, Laplace, Cauchy, Gumbel (where a is positive) and every other family of location and scale, and for quantiles.
+/// parameters, x has that distribution with the parameters below: for Gaussian, Laplace, Cauchy, Student's t and every other symmetric family of location and scale, and where a is positive for Gumbel and for quantiles.
 /// Darts applies the formula of a location to all of them.
 /// </para>
 /// <para>Example: <c>rin.inverse(output, LikelihoodParameter.Location, LikelihoodParameter.Scale)</c> for a Gaussian's mean and standard deviation.</para>

@@ -163,6 +163,99 @@ public sealed class MissingTests : IDisposable
         }
     }
 
+    public static TheoryData<ScalarType, double> ExtremeLevels => new()
+    {
+        { ScalarType.Float16, 65504 },
+        { ScalarType.Float16, -6e-8 },
+        { ScalarType.BFloat16, 3e38 },
+        { ScalarType.BFloat16, 1e-40 },
+        { ScalarType.Float32, -3.4e38 },
+        { ScalarType.Float32, 1e-45 },
+        { ScalarType.Float32, 16777217 },
+        { ScalarType.Float64, 1.7e308 },
+        { ScalarType.Float64, -1e160 },
+        { ScalarType.Float64, 5e-324 },
+        { ScalarType.Float64, 0.1 },
+    };
+
+    [Theory]
+    [MemberData(nameof(ExtremeLevels))]
+    public void InverseOfForward_OneValueObservedOrAllAlikeAtAnyLevel_GivesItBack(ScalarType dtype, double level)
+    {
+        foreach (var (steps, observedAt) in ((long, long?)[])[(1, null), (3, null), (100, null), (1, 0), (7, 0), (7, 3), (100, 99)])
+        {
+            foreach (var (subtractLast, minStdev) in ((bool, double)[])[(false, 0), (true, 0), (false, 3), (true, 3)])
+            {
+                var x = full([2, steps, 3], level, dtype: dtype);
+                if (observedAt is { } at)
+                    x = where((arange(steps) == at).reshape(1, -1, 1), x, double.NaN).to(dtype);
+                var rin = new RINorm(3, dtype: dtype) { subtract_last = subtractLast, min_stdev = minStdev, missing = observedAt is null ? Missing.None : Missing.Keep };
+                using (no_grad())
+                {
+                    rin.affine_weight!.copy_(Layers.Of(0.3, -2, 5));
+                    rin.affine_bias!.copy_(Layers.Of(0.7, -1, 0.1));
+                }
+                x.requires_grad_();
+                var y = rin.forward(x);
+                Layers.SameBits(y.isnan(), x.isnan()).Should().BeTrue();
+                y.nan_to_num(0).isfinite().all().item<bool>().Should().BeTrue();
+                Judged(rin.inverse(y.unsqueeze(-1)).squeeze(-1).nan_to_num(level), full([2, steps, 3], level, dtype: dtype).to(ScalarType.Float64), dtype);
+                where(x.isnan(), 0, y).sum().backward();
+                x.grad!.isfinite().all().item<bool>().Should().BeTrue();
+            }
+        }
+    }
+
+    public static TheoryData<long[], long[], bool> Masks
+    {
+        get
+        {
+            var masks = new TheoryData<long[], long[], bool>();
+            foreach (var width in (long[])[1, 5, 16, 65, 129])
+            {
+                foreach (var isStrided in (bool[])[false, true])
+                {
+                    foreach (var size in (long[][])[[3, 40, width], [3, 40, 1], [1, 40, 1], [40, 1], [width], [1, 1, width], [3, 1, 1], [1, 40, width], []])
+                        masks.Add([3, 40, width], size, isStrided);
+                }
+            }
+            masks.Add([2, 6, 3, 5], [2, 6, 1, 1], false);
+            masks.Add([2, 6, 3, 5], [6, 3, 1], true);
+            return masks;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Masks))]
+    public void Mask_OfEachSizeThatExpands_IsNaNInItsPlace(long[] shape, long[] size, bool isStrided)
+    {
+        foreach (var dtype in Layers.Dtypes)
+        {
+            var mask = size.Length == 0 ? tensor(true) : Layers.Values(size, start: 7) > -0.5;
+            var x = Layers.Values(shape, dtype);
+            var marked = where(mask, x, double.NaN).to(dtype);
+            x = where(mask, x, double.PositiveInfinity).to(dtype); // what lies under a hole does not matter
+            if (isStrided)
+                (x, mask) = (x.transpose(0, -1).contiguous().transpose(0, -1), mask.dim() < 2 ? mask : mask.transpose(0, -1).contiguous().transpose(0, -1));
+            foreach (var missing in (Missing[])[Missing.Keep, Missing.Zero])
+            {
+                var rin = new RINorm(shape[^1], dtype: dtype) { missing = missing };
+                var (masked, byNaN) = (Result(x, mask), Result(marked, null));
+                for (var i = 0; i < masked.Length; i++)
+                    Layers.SameBits(masked[i], byNaN[i]).Should().BeTrue("{0} of {1} with {2}", i, dtype, missing);
+
+                Tensor[] Result(Tensor input, Tensor? m)
+                {
+                    rin.zero_grad();
+                    input = input.detach().requires_grad_();
+                    var (y, statistics) = rin.normalize(input, m);
+                    where(y.isnan(), 0, y * y).sum().backward();
+                    return [y, statistics.Values, rin.transform(input, statistics, m), input.grad!, rin.affine_weight!.grad!.clone(), rin.affine_bias!.grad!.clone()];
+                }
+            }
+        }
+    }
+
     [Fact]
     public void SubtractLast_OfAnOrdinarySeries_IsRevINs()
     {

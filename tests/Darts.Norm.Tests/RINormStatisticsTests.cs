@@ -99,6 +99,7 @@ public sealed class RINormStatisticsTests
         Layers.SameBits(rin.inverse(z[1..3], statistics[1..3]), whole[1..3]).Should().BeTrue();
         Layers.SameBits(rin.inverse(z[4..], statistics[^1..]), whole[4..]).Should().BeTrue();
         Layers.SameBits(rin.inverse(z[2..4], statistics.narrow(2, 2)), whole[2..4]).Should().BeTrue();
+        rin.inverse(z[..0], statistics[..0]).shape.Should().Equal(0, 3, 4, 2);
         statistics.Invoking(s => s[3..9]).Should().Throw<ArgumentOutOfRangeException>();
         statistics.Invoking(s => s.narrow(4, 2)).Should().Throw<ArgumentOutOfRangeException>().WithMessage("*5*");
         rin.Invoking(r => r.inverse(z, statistics[..2])).Should().Throw<ArgumentException>().WithMessage("*batch 2*[5, 3, 4, 2]*");

@@ -1,6 +1,8 @@
+using System.Text.RegularExpressions;
+
 namespace DartsCheckpoints.Tests;
 
-public sealed class NetworkTests : IDisposable
+public sealed partial class NetworkTests : IDisposable
 {
     private readonly Written _written = new();
     private readonly DisposeScope _scope = NewDisposeScope();
@@ -34,6 +36,9 @@ public sealed class NetworkTests : IDisposable
         }
     }
 
+    [GeneratedRegex(@"  \((train_|val_)?criterion\): .*\n|  \(\w+_metrics\): MetricCollection,\n    .*\n  \)\n")]
+    private static partial Regex TrainingParts();
+
     private static string Directory_ => Path.Combine(AppContext.BaseDirectory, "Checkpoints");
 
     public void Dispose()
@@ -53,6 +58,17 @@ public sealed class NetworkTests : IDisposable
         ((forecast - checkpoint.Output) / checkpoint.Output).abs().max().item<float>().Should().BeLessThan(1e-5f);
         Comparison.Of(checkpoint, forecast).Should().HaveCount(4).And.OnlyContain(row => row.IsAlike && row.Largest > 1000);
         network.state_dict().Keys.Should().BeEquivalentTo(checkpoint.State.Keys);
+    }
+
+    [Theory]
+    [MemberData(nameof(Exported))]
+    public void Text_TrainedInDarts_IsPyTorchsWithoutWhatTrainsIt(string name)
+    {
+        using var checkpoint = Checkpoint.Read(Path.Combine(Directory_, name));
+        using var network = checkpoint.Network();
+        var training = TrainingParts().Replace(checkpoint.Text, "");
+        training.Length.Should().BeLessThan(checkpoint.Text.Length).And.BeGreaterThan(500);
+        network.pytorch().text().Should().Be(training);
     }
 
     [Theory]

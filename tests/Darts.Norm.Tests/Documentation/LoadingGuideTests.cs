@@ -32,7 +32,7 @@ public sealed class LoadingGuideTests : IDisposable
         using var scope = NewDisposeScope();
         var tensors = StateFile.Read(path);
         var state = tensors.Where(pair => pair.Key.StartsWith("state/")).ToDictionary(pair => pair.Key["state/".Length..], pair => pair.Value);
-        network.load_state_dict(state);
+        network.pytorch().load_state_dict(state);
 
         network.state_dict()["norm.g"].Doubles().Should().Equal(7, 8);
     }

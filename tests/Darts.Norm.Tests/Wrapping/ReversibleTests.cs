@@ -49,6 +49,44 @@ public sealed class ReversibleTests : IDisposable
     }
 
     [Fact]
+    public void Forward_TorchSharpsRecurrentNetworks_HaveTheFirstOfTheirTupleInverted()
+    {
+        var past = Past(columns: 4);
+        var rin = new RINorm(4);
+        var (lstm, gru) = (nn.LSTM(4, 4, batchFirst: true), nn.GRU(4, 4, batchFirst: true));
+        var (ofLstm, h, c) = Reversible.wrap(lstm, rin).call(past, null);
+        var (ofGru, state) = Reversible.wrap(gru, rin).call(past, null!);
+        var normalised = rin.forward(past);
+        var (expectedLstm, expectedH, expectedC) = lstm.call(normalised, null);
+        Layers.SameBits(ofLstm, rin.inverse(expectedLstm.unsqueeze(-1)).squeeze(-1)).Should().BeTrue();
+        (Layers.SameBits(h, expectedH) && Layers.SameBits(c, expectedC)).Should().BeTrue("the states are the network's");
+        var (expectedGru, expectedState) = gru.call(normalised, null!);
+        Layers.SameBits(ofGru, rin.inverse(expectedGru.unsqueeze(-1)).squeeze(-1)).Should().BeTrue();
+        Layers.SameBits(state, expectedState).Should().BeTrue();
+    }
+
+    [Fact]
+    public void Backward_ColumnsByIndex_ReachesTargetsAndCovariates()
+    {
+        var past = Past(columns: 5).requires_grad_();
+        var rin = new RINorm(2);
+        using var wrapped = Reversible.wrap(new OneInput(5, 2, nrParams: 1), rin, columns: [4, 1]);
+        wrapped.call(past).sum().backward();
+        past.grad!.isfinite().all().item<bool>().Should().BeTrue();
+        past.grad!.abs().amax([0L, 1L]).Doubles().Should().OnlyContain(gradient => gradient > 0);
+        wrapped.parameters().Should().OnlyContain(parameter => parameter.grad!.isfinite().all().item<bool>());
+    }
+
+    [Fact]
+    public void Forward_MissingValuesByRinsOptions_StayOutOfTheStatistics()
+    {
+        var past = Past(columns: 5);
+        past[0, 2, 1] = double.NaN;
+        using var wrapped = Reversible.wrap(nn.Linear(5, 4), new RINorm(4) { missing = Missing.Zero });
+        wrapped.call(past).isfinite().all().item<bool>().Should().BeTrue();
+    }
+
+    [Fact]
     public void Forward_ThreeInputsWithNullCovariates_HandsThemOn()
     {
         var past = Past(columns: 5);
