@@ -211,7 +211,7 @@ public sealed class MissingTests : IDisposable
         get
         {
             var masks = new TheoryData<long[], long[], bool>();
-            foreach (var width in (long[])[1, 5, 16, 65, 129])
+            foreach (var width in (long[])[2, 5, 16, 65, 129])
             {
                 foreach (var isStrided in (bool[])[false, true])
                 {
@@ -219,6 +219,7 @@ public sealed class MissingTests : IDisposable
                         masks.Add([3, 40, width], size, isStrided);
                 }
             }
+            masks.Add([3, 40, 1], [3, 40, 1], false);
             masks.Add([2, 6, 3, 5], [2, 6, 1, 1], false);
             masks.Add([2, 6, 3, 5], [6, 3, 1], true);
             return masks;

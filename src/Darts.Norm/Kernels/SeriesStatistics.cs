@@ -272,7 +272,8 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             var t = (x * scale) - mean - low;
             Sum.Add<Float64>(ref squares, ref squaresLost, t * t);
         }
-        var stdev = Math.Sqrt(((squares + squaresLost) / count) + (measure.Eps * scale * scale)) / scale;
+        var variance = (squares + squaresLost) / count;
+        var stdev = variance == 0 ? Math.Sqrt(measure.Eps) : Math.Sqrt(variance + (measure.Eps * scale * scale)) / scale; // eps itself may vanish in a scale for values near the largest
         (to[0], to[_plane], to[2 * _plane]) = (mean / scale, low / scale, Math.Max(stdev, measure.LeastStdev));
     }
 
