@@ -77,11 +77,14 @@ public sealed class NormType
     /// <summary>Makes the norm.</summary>
     /// <param name="normalized_shape">The sizes of the last axes, which it normalises over.</param>
     /// <returns>A new module.</returns>
-    /// <exception cref="ArgumentException">The norm does not take such sizes: RMSNorm and RINorm take one.</exception>
+    /// <exception cref="ArgumentException">There is no size, or one below 1; or the norm does not take such sizes: RMSNorm and RINorm take one.</exception>
     /// <exception cref="InvalidOperationException">The factory answered null.</exception>
     public nn.Module<Tensor, Tensor> make(params long[] normalized_shape)
     {
         ArgumentNullException.ThrowIfNull(normalized_shape);
+        if (normalized_shape.Length == 0 || normalized_shape.Any(size => size < 1))
+            throw new ArgumentException(
+                $"NormType.make takes the sizes of the axes to normalise over, one or more of at least 1, but received {Require.Size(normalized_shape)}.", nameof(normalized_shape));
         return _factory([.. normalized_shape])
             ?? throw new InvalidOperationException($"The factory of {ToString()} must answer a new module, but answered null. For no norm pass null instead of a NormType.");
     }

@@ -29,8 +29,8 @@ public sealed class NormTypeTests : IDisposable
         new NormType("LayerNormNoBias").make(4, 6).ToString().Should().StartWith("LayerNormNoBias((4, 6),");
         foreach (var name in (string[])["RMSNorm", "RINorm"])
             FluentActions.Invoking(() => new NormType(name).make(4, 6)).Should().Throw<ArgumentException>().WithMessage($"{name}*one size*[4, 6]*LayerNorm*");
-        FluentActions.Invoking(() => new NormType("LayerNorm").make()).Should().Throw<ArgumentException>();
-        FluentActions.Invoking(() => new NormType("LayerNorm").make(0)).Should().Throw<ArgumentException>();
+        foreach (var sizes in (long[][])[[], [0], [-1], [4, -1]])
+            FluentActions.Invoking(() => new NormType(size => nn.BatchNorm1d(size[0])).make(sizes)).Should().Throw<ArgumentException>().WithMessage("*at least 1*", "a factory gets sizes that can be");
     }
 
     [Theory]
