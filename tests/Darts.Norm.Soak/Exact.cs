@@ -226,8 +226,14 @@ public sealed class Exact
         int At(int i, int each) => (i / components / each * components) + (i % components);
     }
 
-    /// <summary>For float64, whose kernels have no wider numbers to compute with, a term of the output as well: what cancels, cancels.</summary>
-    private Wide Term(Wide term) => _results["y"].dtype == ScalarType.Float64 ? term : default;
+    /// <summary>A term of an output, as far as double precision sees it: what cancels below a unit of float64, cancels in a truth of double precision too.</summary>
+    private Wide Term(Wide term) => term * Wide.PowerOfTwo(_results["y"].dtype switch
+    {
+        ScalarType.Float16 => 10 - 52,
+        ScalarType.BFloat16 => 7 - 52,
+        ScalarType.Float32 => 23 - 52,
+        _ => 0,
+    });
 
     private static void Add(Wide[] sums, Wide[] largest, int at, Wide term)
     {

@@ -33,7 +33,8 @@ public static class Training
         var gradient = problem.Gradient(x.shape);
         return () =>
         {
-            using var y = layer.forward(x);
+            using var scope = NewDisposeScope(); // reading grad makes a tensor each time
+            var y = layer.forward(x);
             y.backward([gradient]);
             x.grad!.zero_();
             foreach (var parameter in layer.parameters())
