@@ -53,7 +53,7 @@ internal sealed class BackwardCall
     {
         foreach (var arg in args)
         {
-            if (arg is Tensor tensor && Calls.TryGetValue(tensor, out var call))
+            if (arg is Tensor tensor && Calls.TryGetValue(tensor, out var call) && ReferenceEquals(call._module, module)) // not that of the module around, which hands its input on
                 return call;
         }
         return Start(module, record, args.Length);

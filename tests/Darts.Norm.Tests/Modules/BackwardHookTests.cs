@@ -23,6 +23,25 @@ public sealed class BackwardHookTests
         b.grad!.Doubles().Should().Equal(7);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Hook_OnAModuleAroundAHookedOne_LeavesTheInnersCallAlone(bool innerWithoutGradient)
+    {
+        using var scope = NewDisposeScope();
+        var x = full(1, 3f, requires_grad: true);
+        var seen = new List<string>();
+        var around = new Residual(innerWithoutGradient);
+        around.register_full_backward_hook((_, gi, go) => seen.Add($"around {Recording.Text(gi)} {Recording.Text(go)}"));
+        around.inner.pytorch().register_forward_hook((_, _, _) => { seen.Add("inner"); });
+        var y = around.call(x);
+        y.item<float>().Should().Be(12f);
+        y.backward([full(1, 10f)]);
+        var gradient = innerWithoutGradient ? 10f : 70f;
+        seen.Should().Equal("inner", $"around [[{gradient}.0]] [[10.0]]");
+        x.grad!.item<float>().Should().Be(gradient);
+    }
+
     [Fact]
     public void Hook_ReplacingOneOfTwoGradients_LeavesTheOther()
     {
@@ -368,5 +387,25 @@ public sealed class BackwardHookTests
             : base(nameof(Constant)) => RegisterComponents();
 
         public override Tensor forward(Tensor x) => value;
+    }
+
+    private sealed class Residual : nn.Module<Tensor, Tensor>
+    {
+        private readonly bool innerWithoutGradient;
+        public readonly Square inner = new();
+
+        public Residual(bool innerWithoutGradient) : base(nameof(Residual))
+        {
+            this.innerWithoutGradient = innerWithoutGradient;
+            RegisterComponents();
+        }
+
+        public override Tensor forward(Tensor x)
+        {
+            using var mode = set_grad_enabled(!innerWithoutGradient);
+            var squared = inner.call(x);
+            using var on = enable_grad();
+            return squared + x;
+        }
     }
 }
