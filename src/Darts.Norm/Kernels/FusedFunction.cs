@@ -26,7 +26,7 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         var (x, weight, bias, operation) = ((Tensor)vars[0], (Tensor?)vars[1], (Tensor?)vars[2], (FusedOperation)vars[3]);
         var (output, statistics) = operation.Forward(new(x, weight, bias, operation.Statistics, operation.Mask), keepStatistics: true);
         ctx.set_materialize_grads(false);
-        var call = new Call(operation, new(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true), new());
+        var call = new Call(operation, new(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true), [Place.Of(x), Place.Of(weight), Place.Of(bias)], new());
         ctx.save_data(nameof(Call), call);
         ctx.save_for_backward([x, weight!, bias!, statistics!, operation.Mask!, Token.New(call.HandedOver)!]);
         return output;
@@ -50,7 +50,8 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         catch (Exception error) when (error is not OutOfMemoryException)
         {
             BackwardFailure.Record(error, "The backward of a Darts.Norm layer failed");
-            return HandOver((Call)ctx.get_data(nameof(Call)), new(BackwardFailure.Gradient(grad_output.shape, grad_output.dtype, grad_output.device), null, null));
+            var call = (Call)ctx.get_data(nameof(Call));
+            return HandOver(call, new(Failed(call.Places[0]), Failed(call.Places[1]), Failed(call.Places[2])));
         }
         finally
         {
@@ -75,6 +76,8 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         return new(wanted.X ? gradients.Dequeue() : null, wanted.Weight ? gradients.Dequeue() : null, wanted.Bias ? gradients.Dequeue() : null);
     }
 
+    private static Tensor? Failed(Place? place) => place is null ? null : BackwardFailure.Gradient(place.Shape, place.Dtype, place.Device);
+
     private static List<Tensor> HandOver(Call call, Gradients gradients)
     {
         var wanted = call.Wanted;
@@ -84,5 +87,11 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     }
 
     /// <summary>What backward knows of its forward besides tensors.</summary>
-    private sealed record Call(FusedOperation Operation, Wanted Wanted, HandedOver HandedOver);
+    private sealed record Call(FusedOperation Operation, Wanted Wanted, Place?[] Places, HandedOver HandedOver);
+
+    /// <summary>An input's size, when its tensor is gone; null where no gradient is wanted.</summary>
+    private sealed record Place(long[] Shape, ScalarType Dtype, Device Device)
+    {
+        public static Place? Of(Tensor? tensor) => tensor?.requires_grad == true ? new(tensor.shape, tensor.dtype, tensor.device) : null;
+    }
 }

@@ -1,0 +1,89 @@
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm.Tests;
+
+/// <summary>What the formulas say where the kernels answer on a CPU: each against the other.</summary>
+public sealed class FormulasTests : IDisposable
+{
+    private static readonly long[] Shape = [3, 7, 2, 5];
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public static TheoryData<bool, double, Missing, bool> Options
+    {
+        get
+        {
+            var data = new TheoryData<bool, double, Missing, bool>();
+            foreach (var subtractLast in new[] { false, true })
+            {
+                foreach (var leastStdev in new[] { 0, 1.25 })
+                {
+                    data.Add(subtractLast, leastStdev, Missing.None, false);
+                    data.Add(subtractLast, leastStdev, Missing.Keep, false);
+                    data.Add(subtractLast, leastStdev, Missing.Keep, true);
+                    data.Add(subtractLast, leastStdev, Missing.Zero, true);
+                }
+            }
+            return data;
+        }
+    }
+
+    public void Dispose() => _scope.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Options))]
+    public void StatisticsAndStandardize_OfAnyOptions_AreTheKernels(bool subtractLast, double leastStdev, Missing missing, bool isMasked)
+    {
+        var x = Layers.Values(Shape, ScalarType.Float64) + 3;
+        if (missing != Missing.None)
+        {
+            x = x.masked_fill(Layers.Values(Shape, ScalarType.Float64, start: 3) > 1, double.NaN);
+            x[1, .., .., 2] = tensor(double.NaN); // a series of which nothing was observed
+        }
+        var mask = isMasked ? Layers.Values(Shape, ScalarType.Float64, start: 9) < 1 : null;
+        var (measure, gaps) = (new Measure(1e-5, leastStdev, subtractLast), new Gaps(missing, mask));
+
+        using var rin = new RINorm(5, dtype: ScalarType.Float64) { subtract_last = subtractLast, min_stdev = leastStdev, missing = missing };
+        using (no_grad())
+        {
+            rin.affine_weight!.copy_(Layers.Values([5], ScalarType.Float64).abs() + 0.5);
+            rin.affine_bias!.copy_(Layers.Values([5], ScalarType.Float64, start: 4));
+        }
+        var (normalized, statistics) = rin.normalize(x, mask);
+        using var _ = statistics;
+        var byFormula = Formulas.SeriesStatistics(x, measure, gaps);
+        Close(statistics.Values[0] + statistics.Values[1], byFormula[0]);
+        Close(statistics.Values[2], byFormula[2]);
+        Close(normalized, Formulas.Standardize(new(x, rin.affine_weight, rin.affine_bias, byFormula, mask), gaps, ScalarType.Float64));
+    }
+
+    [Fact]
+    public void Statistics_OfNoTimeSteps_AreThoseOfNothingAndNoError()
+    {
+        foreach (var subtractLast in new[] { false, true })
+            Formulas.SeriesStatistics(zeros(2, 0, 3), new(1e-5, 0, subtractLast), default).shape.Should().Equal(3, 2, 1, 3);
+    }
+
+    [Fact]
+    public void Standardize_StatisticsWithARest_SubtractsIt()
+    {
+        var x = Layers.Of(1, 2, 3).reshape(1, 3, 1);
+        var statistics = Layers.Of(1.5, 0.25, 2).reshape(3, 1, 1, 1);
+        Formulas.Standardize(new(x, null, null, statistics, null), default, ScalarType.Float64).Doubles().Should().Equal(-0.375, 0.125, 0.625);
+    }
+
+    [Fact]
+    public void Destandardize_WithParameters_IsTheWrittenFormula()
+    {
+        var z = Layers.Of(1, 2, 3, 4).reshape(1, 1, 2, 2);
+        var statistics = Layers.Of(10, 20, 0, 0, 2, 4).reshape(3, 1, 1, 2);
+        var (weight, bias) = (Layers.Of(1.75, 3.75), Layers.Of(1, -1));
+        // eps² = 0.25: (z - bias) / (weight + eps²) · stdev + mean.
+        Formulas.Destandardize(new(z, weight, bias, statistics, null), 0.5, ScalarType.Float64).Doubles().Should().Equal(10, 11, 24, 25);
+    }
+
+    private static void Close(Tensor actual, Tensor expected)
+    {
+        actual.shape.Should().Equal(expected.shape);
+        ((actual - expected).abs() <= 1e-13).logical_or(actual.isnan() & expected.isnan()).all().item<bool>().Should().BeTrue();
+    }
+}
