@@ -49,6 +49,24 @@ public sealed partial class NetworkTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Exported))]
+    public void StateDict_OfANetworkLoadedThroughTheView_IsTheFilesToTheBit(string name)
+    {
+        using var checkpoint = Checkpoint.Read(Path.Combine(Directory_, name));
+        using var network = checkpoint.Network();
+        var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        network.save(path);
+        var saved = StateFile.Read(path);
+        File.Delete(path);
+        foreach (var state in new[] { network.pytorch().state_dict(), saved })
+        {
+            state.Keys.Should().BeEquivalentTo(checkpoint.State.Keys);
+            foreach (var (key, value) in state)
+                value.bytes.ToArray().Should().Equal(checkpoint.State[key].bytes.ToArray(), key);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Exported))]
     public void Forward_TrainedInDarts_MakesDartsForecast(string name)
     {
         using var checkpoint = Checkpoint.Read(Path.Combine(Directory_, name));
