@@ -26,7 +26,7 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         var (x, weight, bias, operation) = ((Tensor)vars[0], (Tensor?)vars[1], (Tensor?)vars[2], (FusedOperation)vars[3]);
         var (output, statistics) = operation.Forward(new(x, weight, bias, operation.Statistics, operation.Mask), keepStatistics: true);
         ctx.set_materialize_grads(false);
-        var call = new Call(operation, new(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true), [Place.Of(x), Place.Of(weight), Place.Of(bias)], new());
+        var call = new Call(operation, new(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true), Place.Of(weight), Place.Of(bias), new());
         ctx.save_data(nameof(Call), call);
         ctx.save_for_backward([x, weight!, bias!, statistics!, operation.Mask!, Token.New(call.HandedOver)!]);
         return output;
@@ -51,7 +51,7 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
         {
             BackwardFailure.Record(error, "The backward of a Darts.Norm layer failed");
             var call = (Call)ctx.get_data(nameof(Call));
-            return HandOver(call, new(Failed(call.Places[0]), Failed(call.Places[1]), Failed(call.Places[2])));
+            return HandOver(call, new(call.Wanted.X ? Failed(Place.Like(grad_output)) : null, Failed(call.Weight), Failed(call.Bias)));
         }
         finally
         {
@@ -87,11 +87,13 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     }
 
     /// <summary>What backward knows of its forward besides tensors.</summary>
-    private sealed record Call(FusedOperation Operation, Wanted Wanted, Place?[] Places, HandedOver HandedOver);
+    private sealed record Call(FusedOperation Operation, Wanted Wanted, Place? Weight, Place? Bias, HandedOver HandedOver);
 
-    /// <summary>An input's size, when its tensor is gone; null where no gradient is wanted.</summary>
+    /// <summary>A parameter's size, when its tensor is gone; null where no gradient is wanted. The input's is that of the output's gradient.</summary>
     private sealed record Place(long[] Shape, ScalarType Dtype, Device Device)
     {
-        public static Place? Of(Tensor? tensor) => tensor?.requires_grad == true ? new(tensor.shape, tensor.dtype, tensor.device) : null;
+        public static Place? Of(Tensor? tensor) => tensor?.requires_grad == true ? Like(tensor) : null;
+
+        public static Place Like(Tensor tensor) => new(tensor.shape, tensor.dtype, tensor.device);
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Darts.Norm.Kernels;
 
 /// <summary>Memory of tensors, and float64 values beside them.</summary>
@@ -13,23 +15,33 @@ internal static unsafe class Memory
     }
 
     /// <summary>A contiguous tensor of this shape and dtype, values to be written.</summary>
-    public static Tensor Like(Tensor tensor) => tensor.is_contiguous() ? Taken(() => empty_like(tensor), tensor.shape, tensor.dtype) : New(tensor.shape, tensor.dtype, tensor.device);
-
-    /// <summary>A contiguous tensor, values to be written.</summary>
-    public static Tensor New(long[] shape, ScalarType dtype, Device device) => Taken(() => empty(shape, dtype, device), shape, dtype);
-
-    private static Tensor Taken(Func<Tensor> take, long[] shape, ScalarType dtype)
+    public static Tensor Like(Tensor tensor)
     {
         try
         {
-            return take();
+            return tensor.is_contiguous() ? empty_like(tensor) : empty(tensor.shape, tensor.dtype, tensor.device);
         }
-        catch (System.Runtime.InteropServices.ExternalException error)
+        catch (ExternalException error)
         {
-            throw new InsufficientMemoryException(
-                $"A result must fit in memory, but one of size {Require.Size(shape)}, dtype {dtype}, does not: {error.Message.Split('\n')[0]}. Pass the batch in parts.", error);
+            throw DoesNotFit(tensor.shape, tensor.dtype, error);
         }
     }
+
+    /// <summary>A contiguous tensor, values to be written.</summary>
+    public static Tensor New(long[] shape, ScalarType dtype, Device device)
+    {
+        try
+        {
+            return empty(shape, dtype, device);
+        }
+        catch (ExternalException error)
+        {
+            throw DoesNotFit(shape, dtype, error);
+        }
+    }
+
+    private static InsufficientMemoryException DoesNotFit(long[] shape, ScalarType dtype, ExternalException error) =>
+        new($"A result must fit in memory, but one of size {Require.Size(shape)}, dtype {dtype}, does not: {error.Message.Split('\n')[0]}. Pass the batch in parts.", error);
 
     private static byte* Address(Tensor tensor)
     {
