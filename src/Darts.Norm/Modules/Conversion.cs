@@ -87,7 +87,7 @@ internal static class Conversion
         using var scope = NewDisposeScope();
         var modules = recurse ? Traversal.Modules(root).ToList() : [root];
         var converted = new Dictionary<object, (Tensor data, Tensor? grad)>(ReferenceEqualityComparer.Instance);
-        foreach (var tensor in modules.SelectMany(Tensors).Where(tensor => !converted.ContainsKey(tensor)))
+        foreach (var tensor in modules.SelectMany(Registry.Tensors).Where(tensor => !converted.ContainsKey(tensor)))
             converted.Add(tensor, (convert(tensor), tensor.grad is { } grad ? convert(grad) : null));
 
         var replaced = new Dictionary<object, Tensor>(ReferenceEqualityComparer.Instance); // a tied parameter stays tied
@@ -121,9 +121,6 @@ internal static class Conversion
         foreach (var old in replaced.Keys) // who holds one still, an optimizer say, must fail instead of training it in vain
             ((Tensor)old).Dispose();
     }
-
-    private static IEnumerable<Tensor> Tensors(nn.Module module) =>
-        Registry.Parameters(module).Select(entry => (Tensor)entry.parameter).Concat(Registry.Buffers(module).Select(entry => entry.buffer));
 
     private static bool SetInPlace(Tensor tensor, Tensor data, Tensor? grad)
     {

@@ -24,6 +24,10 @@ internal static class Registry
         return [.. ((IList<(string, (Tensor, bool))>)BuffersOf(module)).Select(entry => (entry.Item1, Alive(entry.Item2.Item1, module, "buffer", entry.Item1), entry.Item2.Item2))];
     }
 
+    /// <summary>Parameters and buffers.</summary>
+    public static IEnumerable<Tensor> Tensors(nn.Module module) =>
+        Parameters(module).Select(entry => (Tensor)entry.parameter).Concat(Buffers(module).Select(entry => entry.buffer));
+
     /// <summary>Of a module that was disposed as well: its text still tells.</summary>
     public static List<(string name, nn.Module module)> Children(nn.Module module)
     {

@@ -196,7 +196,7 @@ internal sealed class StateLoading : IDisposable
     {
         if (!_isSnapshotTaken)
         {
-            foreach (var tensor in Traversal.Modules(root).SelectMany(Tensors).Where(tensor => tensor.device_type != DeviceType.META))
+            foreach (var tensor in Traversal.Modules(root).SelectMany(Registry.Tensors).Where(tensor => tensor.device_type != DeviceType.META))
             {
                 var old = Own(tensor.clone());
                 _undo.Push(() => tensor.copy_(old));
@@ -207,9 +207,6 @@ internal sealed class StateLoading : IDisposable
         using var mode = set_grad_enabled(_isGradEnabled);
         action();
     }
-
-    private static IEnumerable<Tensor> Tensors(nn.Module module) =>
-        Registry.Parameters(module).Select(entry => (Tensor)entry.parameter).Concat(Registry.Buffers(module).Select(entry => entry.buffer));
 
     private void Write()
     {
