@@ -67,19 +67,8 @@ public sealed class RecordedScenarioTests : IDisposable
     [Fact]
     public void LoadStateDict_WrongDictionaries_AnswersTheRecordedLines()
     {
-        var (one, four) = (ones(1), ones(4));
-        foreach (var (make, d) in new (Func<nn.Module>, Dictionary<string, Tensor>)[]
-        {
-            (() => new LayerNorm(4), []),
-            (() => new LayerNorm(4), new() { ["weight"] = four }),
-            (() => new LayerNorm(4), new() { ["weight"] = four, ["bias"] = four, ["extra"] = one }),
-            (() => new LayerNorm(4), new() { ["weight"] = one, ["bias"] = four }),
-            (() => new RMSNorm(4), new() { ["weight"] = four }),
-            (() => new RMSNorm(4), new() { ["g"] = ones(2, 2) }),
-            (() => new LayerNormNoBias(4), new() { ["weight"] = four }),
-            (() => new RINorm(4), new() { ["affine_weight"] = four }),
-            (() => new Net(), new() { ["rin.affine_weight"] = ones(5), ["nope"] = one }),
-        })
+        foreach (var (make, d) in (IEnumerable<(Func<nn.Module>, Dictionary<string, Tensor>)>)[
+            .. ModuleSurface.WrongDictionaries(), (() => new Net(), new() { ["rin.affine_weight"] = ones(5), ["nope"] = ones(1) })])
         {
             _log.Attempt(() => make().pytorch().load_state_dict(d));
             _log.Attempt(() => make().pytorch().load_state_dict(d, strict: false));
