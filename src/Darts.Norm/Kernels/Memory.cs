@@ -5,6 +5,9 @@ namespace Darts.Norm.Kernels;
 /// <summary>Memory of tensors, and float64 values beside them.</summary>
 internal static unsafe class Memory
 {
+    /// <summary>So many bytes are worth a call to the system.</summary>
+    private const long Large = 4 << 20;
+
     /// <summary>The address of a CPU tensor's first value. The tensor must be kept alive.</summary>
     public static byte* Start(Tensor tensor)
     {
@@ -19,7 +22,7 @@ internal static unsafe class Memory
     {
         try
         {
-            return tensor.is_contiguous() ? empty_like(tensor) : empty(tensor.shape, tensor.dtype, tensor.device);
+            return WithHugePages(tensor.is_contiguous() ? empty_like(tensor) : empty(tensor.shape, tensor.dtype, tensor.device));
         }
         catch (ExternalException error)
         {
@@ -38,6 +41,14 @@ internal static unsafe class Memory
         {
             throw DoesNotFit(shape, dtype, error);
         }
+    }
+
+    private static Tensor WithHugePages(Tensor result)
+    {
+        var bytes = result.numel() * result.element_size();
+        if (bytes >= Large)
+            HugePages.Advise(Start(result), bytes);
+        return result;
     }
 
     private static InsufficientMemoryException DoesNotFit(long[] shape, ScalarType dtype, ExternalException error) =>

@@ -1,0 +1,36 @@
+using System.Runtime.InteropServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Asks Linux to back large results with pages of 2 MB.</summary>
+/// <remarks>
+/// Such results are fresh memory every time (glibc gives blocks beyond 32 MB back to the system), and with pages of 4 KB to get it takes longer
+/// than to write it. libtorch asks for the same where THP_MEM_ALLOC_ENABLE is set.
+/// </remarks>
+internal static unsafe class HugePages
+{
+    private const long PageSize = 2 << 20;
+    private const int MADV_HUGEPAGE = 14;
+
+    private static readonly delegate* unmanaged[Cdecl]<byte*, nint, int, int> madvise = Find();
+
+    public static void Advise(byte* start, long bytes)
+    {
+        if (madvise is null)
+            return;
+        var first = ((nint)start + PageSize - 1) & -PageSize;
+        var end = ((nint)start + bytes) & -PageSize;
+        if (first < end)
+            _ = madvise((byte*)first, (nint)(end - first), MADV_HUGEPAGE); // a refusal leaves the pages as they were
+    }
+
+    private static delegate* unmanaged[Cdecl]<byte*, nint, int, int> Find()
+    {
+        var found = OperatingSystem.IsLinux()
+            && NativeLibrary.TryLoad("LibTorchSharp", typeof(Tensor).Assembly, null, out var library)
+            && NativeLibrary.TryGetExport(library, "madvise", out var export)
+                ? export
+                : 0;
+        return (delegate* unmanaged[Cdecl]<byte*, nint, int, int>)found;
+    }
+}
