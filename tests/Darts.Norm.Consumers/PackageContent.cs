@@ -27,6 +27,12 @@ internal static partial class PackageContent
         foreach (Match link in Link().Matches(readme))
             Require(IsAddress(link) || File.Exists(Path.Combine(folder, link.Groups[1].Value)), $"has what its readme links to, but not {link.Groups[1].Value}");
 
+        foreach (var page in Directory.GetFiles(Path.Combine(folder, "docs"), "*.md"))
+        {
+            foreach (Match link in Link().Matches(File.ReadAllText(page)))
+                Require(IsAddress(link) || File.Exists(Path.Combine(folder, "docs", link.Groups[1].Value)), $"has what docs/{Path.GetFileName(page)} links to, but not {link.Groups[1].Value}");
+        }
+
         using var published = ZipFile.OpenRead(workshop.Pack("published", "-p:RepositoryUrl=https://example.org/owner/name"));
         using var reader = new StreamReader(published.GetEntry("README.md")!.Open());
         foreach (Match link in Link().Matches(reader.ReadToEnd()))
