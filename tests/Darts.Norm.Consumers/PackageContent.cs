@@ -29,15 +29,26 @@ internal static partial class PackageContent
 
         foreach (var page in Directory.GetFiles(Path.Combine(folder, "docs"), "*.md"))
         {
-            foreach (Match link in Link().Matches(File.ReadAllText(page)))
+            var text = File.ReadAllText(page);
+            foreach (Match link in Link().Matches(text))
                 Require(IsAddress(link) || File.Exists(Path.Combine(folder, "docs", link.Groups[1].Value)), $"has what docs/{Path.GetFileName(page)} links to, but not {link.Groups[1].Value}");
+            var source = File.ReadAllText(Path.Combine(Workshop.RepositoryRoot(), "docs", Path.GetFileName(page)));
+            Require(WithoutLinks(text) == WithoutLinks(source), $"has docs/{Path.GetFileName(page)} as it stands in the repository but for links (MSBuild turns a backslash)");
         }
 
         using var published = ZipFile.OpenRead(workshop.Pack("published", "-p:RepositoryUrl=https://example.org/owner/name"));
-        using var reader = new StreamReader(published.GetEntry("README.md")!.Open());
-        foreach (Match link in Link().Matches(reader.ReadToEnd()))
-            Require(IsAddress(link), $"has a readme of full addresses where the repository has one, but links to {link.Groups[1].Value}");
+        foreach (var entry in published.Entries.Where(entry => entry.Name.EndsWith(".md", StringComparison.Ordinal)))
+        {
+            using var reader = new StreamReader(entry.Open());
+            foreach (Match link in Link().Matches(reader.ReadToEnd()))
+            {
+                var isInPackage = entry.FullName != "README.md" && published.GetEntry(entry.FullName[..^entry.Name.Length] + link.Groups[1].Value) is not null;
+                Require(IsAddress(link) || isInPackage, $"links in {entry.FullName} to the package or, where the repository has an address, to that, but not to {link.Groups[1].Value}");
+            }
+        }
     }
+
+    private static string WithoutLinks(string text) => WholeLink().Replace(text, "$1").TrimEnd();
 
     private static bool IsAddress(Match link) => link.Groups[1].Value.StartsWith("https://", StringComparison.Ordinal);
 
@@ -49,6 +60,9 @@ internal static partial class PackageContent
 
     [GeneratedRegex(@"!\[[^\]]*\]\([^)]+\)")]
     private static partial Regex Picture();
+
+    [GeneratedRegex(@"\[([^]]*)]\([^)]*\)")]
+    private static partial Regex WholeLink();
 
     [GeneratedRegex(@"\]\(([^)#]+)(#[^)]*)?\)")]
     private static partial Regex Link();

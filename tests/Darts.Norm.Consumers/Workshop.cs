@@ -76,7 +76,7 @@ internal sealed class Workshop : IDisposable
             Directory.Delete(_root, recursive: true);
     }
 
-    private static string RepositoryRoot()
+    public static string RepositoryRoot()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
         while (!File.Exists(Path.Combine(folder.FullName, "Darts.Norm.sln")))
