@@ -58,7 +58,7 @@ internal static class TorchSharpText
         AdaptiveAvgPool3d m => $"output_size={Sizes(m.output_size)}",
         AdaptiveMaxPool1d m => $"output_size={m.output_size}",
         AdaptiveMaxPool2d m => $"output_size={Sizes(m.output_size)}",
-        AdaptiveMaxPool3d m => $"output_size={Sizes(m.output_size)}",
+        AdaptiveMaxPool3d { output_size: { } size } => $"output_size={Sizes(size)}", // which TorchSharp 0.107 leaves null
 
         Flatten m => $"start_dim={m.start_dim}, end_dim={m.end_dim}",
         Unflatten m => $"dim={m.dim}, unflattened_size={PythonText.Tuple(m.unflattened_size)}",
@@ -94,9 +94,7 @@ internal static class TorchSharpText
     private static string Recurrent(nn.Module module)
     {
         var parameters = Registry.Parameters(module).ToDictionary(entry => entry.name, entry => entry.parameter);
-        if (!parameters.TryGetValue("weight_ih_l0", out var input) || !parameters.TryGetValue("weight_hh_l0", out var hidden))
-            return "";
-        var text = $"{input.size(1)}, {hidden.size(1)}";
+        var text = $"{parameters["weight_ih_l0"].size(1)}, {parameters["weight_hh_l0"].size(1)}";
         var layers = Enumerable.Range(0, parameters.Count).TakeWhile(layer => parameters.ContainsKey($"weight_ih_l{layer}")).Count();
         if (layers != 1)
             text += $", num_layers={layers}";
@@ -115,8 +113,7 @@ internal static class TorchSharpText
             {
                 LSTM lstm => BatchFirst(lstm),
                 GRU gru => BatchFirst(gru),
-                RNN rnn => BatchFirst(rnn),
-                _ => false,
+                _ => BatchFirst((RNN)module),
             };
         }
         catch (MissingFieldException) // another version of TorchSharp

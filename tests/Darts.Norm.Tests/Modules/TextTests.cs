@@ -13,19 +13,40 @@ public sealed class TextTests : IDisposable
         { "Conv1d(2, 4, kernel_size=(5,), stride=(2,), padding=(1,), dilation=(2,), groups=2, bias=False)", () => nn.Conv1d(2, 4, 5L, stride: 2, padding: 1, dilation: 2, groups: 2, bias: false) },
         { "Conv2d(2, 3, kernel_size=(3, 3), stride=(1, 1), padding=same)", () => nn.Conv2d(2, 3, 3L, padding: Padding.Same) },
         { "Conv1d(2, 3, kernel_size=(3,), stride=(1,), padding=(1,), padding_mode=reflect)", () => nn.Conv1d(2, 3, 3L, padding: 1, padding_mode: PaddingModes.Reflect) },
+        { "Conv2d(2, 3, kernel_size=(3, 1), stride=(1, 1), padding=(1, 0))", () => nn.Conv2d(2, 3, (3, 1), padding: (1, 0)) },
         { "ConvTranspose1d(2, 3, kernel_size=(4,), stride=(2,), output_padding=(1,))", () => nn.ConvTranspose1d(2, 3, 4L, stride: 2, output_padding: 1) },
         { "BatchNorm1d(3, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)", () => nn.BatchNorm1d(3) },
         { "InstanceNorm1d(3, eps=1e-05, momentum=0.1, affine=False, track_running_stats=False)", () => nn.InstanceNorm1d(3) },
         { "GroupNorm(2, 4, eps=1e-05, affine=True)", () => nn.GroupNorm(2, 4) },
+        { "BatchNorm1d(3, eps=0.1, momentum=0.2, affine=False, track_running_stats=False)", () => nn.BatchNorm1d(3, eps: 0.1, momentum: 0.2, affine: false, track_running_stats: false) },
+        { "LocalResponseNorm(2, alpha=0.0001, beta=0.75, k=1.0)", () => nn.LocalResponseNorm(2) },
         { "LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=True)", () => nn.LayerNorm(4) },
         { "Dropout(p=0.1, inplace=False)", () => nn.Dropout(0.1) },
+        { "Dropout1d(p=0.5, inplace=True)", () => nn.Dropout1d(0.5, inplace: true) },
+        { "Dropout2d(p=0.5, inplace=False)", () => nn.Dropout2d() },
+        { "Dropout3d(p=0.25, inplace=False)", () => nn.Dropout3d(0.25) },
+        { "AlphaDropout(p=0.5, inplace=False)", () => nn.AlphaDropout() },
+        { "FeatureAlphaDropout(p=0.5, inplace=False)", () => nn.FeatureAlphaDropout() },
         { "ReLU()", () => nn.ReLU() },
         { "ReLU(inplace=True)", () => nn.ReLU(inplace: true) },
         { "ELU(alpha=1.0)", () => nn.ELU() },
+        { "CELU(alpha=2.0, inplace=True)", () => nn.CELU(2, inplace: true) },
+        { "RReLU(lower=0.125, upper=0.3333333333333333)", () => nn.RReLU() },
+        { "Threshold(threshold=0.1, value=20.0)", () => nn.Threshold(0.1, 20) },
+        { "Hardshrink(0.5)", () => nn.Hardshrink() },
+        { "Softshrink(0.25)", () => nn.Softshrink(0.25) },
+        { "ReLU6(inplace=True)", () => nn.ReLU6(inplace: true) },
+        { "SELU(inplace=True)", () => nn.SELU(inplace: true) },
+        { "SiLU(inplace=True)", () => nn.SiLU(inplace: true) },
+        { "Mish(inplace=True)", () => nn.Mish(inplace: true) },
+        { "Mish()", () => nn.Mish() },
         { "LeakyReLU(negative_slope=0.2, inplace=True)", () => nn.LeakyReLU(0.2, inplace: true) },
         { "Hardtanh(min_val=-1.0, max_val=1.0)", () => nn.Hardtanh() },
         { "GELU(approximate='none')", () => nn.GELU() },
         { "Softmax(dim=1)", () => nn.Softmax(1) },
+        { "Softmin(dim=1)", () => nn.Softmin(1) },
+        { "LogSoftmax(dim=-1)", () => nn.LogSoftmax(-1) },
+        { "GLU(dim=-1)", () => nn.GLU() },
         { "Softplus(beta=1.0, threshold=20.0)", () => nn.Softplus() },
         { "PReLU(num_parameters=1)", () => nn.PReLU(1) },
         { "Sigmoid()", () => nn.Sigmoid() },
@@ -37,8 +58,32 @@ public sealed class TextTests : IDisposable
         { "GRU(2, 3, num_layers=2, bias=False, batch_first=True, bidirectional=True)", () => nn.GRU(2, 3, numLayers: 2, bias: false, batchFirst: true, bidirectional: true) },
         { "RNN(2, 3, batch_first=True)", () => nn.RNN(2, 3, batchFirst: true) },
         { "LSTMCell(2, 3)", () => nn.LSTMCell(2, 3) },
+        { "GRUCell(2, 3, bias=False)", () => nn.GRUCell(2, 3, bias: false) },
+        { "RNNCell(2, 3)", () => nn.RNNCell(2, 3) },
+        { "MaxPool1d(kernel_size=3, stride=2, padding=1, dilation=2, ceil_mode=True)", () => nn.MaxPool1d(3, stride: 2, padding: 1, dilation: 2, ceil_mode: true) },
+        { "MaxPool1d(kernel_size=3, stride=3, padding=0, dilation=1, ceil_mode=False)", () => nn.MaxPool1d(3) },
+        { "MaxPool2d(kernel_size=(3, 2), stride=(2, 1), padding=(1, 0), dilation=1, ceil_mode=False)", () => nn.MaxPool2d((3, 2), (2, 1), (1, 0)) },
+        { "MaxPool3d(kernel_size=2, stride=1, padding=0, dilation=1, ceil_mode=False)", () => nn.MaxPool3d(2L, 1L) },
         { "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)", () => nn.MaxPool2d(2L) },
         { "AvgPool1d(kernel_size=(2,), stride=(2,), padding=(0,))", () => nn.AvgPool1d(2L) },
+        { "AvgPool1d(kernel_size=(3,), stride=(2,), padding=(1,))", () => nn.AvgPool1d(3L, 2L, 1L) },
+        { "AvgPool2d(kernel_size=2, stride=2, padding=0)", () => nn.AvgPool2d(2L) },
+        { "AvgPool2d(kernel_size=(3, 2), stride=(2, 1), padding=1)", () => nn.AvgPool2d((3, 2), (2, 1), (1, 1)) },
+        { "AvgPool3d(kernel_size=3, stride=2, padding=1)", () => nn.AvgPool3d(3L, 2L, 1L) },
+        { "AvgPool3d(kernel_size=3, stride=3, padding=0)", () => nn.AvgPool3d(3L) },
+        { "AdaptiveAvgPool2d(output_size=(5, 7))", () => nn.AdaptiveAvgPool2d((5, 7)) },
+        { "AdaptiveAvgPool3d(output_size=(5, 7, 9))", () => nn.AdaptiveAvgPool3d((5, 7, 9)) },
+        { "AdaptiveMaxPool1d(output_size=5)", () => nn.AdaptiveMaxPool1d(5) },
+        { "AdaptiveMaxPool2d(output_size=(5, 7))", () => nn.AdaptiveMaxPool2d([5, 7]) },
+        { "Unflatten(dim=1, unflattened_size=(2, 3))", () => nn.Unflatten(1, [2, 3]) },
+        { "ChannelShuffle(groups=2)", () => nn.ChannelShuffle(2) },
+        { "PixelShuffle(upscale_factor=3)", () => nn.PixelShuffle(3) },
+        { "PixelUnshuffle(downscale_factor=3)", () => nn.PixelUnshuffle(3) },
+        { "Fold(output_size=(4, 5), kernel_size=(2, 2), dilation=(1, 1), padding=(0, 0), stride=(1, 1))", () => nn.Fold((4, 5), (2, 2)) },
+        { "Unfold(kernel_size=(2, 3), dilation=(1, 1), padding=(0, 0), stride=(1, 1))", () => nn.Unfold((2, 3)) },
+        { "ConstantPad1d(padding=(3, 1), value=3.5)", () => nn.ConstantPad1d((3, 1), 3.5) },
+        { "ZeroPad2d((1, 1, 2, 0))", () => nn.ZeroPad2d((1, 1, 2, 0)) },
+        { "ReflectionPad1d((2, 2))", () => nn.ReflectionPad1d(2) },
         { "AdaptiveAvgPool1d(output_size=4)", () => nn.AdaptiveAvgPool1d(4) },
         { "MSELoss()", () => nn.MSELoss() },
     };
@@ -51,6 +96,20 @@ public sealed class TextTests : IDisposable
     {
         make().pytorch().text().Should().Be(text);
         make().pytorch().ToString().Should().Be(text);
+    }
+
+    [Fact]
+    public void Text_OfWhatTorchSharpKeepsToItself_LeavesItOut()
+    {
+        nn.EmbeddingBag(10, 3).pytorch().text().Should().Be("EmbeddingBag(10, 3)", "the mode is not told");
+        nn.GroupNorm(2, 4, affine: false).pytorch().text().Should().Be("GroupNorm()", "the number of channels is not told");
+        var pool = nn.AdaptiveMaxPool3d([5, 7, 9]);
+        pool.pytorch().text().Should().Be("AdaptiveMaxPool3d()");
+        pool.output_size = [5, 7, 9];
+        pool.pytorch().text().Should().Be("AdaptiveMaxPool3d(output_size=(5, 7, 9))");
+        var norm = nn.BatchNorm1d(3);
+        norm.momentum = null;
+        norm.pytorch().text().Should().Be("BatchNorm1d(3, eps=1e-05, momentum=None, affine=True, track_running_stats=True)");
     }
 
     [Fact]
