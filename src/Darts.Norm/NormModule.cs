@@ -270,7 +270,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     {
         RequireNotDisposed();
         if (value is not null)
-            Require.ParameterLike(value, shape, GetType().Name, key);
+            Require.ParameterLike(value, _internal_params.TryGetValue(key, out var old) ? old : null, shape, GetType().Name, key);
         ConditionallyRegisterParameter(key, value?.DetachFromDisposeScope() as Parameter);
     }
 

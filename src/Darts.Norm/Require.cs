@@ -57,14 +57,15 @@ internal static class Require
                 argument);
     }
 
-    public static void ParameterLike(Parameter value, ReadOnlySpan<long> shape, string layer, string key)
+    /// <summary>A parameter that may take the place of <paramref name="old"/>. What has integers already, by a cast, may have others.</summary>
+    public static void ParameterLike(Parameter value, Parameter? old, ReadOnlySpan<long> shape, string layer, string key)
     {
         if (value.IsInvalid)
             throw new ObjectDisposedException(key, $"{layer}.{key} must be a living parameter, but the assigned one is disposed. Keep it outside of the DisposeScope that ended.");
         if (!value.shape.AsSpan().SequenceEqual(shape))
             throw new ArgumentException(
                 $"{layer}.{key} must have size {Size(shape)}, but the assigned parameter has size {Size(value.shape)}. Make the layer with that size instead.", key);
-        if (!IsSupported(value.dtype))
+        if (!IsSupported(value.dtype) && (old is null || old.IsInvalid || old.dtype != value.dtype))
             throw new ArgumentException($"{layer}.{key} must be Float16, BFloat16, Float32 or Float64, but the assigned parameter is {value.dtype}. Convert it first.", key);
         if (value.is_sparse)
             throw new ArgumentException($"{layer}.{key} must be dense, but the assigned parameter is sparse. Convert it first: to_dense().", key);

@@ -77,6 +77,15 @@ public sealed class PythonTextTests
         PythonText.Tuple([1, 2, 3, 4]).Should().Be("(1, 2, 3, 4)");
     }
 
+    [Theory]
+    [InlineData(ScalarType.Byte, "torch.uint8")]
+    [InlineData(ScalarType.Int8, "torch.int8")]
+    [InlineData(ScalarType.Bool, "torch.bool")]
+    [InlineData(ScalarType.BFloat16, "torch.bfloat16")]
+    [InlineData(ScalarType.ComplexFloat32, "torch.complex64")]
+    [InlineData(ScalarType.ComplexFloat64, "torch.complex128")]
+    public void Dtype_Values_AreAsPyTorchPrintsThem(ScalarType dtype, string expected) => PythonText.Dtype(dtype).Should().Be(expected);
+
     [Fact]
     public void Text_AnotherCulture_IsTheSame()
     {

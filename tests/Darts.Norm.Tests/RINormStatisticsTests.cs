@@ -101,6 +101,9 @@ public sealed class RINormStatisticsTests
         Layers.SameBits(rin.inverse(z[2..4], statistics.narrow(2, 2)), whole[2..4]).Should().BeTrue();
         rin.inverse(z[..0], statistics[..0]).shape.Should().Equal(0, 3, 4, 2);
         statistics.Invoking(s => s[3..9]).Should().Throw<ArgumentOutOfRangeException>();
+        foreach (var (start, length) in new (long, long)[] { (-1, 2), (0, -1), (0, 6), (6, 0), (long.MaxValue, 1), (1, long.MaxValue) })
+            statistics.Invoking(s => s.narrow(start, length)).Should().Throw<ArgumentOutOfRangeException>();
+        statistics.narrow(5, 0).shape.Should().Equal(0, 1, 4);
         statistics.Invoking(s => s.narrow(4, 2)).Should().Throw<ArgumentOutOfRangeException>().WithMessage("*5*");
         rin.Invoking(r => r.inverse(z, statistics[..2])).Should().Throw<ArgumentException>().WithMessage("*batch 2*[5, 3, 4, 2]*");
         rin.Invoking(r => r.transform(Layers.Values([5, 6, 4]), statistics[..2])).Should().Throw<ArgumentException>();
@@ -149,6 +152,22 @@ public sealed class RINormStatisticsTests
             computing.Join();
             (error is null or ObjectDisposedException).Should().BeTrue("{0}", error);
         }
+    }
+
+    [Fact]
+    public void Hold_OfWhatADisposeLeftOver_LastsUntilItsRelease()
+    {
+        using var scope = NewDisposeScope();
+        var statistics = new RINorm(4).normalize(Layers.All["RINorm"].Input()).statistics;
+        statistics.Hold().Should().BeSameAs(statistics);
+        statistics.Dispose();
+        statistics.Values.IsInvalid.Should().BeFalse("a call in flight still reads it");
+        statistics.TryHold().Should().BeTrue();
+        statistics.Release();
+        statistics.Invoking(s => s.Hold()).Should().Throw<ObjectDisposedException>();
+        statistics.Release();
+        statistics.Values.IsInvalid.Should().BeTrue();
+        statistics.TryHold().Should().BeFalse();
     }
 
     [Fact]

@@ -116,6 +116,31 @@ public sealed class StateFileTests : IDisposable
     }
 
     [Fact]
+    public void Read_EveryDtypeOfAWeight_HasItsValues()
+    {
+        foreach (var dtype in Enum.GetValues<ScalarType>().Where(dtype => dtype is <= ScalarType.BFloat16 and not (ScalarType)8 && dtype.ToString().All(char.IsLetterOrDigit)))
+        {
+            if (dtype.ToString().StartsWith('Q') || dtype.ToString() == "ComplexFloat16")
+                continue;
+            var values = arange(6).reshape(2, 3).to(dtype);
+            var stream = new MemoryStream();
+            nn.Module.save_state_dict(new BinaryWriter(stream), new Dictionary<string, Tensor> { ["a"] = values, ["b"] = ones(1) });
+            stream.Position = 0;
+            var read = StateFile.Read(new BinaryReader(stream));
+            (read["a"].dtype, read.Keys.Count, stream.Position).Should().Be((dtype, 2, stream.Length));
+            read["a"].Equals(values).Should().BeTrue("{0}", dtype);
+        }
+    }
+
+    [Fact]
+    public void Load_StreamThatPromisesMore_IsAClearError()
+    {
+        var bytes = Saved();
+        _layer.Invoking(l => l.load(new BinaryReader(new Promising(bytes[..^1])))).Should().Throw<EndOfStreamException>().WithMessage("Weights must be whole, but they end before the values of entry 2 of 2, 'bias'.*");
+        Same(_layer, (LayerNorm)Layers.All["LayerNorm"].New()).Should().BeTrue();
+    }
+
+    [Fact]
     public void Load_NoSuchFile_IsDotNetsError()
     {
         _layer.Invoking(l => l.load(_path + ".none")).Should().Throw<FileNotFoundException>();
@@ -175,6 +200,12 @@ public sealed class StateFileTests : IDisposable
         foreach (var size in shape)
             writer.Write7BitEncodedInt64(size);
         writer.Write(new byte[shape.Contains(0) ? 0 : values]);
+    }
+
+    /// <summary>A stream that says it holds more than it gives.</summary>
+    private sealed class Promising(byte[] bytes) : MemoryStream(bytes)
+    {
+        public override long Length => base.Length + 1000;
     }
 
     /// <summary>A stream that cannot say its length and gives a few bytes at a time.</summary>

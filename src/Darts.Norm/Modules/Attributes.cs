@@ -49,7 +49,7 @@ internal static class Attributes
 
     private static IEnumerable<Type> OwnTypes(Type type)
     {
-        for (var own = type; own is not null && own != typeof(nn.Module) && own.DeclaringType != typeof(nn); own = own.BaseType)
+        for (var own = type; own != typeof(nn.Module) && own.DeclaringType != typeof(nn); own = own.BaseType!)
             yield return own;
     }
 }

@@ -1,9 +1,11 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Darts.Norm.Kernels;
 
 namespace Darts.Norm;
 
 /// <summary>One call of a module with backward hooks: ties the gradients of its outputs to those of its inputs, as PyTorch's <c>BackwardHook</c> does.</summary>
+[RequiresUnreferencedCode("A tuple that forward answers is made anew by its constructor.")]
 internal sealed class BackwardCall
 {
     private static readonly ConditionalWeakTable<Tensor, BackwardCall> Calls = new();
@@ -179,10 +181,14 @@ internal sealed class BackwardCall
     private static object? WithItems(object? output, object?[] items) => output switch
     {
         ITuple tuple when Enumerable.Range(0, tuple.Length).All(i => ReferenceEquals(tuple[i], items[i])) => output,
-        ITuple => Activator.CreateInstance(output.GetType(), items),
+        ITuple => Tuple(output.GetType(), items),
         Tensor[] => items.Cast<Tensor>().ToArray(),
         _ => items[0],
     };
+
+    // The eighth part of a tuple type is a tuple of the rest.
+    private static object? Tuple(Type type, object?[] items) =>
+        Activator.CreateInstance(type, items.Length > 7 ? [.. items[..7], Tuple(type.GenericTypeArguments[7], items[7..])] : items);
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "handle")]
     private static extern ref nint Handle(Tensor tensor);

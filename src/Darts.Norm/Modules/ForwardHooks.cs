@@ -46,8 +46,7 @@ internal static class ForwardHooks
 
     private static object?[] Before(nn.Module module, object?[] args)
     {
-        if (ModuleRecord.Find(module) is not { } record)
-            return args;
+        var record = ModuleRecord.Of(module);
         var call = BackwardCall.Start(module, record, args.Length); // hooks that a pre-hook registers are for the next call
         foreach (var hook in record.ForwardPreHooks.Hooks)
         {
@@ -63,8 +62,7 @@ internal static class ForwardHooks
 
     private static object? After(nn.Module module, object?[] args, object? output)
     {
-        if (ModuleRecord.Find(module) is not { } record)
-            return output;
+        var record = ModuleRecord.Of(module);
         var call = BackwardCall.Find(module, record, args);
         var given = call?.Given(args) ?? args;
         foreach (var hook in record.ForwardHooks.Hooks)

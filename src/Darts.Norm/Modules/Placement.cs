@@ -18,8 +18,9 @@ internal static class Placement
         value?.DetachFromDisposeScope();
         if (module is ParameterList or ParameterDict)
             Registry.RegisterComponents(module);
-        if (module is ParameterList list && int.TryParse(name, out var index) && value is not null)
+        if (module is ParameterList list && value is not null)
         {
+            var index = Index(module, name, list.Count, "parameters");
             if (index == list.Count)
                 list.Add(value);
             else
@@ -105,8 +106,7 @@ internal static class Placement
         if (Registry.ContainerOf(module, typeof(ModuleList<>)) is { } list)
         {
             var count = Registry.Children(module).Count;
-            if (!int.TryParse(name, out var index) || index < 0 || index > count)
-                throw new KeyNotFoundException($"{PythonText.ClassName(module)} has {count} modules and takes one under \"0\" to \"{count}\", but got \"{name}\". Put a module of that name beside the list.");
+            var index = Index(module, name, count, "modules");
             RequireItem(list, module, name, child);
             Registry.RegisterComponents(module); // or attaching the list would register what is registered here
             if (index == count)
@@ -125,6 +125,11 @@ internal static class Placement
         }
         return false; // it is registered as well
     }
+
+    private static int Index(nn.Module list, string name, int count, string items) =>
+        int.TryParse(name, out var index) && index >= 0 && index <= count
+            ? index
+            : throw new KeyNotFoundException($"{PythonText.ClassName(list)} has {count} {items} and takes one under \"0\" to \"{count}\", but got \"{name}\". Put one of that name beside the list.");
 
     private static void SetListed(nn.Module module, Type sequential, string name, nn.Module child)
     {

@@ -210,7 +210,8 @@ public sealed class PyTorchModule<T>
     /// <param name="strict">Whether missing and unexpected keys are errors. A wrong shape always is. Default: true.</param>
     /// <param name="assign">Whether the module takes the dictionary's tensors, with their dtype and device, instead of copies; <c>requires_grad</c> stays the module's. Default: false.</param>
     /// <returns>The keys that the dictionary lacks, and those that the module lacks.</returns>
-    /// <exception cref="InvalidOperationException">With PyTorch's text: every missing key, unexpected key and size mismatch. The module is as it was, also where a hook threw.</exception>
+    /// <exception cref="InvalidOperationException">With PyTorch's text: every missing key, unexpected key and size mismatch. The module is as it was, also where a hook threw: its
+    /// error goes through, and has under "not taken back" in its <c>Data</c> that of a <c>set_extra_state</c> which did not take the old state back.</exception>
     public IncompatibleKeys load_state_dict(IEnumerable<KeyValuePair<string, Tensor>> state_dict, bool strict = true, bool assign = false)
     {
         if (state_dict is null)

@@ -9,6 +9,9 @@ namespace Darts.Norm;
 /// </remarks>
 internal sealed class StateLoading : IDisposable
 {
+    /// <summary>Where the error of a loading has those of taking the old state back, in its <see cref="Exception.Data"/>.</summary>
+    public const string NotTakenBack = "not taken back";
+
     private readonly List<string> _missing = [];
     private readonly List<string> _unexpected = [];
     private readonly List<string> _errors = [];
@@ -216,7 +219,7 @@ internal sealed class StateLoading : IDisposable
 
     private void Undo(Exception cause)
     {
-        List<Exception> failures = [cause];
+        List<Exception> failures = [];
         while (_undo.TryPop(out var undo))
         {
             try
@@ -228,8 +231,8 @@ internal sealed class StateLoading : IDisposable
                 failures.Add(error);
             }
         }
-        if (failures.Count > 1)
-            throw new AggregateException("The loading failed, and so did a set_extra_state that was to take the old state back.", failures);
+        if (failures.Count > 0 && cause.Data is { IsReadOnly: false } data) // the first error keeps its type
+            data[NotTakenBack] = new AggregateException("The loading failed, and so did a set_extra_state that was to take the old state back.", failures);
     }
 
     private Tensor Own(Tensor tensor)

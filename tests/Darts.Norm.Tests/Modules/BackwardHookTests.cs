@@ -70,6 +70,28 @@ public sealed class BackwardHookTests
     }
 
     [Fact]
+    public void Hook_OnAnArrayOrALongTuple_TiesEachTensorOfIt()
+    {
+        using var scope = NewDisposeScope();
+        var x = full(1, 3f, requires_grad: true);
+        var seen = new List<string>();
+        BackwardHook hook = (_, gi, go) =>
+        {
+            seen.Add($"{Recording.Text(gi)} {Recording.Text(go)}");
+            return null;
+        };
+        var array = new Many();
+        array.register_backward_hook(hook);
+        array.call(x)[1].backward([ones(1)]);
+        var tuple = new Long();
+        tuple.register_full_backward_hook(hook);
+        var answer = tuple.call(x);
+        (answer.Item1.item<float>(), answer.Item2, answer.Item3.item<float>(), answer.Item8.item<float>(), answer.Item9).Should().Be((3f, "text", 6f, 1f, 9));
+        answer.Item1.backward([ones(1)]);
+        seen.Should().Equal("[[2.0]] [None, [1.0]]", "[[1.0]] [[1.0], None, None, None, None, None, None, None, None]");
+    }
+
+    [Fact]
     public void Hook_OnAModuleCalledTwice_FiresForEachCallFromTheLast()
     {
         using var scope = NewDisposeScope();
@@ -183,6 +205,14 @@ public sealed class BackwardHookTests
             var input = arange(3f, 5f, requires_grad: needsGradient);
             FluentActions.Invoking(() => norm.call(input).sum().backward()).Should().Throw<ExternalException>().WithInnerException<InvalidOperationException>().WithMessage(text);
         }
+        var through = new Square();
+        through.register_full_backward_hook((_, gi, _) =>
+        {
+            var gone = gi[0]!.clone();
+            gone.Dispose();
+            return [gone];
+        });
+        FluentActions.Invoking(() => through.call(x).backward([ones(1)])).Should().Throw<ExternalException>().WithInnerException<ObjectDisposedException>().WithMessage("The gradient at index 0 that a backward hook returned is disposed.*");
         var square = new Square();
         square.register_full_backward_pre_hook((_, _) => []);
         FluentActions.Invoking(() => square.call(x).backward([ones(1)])).Should().Throw<ExternalException>()
@@ -377,6 +407,18 @@ public sealed class BackwardHookTests
     private sealed class Both() : nn.Module<Tensor, (Tensor, Tensor)>(nameof(Both))
     {
         public override (Tensor, Tensor) forward(Tensor x) => (x * 2, x * 3);
+    }
+
+    private sealed class Many() : nn.Module<Tensor, Tensor[]>(nameof(Many))
+    {
+        public override Tensor[] forward(Tensor x) => [x, x * 2];
+    }
+
+    private sealed class Long() : nn.Module<Tensor, (Tensor, string, Tensor, int, int, int, int, Tensor, int)>(nameof(Long))
+    {
+        private readonly Parameter value = nn.Parameter(ones(1));
+
+        public override (Tensor, string, Tensor, int, int, int, int, Tensor, int) forward(Tensor x) => (x, "text", x * 2, 4, 5, 6, 7, value, 9);
     }
 
     private sealed class Constant : nn.Module<Tensor, Tensor>

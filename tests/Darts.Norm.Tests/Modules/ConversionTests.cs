@@ -106,10 +106,42 @@ public sealed class ConversionTests : IDisposable
     }
 
     [Fact]
+    public void To_ThatHasNothingToDo_KeepsValuesAndParameters()
+    {
+        var norm = new LayerNorm(2);
+        var (weight, values) = (norm.weight, norm.weight!.detach().alias());
+        norm.pytorch().to("cpu");
+        norm.weight.Should().BeSameAs(weight);
+        values.fill_(3);
+        norm.weight!.Doubles().Should().Equal([3, 3], "it is the same memory");
+        norm.pytorch().to("cpu:0");
+        norm.weight.Should().BeSameAs(weight);
+        norm.call(arange(2f)).Doubles()[1].Should().BeApproximately(3, 1e-4);
+    }
+
+    [Fact]
+    public void To_OfALayerWithIntegersOrComplexNumbers_ConvertsTheLatterAlone()
+    {
+        var norm = new LayerNorm(2).requires_grad_(false);
+        norm.type(ScalarType.Int64);
+        norm.pytorch().to(ScalarType.Float64);
+        norm.to(ScalarType.Float64);
+        norm.weight!.dtype.Should().Be(ScalarType.Int64, "as in PyTorch");
+        norm.Invoking(n => n.call(ones(2))).Should().Throw<InvalidOperationException>().WithMessage("*but they are Int64*");
+        norm.type(ScalarType.Float32);
+        norm.call(arange(2f)).Doubles()[1].Should().BeApproximately(1, 1e-4);
+        var complex = new LayerNorm(2);
+        complex.pytorch().to(ScalarType.ComplexFloat64);
+        complex.to(ScalarType.Float32);
+        complex.weight!.dtype.Should().Be(ScalarType.Float32);
+    }
+
+    [Fact]
     public void Type_WrongNameOrAnIntegerForParameters_IsRefusedAndChangesNothing()
     {
         var norm = new LayerNorm(2);
-        norm.Invoking(n => n.type("torch.StringTensor")).Should().Throw<ArgumentException>().WithMessage("invalid type: 'torch.StringTensor'");
+        foreach (var name in new[] { "torch.StringTensor", "FloatTensor", "numpy.FloatTensor", "torch.cpu.FloatTensor", "torch.cuda.StringTensor", "numpy.cuda.FloatTensor", "torch.cuda.amp.FloatTensor", "" })
+            norm.Invoking(n => n.type(name)).Should().Throw<ArgumentException>().WithMessage($"invalid type: '{name}'");
         norm.Invoking(n => n.type(ScalarType.Int64)).Should().Throw<InvalidOperationException>().WithMessage("*must be floating point or complex dtype*");
         norm.weight!.dtype.Should().Be(ScalarType.Float32);
         norm.requires_grad_(false).type(ScalarType.Int64);

@@ -76,6 +76,35 @@ public sealed class ForwardHookTests : IDisposable
         using (norm.pytorch().register_forward_pre_hook((_, _) => new object?[] { ones(2), ones(2) }))
             norm.Invoking(n => n.call(ones(2))).Should().Throw<ArgumentTypeException>().WithMessage("*takes 1 arguments*returned 2*");
         norm.call(ones(2)).Doubles().Should().HaveCount(2);
+        var scaled = new Scaled();
+        using (scaled.pytorch().register_forward_pre_hook((_, args) => new object?[] { args[0], null }))
+            scaled.Invoking(s => s.call(ones(2), 3)).Should().Throw<ArgumentTypeException>().WithMessage("*Scaled returned a null for a Double*");
+        scaled.call(ones(2), 3).Doubles().Should().Equal(3, 3);
+    }
+
+    [Fact]
+    public void Hooks_WithKwargs_MayLeaveAllAlone()
+    {
+        var norm = new LayerNormNoBias(2);
+        norm.pytorch().register_forward_pre_hook((_, _, _) => null);
+        norm.pytorch().register_forward_pre_hook((_, args, _) => (args, null!));
+        Layers.SameBits(norm.call(arange(2f)), norm.forward(arange(2f))).Should().BeTrue();
+    }
+
+    [Fact]
+    public void Remove_AfterTheModuleIsGone_DoesNothing()
+    {
+        var (handle, module) = Registered();
+        Alone.Collect();
+        module.IsAlive.Should().BeFalse("the handle does not keep it");
+        handle.remove();
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static (RemovableHandle, WeakReference) Registered()
+        {
+            using var norm = new RMSNorm(2);
+            return (norm.pytorch().register_forward_hook((_, _, _) => { }), new(norm));
+        }
     }
 
     [Fact]
@@ -150,5 +179,10 @@ public sealed class ForwardHookTests : IDisposable
         }
         net.call(randn(2, 5, 4));
         _seen.Should().Equal("> ", "> rin", "< rin", "> block", "> block.0", "< block.0", "> block.1", "< block.1", "< block", "> head", "< head", "< ");
+    }
+
+    private sealed class Scaled() : nn.Module<Tensor, double, Tensor>(nameof(Scaled))
+    {
+        public override Tensor forward(Tensor x, double by) => x * by;
     }
 }

@@ -58,6 +58,68 @@ public sealed class RegistrationTests : IDisposable
     }
 
     [Fact]
+    public void RegisterParameter_InParameterListsAndDictionaries_ReplacesAndAdds()
+    {
+        var list = nn.ParameterList(nn.Parameter(zeros(1)));
+        list.pytorch().register_parameter("0", nn.Parameter(ones(1)));
+        list.pytorch().register_parameter("1", nn.Parameter(ones(2)));
+        list.Select(parameter => parameter.numel()).Should().Equal(1, 2);
+        list[0].Doubles().Should().Equal(1);
+        list.pytorch().state_dict().Keys.Should().Equal("0", "1");
+        var dictionary = nn.ParameterDict(("a", nn.Parameter(zeros(1))));
+        dictionary.pytorch().register_parameter("a", nn.Parameter(ones(1)));
+        dictionary.pytorch().register_parameter("b", nn.Parameter(ones(2)));
+        dictionary["a"].Doubles().Should().Equal(1);
+        dictionary.Keys.Should().Equal("a", "b");
+        dictionary.pytorch().state_dict().Keys.Should().Equal("a", "b");
+        foreach (var container in new nn.Module[] { list, dictionary })
+            container.pytorch().to("meta").parameters().All(parameter => parameter.device_type == DeviceType.META).Should().BeTrue();
+        foreach (var name in new[] { "9", "-1", "foo" })
+            list.pytorch().Invoking(l => l.register_parameter(name, nn.Parameter(ones(1)))).Should().Throw<KeyNotFoundException>();
+    }
+
+    [Fact]
+    public void SetSubmodule_InContainersOfOneType_RefusesAnother()
+    {
+        var list = nn.ModuleList(new RMSNorm(2));
+        list.pytorch().set_submodule("0", new RMSNorm(3));
+        list[0].g.numel().Should().Be(3);
+        list.pytorch().Invoking(l => l.set_submodule("0", new RINorm(2))).Should().Throw<ArgumentTypeException>().WithMessage("cannot assign 'RINorm' as child module '0': ModuleList holds a RMSNorm there.*");
+        foreach (var name in new[] { "-1", "first" })
+            list.pytorch().Invoking(l => l.set_submodule(name, new RMSNorm(2))).Should().Throw<KeyNotFoundException>().WithMessage($"ModuleList has 1 modules and takes one under \"0\" to \"1\", but got \"{name}\".*");
+        nn.ModuleDict(("a", new RMSNorm(2))).pytorch().Invoking(d => d.set_submodule("b", new RINorm(2))).Should().Throw<ArgumentTypeException>();
+    }
+
+    [Fact]
+    public void SetSubmodule_InASequenceOfOnesOwnTypes_ChangesWhatForwardUses()
+    {
+        var sequence = new Typed(("a", new RMSNorm(2)));
+        sequence.pytorch().set_submodule("a", new LayerNormNoBias(2));
+        sequence.pytorch().set_submodule("b", new RINorm(2));
+        sequence.pytorch().state_dict().Keys.Should().Equal("b.affine_weight", "b.affine_bias");
+        Layers.SameBits(sequence.call(arange(2f)), new LayerNormNoBias(2).call(arange(2f))).Should().BeTrue();
+    }
+
+    [Fact]
+    public void RegisterModule_NullInThePlaceOfOne_LeavesTheName()
+    {
+        var holder = new Holder().pytorch();
+        holder.register_module("norm", null);
+        holder.named_children().Select(entry => entry.name).Should().Equal("exact");
+        holder.module.Invoking(h => h.forward(ones(4))).Should().Throw<NullReferenceException>("the field is null, as self.norm is None in Python");
+        holder.register_module("norm", new RINorm(4));
+        holder.state_dict().Keys.Should().Contain("norm.affine_weight");
+    }
+
+    [Fact]
+    public void RegisterParameter_ThatWasComputed_IsRefused()
+    {
+        var computed = nn.Parameter(ones(1), requires_grad: false);
+        computed.mul_(ones(1).requires_grad_());
+        new RMSNorm(2).pytorch().Invoking(n => n.register_parameter("computed", computed)).Should().Throw<ArgumentException>().WithMessage("Cannot assign non-leaf Tensor to parameter 'computed'.*");
+    }
+
+    [Fact]
     public void Register_BadValuesAndNames_AreRefusedWithPyTorchsTexts()
     {
         var norm = new RMSNorm(2).pytorch();
@@ -110,6 +172,12 @@ public sealed class RegistrationTests : IDisposable
         net.pytorch().Invoking(n => n.get_submodule("a..b")).Should().Throw<MissingMemberException>().WithMessage("Sequential has no attribute ``");
         net.pytorch().Invoking(n => n.get_buffer("a.nope")).Should().Throw<MissingMemberException>().WithMessage("Sequential has no attribute `nope`");
         net.pytorch().children().Should().HaveCount(1);
+        net.pytorch().children().Single().pytorch().children().Should().HaveCount(1);
+        net.pytorch().named_parameters(recurse: false).Should().BeEmpty();
+        var batch = nn.BatchNorm1d(2);
+        batch.pytorch().add_module("sub", nn.BatchNorm1d(2));
+        batch.pytorch().buffers(recurse: false).Should().HaveCount(3);
+        batch.pytorch().buffers().Should().HaveCount(6);
     }
 
     private sealed class Holder : nn.Module<Tensor, Tensor>
@@ -123,6 +191,23 @@ public sealed class RegistrationTests : IDisposable
         public RMSNorm Exact => exact;
 
         public override Tensor forward(Tensor x) => norm.call(x);
+    }
+
+    [Fact]
+    public void NamedBuffers_OfALayerWithChildren_ListsEachOnce()
+    {
+        var norm = new LayerNorm(2);
+        var shared = nn.BatchNorm1d(2);
+        norm.pytorch().register_buffer("own", ones(1));
+        norm.pytorch().add_module("a", shared);
+        norm.pytorch().add_module("b", shared);
+        norm.named_buffers().Select(entry => entry.name).Should().Equal("own", "a.running_mean", "a.running_var", "a.num_batches_tracked");
+        norm.named_buffers(recurse: false).Select(entry => entry.name).Should().Equal("own");
+    }
+
+    private sealed class Typed(params (string, nn.Module)[] modules) : Sequential<Tensor, Tensor>(modules)
+    {
+        public override Tensor forward(Tensor x) => ((nn.Module<Tensor, Tensor>)this[0]).call(x);
     }
 
     private sealed class Containers : nn.Module

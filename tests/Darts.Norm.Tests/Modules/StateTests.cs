@@ -100,6 +100,103 @@ public sealed class StateTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void LoadStateDict_ExtraStateThatDoesNotGoBackEither_KeepsTheFirstErrorAndRestoresTheRest(bool withoutData)
+    {
+        Exception first = withoutData ? new WithoutData() : new NotFiniteNumberException();
+        var (second, extra) = (new TimeoutException(), new WithExtra(2, eps: 0.01));
+        var net = nn.Sequential(extra, new LayerNorm(2));
+        var view = net.pytorch();
+        var before = Clones(view);
+        var source = new StateDict(before.Select(entry => KeyValuePair.Create(entry.Key, entry.Value + 7)));
+        extra.OnSet = module => throw (module.eps > 0.1 ? first : second);
+        view.Invoking(v => v.load_state_dict(source)).Should().Throw<Exception>().Which.Should().BeSameAs(first);
+        Same(view, before);
+        if (!withoutData)
+            ((AggregateException)first.Data["not taken back"]!).InnerExceptions.Should().Equal(second);
+    }
+
+    [Fact]
+    public void LoadStateDict_ExtraStateThatIsNullOrDisposed_IsRefused()
+    {
+        var module = new WithExtra(2).pytorch();
+        var disposed = ones(1);
+        disposed.Dispose();
+        foreach (var state in new[] { null, disposed })
+        {
+            module.Invoking(m => m.load_state_dict(new StateDict { ["g"] = zeros(2), ["_extra_state"] = state! })).Should().Throw<InvalidOperationException>().WithMessage("*no value for _extra_state: the tensor is null or disposed.");
+            module.get_parameter("g").Doubles().Should().Equal(1, 1);
+        }
+        module.set_extra_state(full(1, 0.5, ScalarType.Float64));
+        module.get_extra_state().item<double>().Should().Be(0.5);
+    }
+
+    [Fact]
+    public void LoadStateDict_SkippedExtraStateOfAChild_IsNotMissing()
+    {
+        var norm = new LayerNorm(2);
+        norm.pytorch().add_module("child", new WithExtra(2));
+        var source = norm.pytorch().state_dict().Where(entry => entry.Key != "child._extra_state").ToDictionary(entry => entry.Key, entry => entry.Value);
+        norm.load_state_dict(source, skip: ["child._extra_state"]).missing_keys.Should().BeEmpty();
+        norm.load_state_dict(source, strict: false).missing_keys.Should().Equal("child._extra_state");
+    }
+
+    [Fact]
+    public void LoadStateDict_KeysThatAChildsHookAddsElsewhere_AreNotTheChilds()
+    {
+        var net = nn.Sequential(new RMSNorm(2), new RMSNorm(2));
+        net.get_submodule("0").register_load_state_dict_pre_hook((_, state, _, _, _, _, _, _) => state["elsewhere"] = ones(1));
+        net.pytorch().load_state_dict(net.pytorch().state_dict()).unexpected_keys.Should().BeEmpty();
+    }
+
+    [Fact]
+    public void LoadStateDict_FromMetaToMeta_HasNothingToCopy()
+    {
+        var meta = new RMSNorm(2, device: META);
+        meta.load_state_dict(new() { ["g"] = meta.g.detach() }).missing_keys.Should().BeEmpty();
+        meta.g.device_type.Should().Be(DeviceType.META);
+    }
+
+    [Fact]
+    public void Assign_OfIntegers_NeedsAParameterWithoutGradient()
+    {
+        var norm = new RMSNorm(2).pytorch();
+        var source = new StateDict { ["g"] = arange(3L, 5L) };
+        norm.Invoking(n => n.load_state_dict(source, assign: true)).Should().Throw<InvalidOperationException>().WithMessage("*parameter named \"g\"*Only Tensors of floating point and complex dtype can require gradients*");
+        norm.load_state_dict(new StateDict { ["g"] = ones(2, ScalarType.ComplexFloat64) }, assign: true);
+        norm.module.g.dtype.Should().Be(ScalarType.ComplexFloat64);
+        norm.requires_grad_(false);
+        norm.load_state_dict(source, assign: true);
+        norm.module.g.dtype.Should().Be(ScalarType.Int64);
+    }
+
+    [Fact]
+    public void Assign_ThatFailsLater_GivesTheGradientBack()
+    {
+        var net = nn.Sequential(new RMSNorm(2), new RMSNorm(2));
+        net.call(randn(3, 2)).square().sum().backward();
+        var parameter = net.pytorch().get_parameter("0.g");
+        var gradient = parameter.grad!.clone();
+        using (net.get_submodule("1").register_load_state_dict_post_hook((_, _) => throw new NotFiniteNumberException()))
+            net.pytorch().Invoking(n => n.load_state_dict(n.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value + 1), assign: true)).Should().Throw<NotFiniteNumberException>();
+        Layers.SameBits(parameter.grad!, gradient).Should().BeTrue();
+        net.pytorch().load_state_dict(net.pytorch().state_dict());
+        parameter.grad.Should().NotBeNull("copied values leave it");
+    }
+
+    [Fact]
+    public void Assign_ToBuffersOnTheMetaDevice_TakesTheDictionarysToo()
+    {
+        var source = nn.BatchNorm1d(2).pytorch().state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.clone());
+        var meta = nn.BatchNorm1d(2).pytorch().to("meta");
+        meta.pytorch().load_state_dict(source, assign: true);
+        meta.running_mean!.device_type.Should().Be(DeviceType.CPU);
+        meta.pytorch().state_dict().Keys.Should().Equal(source.Keys);
+        meta.call(randn(4, 2)).shape.Should().Equal(4, 2);
+    }
+
     [Fact]
     public void Hooks_OfAllModules_FireInPyTorchsOrderAndSeeWhatWasRead()
     {
@@ -157,6 +254,9 @@ public sealed class StateTests : IDisposable
         var net = nn.Sequential(nn.BatchNorm1d(2), new RMSNorm(2)).pytorch();
         var state = net.state_dict(prefix: "net.");
         state.metadata.Select(entry => $"{entry.Key} {entry.Value["version"]}").Should().Equal("net 1", "net.0 2", "net.1 1");
+        new StateDict(state).metadata.Keys.Should().Equal("net", "net.0", "net.1");
+        net.state_dict(state, "more.").Should().BeSameAs(state);
+        state.metadata.Keys.Should().Equal("net", "net.0", "net.1", "more", "more.0", "more.1");
         var plain = new Dictionary<string, Tensor> { ["other"] = ones(1) };
         net.state_dict(plain, "net.").Should().BeSameAs(plain);
         plain.Keys.Should().Equal("other", "net.0.weight", "net.0.bias", "net.0.running_mean", "net.0.running_var", "net.0.num_batches_tracked", "net.1.g");
@@ -172,6 +272,11 @@ public sealed class StateTests : IDisposable
         state["a"] = b;
         state.Keys.Should().Equal("c", "d", "a");
         state.Remove("zzz").Should().BeFalse();
+        ICollection<KeyValuePair<string, Tensor>> entries = state;
+        entries.Remove(new("d", ones(2))).Should().BeFalse("it is another tensor");
+        entries.Remove(new("e", b)).Should().BeFalse();
+        entries.Remove(new("d", b)).Should().BeTrue();
+        state.Keys.Should().Equal("c", "a");
         state.Invoking(s => s.pop("zzz")).Should().Throw<KeyNotFoundException>().WithMessage("'zzz'");
     }
 
@@ -276,6 +381,11 @@ public sealed class StateTests : IDisposable
         var other = nn.Sequential(("a", new WithExtra(2)), ("b", new RMSNorm(2)));
         other.pytorch().load_state_dict(StateFile.Read(new BinaryReader(whole)));
         ((WithExtra)other.get_submodule("a")).eps.Should().Be(0.5);
+    }
+
+    private sealed class WithoutData : Exception
+    {
+        public override System.Collections.IDictionary Data => System.Collections.Frozen.FrozenDictionary<string, string>.Empty;
     }
 
     private static Dictionary<string, Tensor> Clones<T>(PyTorchModule<T> module)

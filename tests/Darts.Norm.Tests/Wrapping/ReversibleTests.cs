@@ -115,6 +115,29 @@ public sealed class ReversibleTests : IDisposable
     }
 
     [Fact]
+    public void Forward_DecoderInputThatIsNull_IsHandedOn()
+    {
+        var network = new ThreeInputs();
+        var wrapped = Reversible.wrap(network, new RINorm(4), decoder_input: 2);
+        var future = Layers.Values([2, 3, 2]);
+        wrapped.call(Past(columns: 5), future, null).shape.Should().Equal(2, 6, 4, 1);
+        network.Others.Should().Equal(future, null);
+        wrapped.rin.input_dim.Should().Be(4);
+    }
+
+    [Fact]
+    public void Forward_TupleThatNamesItsForecastTwiceOrNot_LeavesTheOthers()
+    {
+        var (past, rin) = (Past(columns: 4), new RINorm(4));
+        var (forecast, raw) = Reversible.wrap(new Answering<(Tensor, Tensor)>(x => Twice(x.clone())), rin).call(past);
+        Layers.SameBits(raw, rin.forward(past)).Should().BeTrue("what is there twice is the caller's");
+        Layers.SameBits(forecast, rin.inverse(raw.unsqueeze(-1)).squeeze(-1)).Should().BeTrue();
+        var (none, other) = Reversible.wrap(new Answering<(Tensor?, Tensor)>(x => (null, x.clone())), rin).call(past);
+        none.Should().BeNull();
+        Layers.SameBits(other, raw).Should().BeTrue();
+    }
+
+    [Fact]
     public void Forward_Likelihood_IsPutBackByKind()
     {
         var past = Past(columns: 4);
@@ -217,6 +240,8 @@ public sealed class ReversibleTests : IDisposable
         FluentActions.Invoking(() => Reversible.wrap(network, null!)).Should().Throw<ArgumentNullException>();
         FluentActions.Invoking(() => Reversible.wrap((nn.Module<Tensor, Tensor>)null!, rin)).Should().Throw<ArgumentNullException>();
         FluentActions.Invoking(() => Reversible.wrap(new Numbering(), rin)).Should().Throw<NotSupportedException>().WithMessage("*Int32*");
+        FluentActions.Invoking(() => Reversible.wrap(new Answering<(int, Tensor)>(x => (1, x)), rin)).Should().Throw<NotSupportedException>();
+        FluentActions.Invoking(() => Reversible.wrap(new Answering<Tuple<Tensor, int>>(x => new(x, 1)), rin)).Should().Throw<NotSupportedException>("it cannot be given another tensor");
         foreach (var index in (int[])[0, 2, -1])
             FluentActions.Invoking(() => Reversible.wrap(new Decoding(), rin, decoder_input: index)).Should().Throw<ArgumentException>().WithMessage("*decoder_input*");
     }
@@ -228,9 +253,14 @@ public sealed class ReversibleTests : IDisposable
         wrapped.Invoking(w => w.call(Past(columns: 4))).Should().Throw<ArgumentException>().WithMessage("*column 5*[2, 6, 4]*");
         wrapped.Invoking(w => w.call(zeros(6, 6))).Should().Throw<ArgumentException>().WithMessage("*(batch, time, ..., columns)*");
         wrapped.Invoking(w => w.call(null!)).Should().Throw<ArgumentNullException>();
+        var disposed = Past(columns: 6);
+        disposed.Dispose();
+        wrapped.Invoking(w => w.call(disposed)).Should().Throw<ObjectDisposedException>().WithMessage("*disposed past*");
         var other = Reversible.wrap(nn.Linear(4, 3), new RINorm(4));
         other.Invoking(w => w.call(Past(columns: 4))).Should().Throw<ArgumentException>().WithMessage("*4 components*[2, 6, 3, 1]*", "the network forecasts other components");
     }
+
+    private static (Tensor, Tensor) Twice(Tensor tensor) => (tensor, tensor);
 
     private static Tensor Past(long columns) => (Layers.Values([2, 6, columns]) * 10) + 100;
 
@@ -282,6 +312,11 @@ public sealed class ReversibleTests : IDisposable
             using var targets = decoder.narrow(-1, 0, 4);
             return (targets.unsqueeze(-1), decoder, 7);
         }
+    }
+
+    private sealed class Answering<TResult>(Func<Tensor, TResult> answer) : nn.Module<Tensor, TResult>("Answering")
+    {
+        public override TResult forward(Tensor past) => answer(past);
     }
 
     private sealed class Numbering() : nn.Module<Tensor, int>(nameof(Numbering))
