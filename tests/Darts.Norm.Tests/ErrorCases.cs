@@ -161,6 +161,7 @@ public static class ErrorCases
         yield return Assigned("affine_weight of another size", () => new RINorm(4), () => ones(1), (layer, p) => ((RINorm)layer).affine_weight = p, "RINorm.affine_weight must have size [4]", "[1]", "Make the layer");
         yield return Assigned("affine_bias of complex numbers", () => new RINorm(4), () => ones(4, dtype: ScalarType.ComplexFloat32), (layer, p) => ((RINorm)layer).affine_bias = p, "must be Float16, BFloat16, Float32 or Float64", "ComplexFloat32", "Convert it first");
         yield return Assigned("bias that is sparse", () => new LayerNorm(4), () => ones(4).to_sparse(), (layer, p) => ((LayerNorm)layer).bias = p, "LayerNorm.bias must be dense", "sparse", "to_dense()");
+        yield return new("bias that is disposed", () => new LayerNorm(4), () => null, (layer, _) => ((LayerNorm)layer).bias = Gone(), typeof(ObjectDisposedException), "LayerNorm.bias must be a living parameter", "is disposed", "DisposeScope");
         yield return new("affine_weight where there is none", () => new RINorm(4, affine: false), () => nn.Parameter(ones(4)), (layer, x) => ((RINorm)layer).affine_weight = (Parameter)x, typeof(InvalidOperationException), "no affine_weight", "affine: false", "affine: true");
         yield return new("g of null", () => new RMSNorm(4), () => null, (layer, _) => ((RMSNorm)layer).g = null!, typeof(ArgumentNullException), "RMSNorm.g must be a parameter of size [4]", "received null", "ones or zeros");
         yield return new("affine_bias of null", () => new RINorm(4), () => null, (layer, _) => ((RINorm)layer).affine_bias = null, typeof(ArgumentNullException), "RINorm.affine_bias must be a parameter of size [4]", "received null", "ones or zeros");
@@ -168,6 +169,13 @@ public static class ErrorCases
         yield return new("eps of -1", () => new LayerNorm(4), () => null, (layer, _) => ((LayerNorm)layer).eps = -1, typeof(ArgumentOutOfRangeException), "eps", "at least 0", "-1.0", "1e-5");
         yield return new("bias on another device", () => new LayerNorm(4) { bias = new Parameter(ones(4, device: META)) }, () => ones(2, 4), Forward, typeof(ArgumentException), "one device", "meta", "cpu", "Move one");
         yield return new("affine_bias on another device", () => new RINorm(4) { affine_bias = new Parameter(ones(4, device: META)) }, () => ones(2, 5, 4), Forward, typeof(ArgumentException), "one device", "meta", "cpu", "Move one");
+    }
+
+    private static Parameter Gone()
+    {
+        var parameter = nn.Parameter(ones(4));
+        parameter.Dispose();
+        return parameter;
     }
 
     private static ErrorCase Used(string name, Func<Tensor> input, Action<NormModule, Tensor> use, params string[] says) =>
