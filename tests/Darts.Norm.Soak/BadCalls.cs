@@ -15,7 +15,7 @@ public static class BadCalls
 
     public static Report Run(long calls, int seed)
     {
-        var report = new Report();
+        var report = Report.OfThisThread();
         var random = new Random(seed);
         for (long call = 0; call < calls; call++)
         {
@@ -25,7 +25,7 @@ public static class BadCalls
             if (call == calls / 4)
                 report.WarmedUp();
         }
-        return report.Ended(areAllDisposed: false); // a refused parameter is left to the collector, as is a user's
+        return report.Ended();
     }
 
     private static void One(Random random, Report report)
@@ -43,8 +43,16 @@ public static class BadCalls
         var isGone = random.Next(12) == 0;
         if (isGone)
             layer.Dispose();
-        var (name, call) = Call(layer, random);
-        if (!Documented($"{layer.GetType().Name}.{name}", call, report) || isGone)
+        var parameters = isGone ? [] : layer.parameters().ToList();
+        List<RINormStatistics> statistics = [];
+        var (name, call) = Call(layer, random, statistics);
+        var isRefused = Documented($"{layer.GetType().Name}.{name}", call, report);
+        statistics.ForEach(made => made.Dispose());
+        if (isGone)
+            return;
+        foreach (var replaced in parameters.Except(layer.parameters(), ReferenceEqualityComparer.Instance).Cast<Tensor>())
+            replaced.Dispose();
+        if (!isRefused)
             return;
 
         // It was refused: the layer is as it was.
@@ -115,14 +123,15 @@ public static class BadCalls
         _ => throw new ArgumentException("no such layer", nameof(like)),
     };
 
-    private static (string name, Action call) Call(NormModule layer, Random random)
+    private static (string name, Action call) Call(NormModule layer, Random random, List<RINormStatistics> statistics)
     {
         var (x, other, number, text) = (Input(random), Input(random), Any(random, Numbers), Any(random, Names));
+        var normalized = layer is RMSNorm ? 1 : 0; // every input is of ones
         List<(string, Action)> calls =
         [
-            ("forward", () => Right(layer.forward(x!), x!)),
-            ("forward", () => Right(layer.forward(x!), x!)),
-            ("call", () => Right(layer.call(x!), x!)),
+            ("forward", () => Right(layer.forward(x!), x!, normalized)),
+            ("forward", () => Right(layer.forward(x!), x!, normalized)),
+            ("call", () => Right(layer.call(x!), x!, normalized)),
             ("get_parameter", () => layer.get_parameter(text!)),
             ("get_buffer", () => layer.get_buffer(text!)),
             ("load_state_dict", () => layer.load_state_dict(Dictionary(layer, random)!, random.Next(2) == 0, random.Next(3) == 0 ? [text!] : null)),
@@ -145,13 +154,13 @@ public static class BadCalls
                 LikelihoodParameter[]? likelihood = random.Next(6) == 0 ? null : [.. Enumerable.Range(0, random.Next(4)).Select(_ => (LikelihoodParameter)random.Next(-1, 8))];
                 calls.AddRange(
                 [
-                    ("transform", () => Right(rin.transform(x!), x!)),
-                    ("inverse", () => Right(rin.inverse(x!), x!)),
-                    ("inverse by likelihood", () => Right(rin.inverse(x!, likelihood!), x!)),
+                    ("transform", () => Right(rin.transform(x!), x!, normalized)),
+                    ("inverse", () => Right(rin.inverse(x!), x!, 1)),
+                    ("inverse by likelihood", () => Right(rin.inverse(x!, likelihood!), x!, null)),
                     ("normalize", () => Normalized(rin.normalize(x!, other), x!)),
-                    ("transform by statistics", () => rin.transform(x!, Statistics(random)!, other)),
-                    ("inverse by statistics", () => rin.inverse(x!, Statistics(random)!, likelihood!)),
-                    ("statistics", () => Use(Statistics(random), random)),
+                    ("transform by statistics", () => rin.transform(x!, Statistics(random, statistics)!, other)),
+                    ("inverse by statistics", () => rin.inverse(x!, Statistics(random, statistics)!, likelihood!)),
+                    ("statistics", () => Use(Statistics(random, statistics), random)),
                     ("affine_weight", () => rin.affine_weight = Parameter(random)),
                     ("affine_bias", () => rin.affine_bias = Parameter(random)),
                     ("eps", () => rin.eps = number),
@@ -165,23 +174,26 @@ public static class BadCalls
     private static void Normalized((Tensor normalized, RINormStatistics statistics) result, Tensor x)
     {
         using (result.statistics)
-            Right(result.normalized, x);
+            Right(result.normalized, x, 0);
     }
 
-    private static void Right(Tensor y, Tensor x)
+    private static void Right(Tensor y, Tensor x, double? value)
     {
         if (!y.shape.SequenceEqual(x.shape) || !is_floating_point(y))
             throw new InvalidCastException($"a result of size [{string.Join(", ", y.shape)}], {y.dtype}, for an input of size [{string.Join(", ", x.shape)}], {x.dtype}");
+        if (value is { } expected && y.device_type == DeviceType.CPU && y.numel() > 0 && (y.to(ScalarType.Float64) - expected).abs().max().item<double>() is var off && !(off < 0.01))
+            throw new InvalidCastException($"a result that is off by {off} for an input of size [{string.Join(", ", x.shape)}], {x.dtype}");
     }
 
-    private static RINormStatistics? Statistics(Random random)
+    private static RINormStatistics? Statistics(Random random, List<RINormStatistics> made)
     {
         if (random.Next(6) == 0)
             return null;
         using var rin = new RINorm(random.Next(2) == 0 ? 4 : 3);
         var (_, statistics) = rin.normalize(ones(random.Next(1, 4), 3, rin.input_dim));
+        made.Add(statistics);
         if (random.Next(2) == 0)
-            statistics.Dispose(); // else its scope does not end it: the collector does
+            statistics.Dispose();
         return statistics;
     }
 

@@ -11,21 +11,32 @@ public sealed class Report
     private static long _parameters;
     private static long _leftByAParameter;
 
+    private readonly Func<long> _live;
     private readonly long _tensors;
     private long _memory;
     private long _calls;
     private long _faults;
 
-    public Report()
+    private Report(Func<long> live)
+    {
+        Collect();
+        _live = live;
+        _tensors = live();
+    }
+
+    /// <summary>Counts the tensors of all threads, if each layer's parameters are <see cref="Made"/>.</summary>
+    public static Report OfAllThreads()
     {
         // TorchSharp's count stays up by one for each parameter that is disposed.
         nn.Parameter(ones(1)).Dispose();
         var before = Tensor.TotalCount;
         nn.Parameter(ones(1)).Dispose();
         _leftByAParameter = Tensor.TotalCount - before;
-        Collect();
-        _tensors = Live;
+        return new(() => Tensor.TotalCount - (Interlocked.Read(ref _parameters) * _leftByAParameter));
     }
+
+    /// <summary>Counts the tensors that this thread made and did not dispose, parameters as they are; not for tensors that another disposes.</summary>
+    public static Report OfThisThread() => new(() => DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
     /// <summary>Counts a layer's parameters, which it must be disposed with.</summary>
     public static void Made(NormModule layer) => Interlocked.Add(ref _parameters, layer.parameters().Count());
@@ -55,11 +66,11 @@ public sealed class Report
     }
 
     /// <summary>Looks for live tensors and for memory that has grown.</summary>
-    public Report Ended(bool areAllDisposed = true)
+    public Report Ended()
     {
         Collect();
-        if (areAllDisposed && Live != _tensors)
-            Failed($"{Live - _tensors} tensors are alive");
+        if (Live != 0)
+            Failed($"{Live} tensors are alive");
         if (_memory > 0 && Memory() - _memory > Slack)
             Failed($"memory grew from {_memory >> 20} to {Memory() >> 20} MB");
         return this;
@@ -67,9 +78,9 @@ public sealed class Report
 
     public override string ToString() => string.Join(
         '\n',
-        [.. Failures.Take(Shown), $"{Calls} calls, {Faults} faults, {Failures.Count} failures, {Live - _tensors} live tensors, {Memory() >> 20} MB{(_memory > 0 ? $" after {_memory >> 20} MB" : "")}"]);
+        [.. Failures.Take(Shown), $"{Calls} calls, {Faults} faults, {Failures.Count} failures, {Live} live tensors, {Memory() >> 20} MB{(_memory > 0 ? $" after {_memory >> 20} MB" : "")}"]);
 
-    private static long Live => Tensor.TotalCount - (Interlocked.Read(ref _parameters) * _leftByAParameter);
+    private long Live => _live() - _tensors;
 
     private static long Memory()
     {

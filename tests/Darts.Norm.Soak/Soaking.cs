@@ -11,7 +11,7 @@ public static class Soaking
 
     public static Report Run(TimeSpan time, ulong seed, Action<Report>? progress = null)
     {
-        var report = new Report();
+        var report = Report.OfAllThreads();
         var (problems, random) = (Problem.Upto(800), new PCG(1, seed));
         var (started, shown, warm) = (DateTime.UtcNow, DateTime.UtcNow, false);
         while (DateTime.UtcNow - started < time)

@@ -7,7 +7,7 @@ public static class Training
 
     public static Report Run(long calls)
     {
-        var report = new Report();
+        var report = Report.OfAllThreads();
         using (NewDisposeScope())
         {
             var layers = new List<NormModule>();
