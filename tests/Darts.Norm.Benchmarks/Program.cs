@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Darts.Norm.Benchmarks;
@@ -16,4 +17,5 @@ if (args is ["--quick", .. var which])
 
 // In this process: BenchmarkDotNet's own projects would not get the mended native library.
 var job = Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance);
-BenchmarkSwitcher.FromAssembly(typeof(NormBenchmarks).Assembly).Run(args, DefaultConfig.Instance.AddJob(job));
+var wholeNames = SummaryStyle.Default.WithMaxParameterColumnWidth(60);
+BenchmarkSwitcher.FromAssembly(typeof(NormBenchmarks).Assembly).Run(args, DefaultConfig.Instance.AddJob(job).WithSummaryStyle(wholeNames));
