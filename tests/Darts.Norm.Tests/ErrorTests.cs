@@ -86,7 +86,10 @@ public sealed class ErrorTests : IDisposable
         ];
         uses.Should().AllSatisfy(use => use.Should().Throw<ObjectDisposedException>());
         if (layer is LayerNorm norm)
+        {
             norm.Invoking(n => n.reset_parameters()).Should().Throw<ObjectDisposedException>();
+            norm.Invoking(n => n.weight = null).Should().Throw<ObjectDisposedException>();
+        }
         foreach (var key in Layers.All[name].Keys)
             layer.GetType().GetProperty(key)!.Invoking(property => property.GetValue(layer)).Should().Throw<Exception>().WithInnerException<ObjectDisposedException>();
     }

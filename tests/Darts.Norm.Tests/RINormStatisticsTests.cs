@@ -155,6 +155,50 @@ public sealed class RINormStatisticsTests
     }
 
     [Fact]
+    public void Uses_Refused_SayWhatHolds()
+    {
+        using var scope = NewDisposeScope();
+        var (rin, x, z) = (new RINorm(4), Layers.All["RINorm"].Input(), Layers.Values([2, 3, 4, 1]));
+        var (_, statistics) = rin.normalize(x);
+        rin.Invoking(r => r.transform(x, null!)).Should().Throw<ArgumentNullException>().WithParameterName("statistics");
+        rin.Invoking(r => r.inverse(z, (RINormStatistics)null!)).Should().Throw<ArgumentNullException>().WithParameterName("statistics");
+        rin.Invoking(r => r.transform(null!, statistics)).Should().Throw<ArgumentNullException>().WithMessage("*received null*");
+        rin.Invoking(r => r.transform(x.to(ScalarType.Int64), statistics)).Should().Throw<ArgumentException>().WithMessage("*Convert it first*");
+        rin.Invoking(r => r.inverse(null!, statistics)).Should().Throw<ArgumentNullException>().WithMessage("*received null*");
+        rin.Invoking(r => r.inverse(z.to(ScalarType.Int64), statistics)).Should().Throw<ArgumentException>().WithMessage("*Convert it first*");
+        rin.Invoking(r => r.inverse(x, statistics)).Should().Throw<ArgumentException>().WithMessage("*4 dimensions after a forward on 3,*");
+        rin.Invoking(r => r.transform(x, statistics.to(META))).Should().Throw<ArgumentException>().WithMessage("*kept its statistics on meta*");
+        statistics.Invoking(s => s.to((Device)null!)).Should().Throw<ArgumentNullException>().WithParameterName("device");
+        rin.affine_bias = nn.Parameter(zeros(4, device: META));
+        rin.Invoking(r => r.inverse(z, statistics)).Should().Throw<ArgumentException>().WithMessage("*one device*");
+    }
+
+    [Fact]
+    public void Mean_OfFloat64ChangedByTheCaller_ChangesNothingElse()
+    {
+        using var scope = NewDisposeScope();
+        var (rin, z) = (new RINorm(4), Layers.Values([2, 3, 4, 1], ScalarType.Float64));
+        var (_, statistics) = rin.normalize(Layers.All["RINorm"].Input(ScalarType.Float64));
+        var before = rin.inverse(z, statistics);
+        statistics.mean.fill_(7);
+        Layers.SameBits(rin.inverse(z, statistics), before).Should().BeTrue();
+    }
+
+    [Fact]
+    public void Mean_ShownOnAnotherThreadToo_OutlivesDispose()
+    {
+        using var scope = NewDisposeScope();
+        var (_, statistics) = new RINorm(4).normalize(Layers.All["RINorm"].Input());
+        var mean = statistics.mean;
+        var other = new Thread(() => _ = statistics.mean);
+        other.Start();
+        other.Join();
+        statistics.Dispose();
+        mean.IsInvalid.Should().BeFalse("that thread may be computing with it");
+        mean.Dispose();
+    }
+
+    [Fact]
     public void Hold_OfWhatADisposeLeftOver_LastsUntilItsRelease()
     {
         using var scope = NewDisposeScope();

@@ -144,7 +144,42 @@ public sealed class StateFileTests : IDisposable
     public void Load_NoSuchFile_IsDotNetsError()
     {
         _layer.Invoking(l => l.load(_path + ".none")).Should().Throw<FileNotFoundException>();
-        _layer.Invoking(l => l.load((string)null!)).Should().Throw<ArgumentNullException>();
+        _layer.Invoking(l => l.load((string)null!)).Should().Throw<ArgumentNullException>().WithParameterName("location");
+        _layer.Invoking(l => l.load((BinaryReader)null!)).Should().Throw<ArgumentNullException>().WithParameterName("reader");
+        _layer.Dispose();
+        _layer.Invoking(l => l.load(_path + ".none")).Should().Throw<ObjectDisposedException>();
+        _layer.Invoking(l => l.load((BinaryReader)null!)).Should().Throw<ObjectDisposedException>();
+    }
+
+    [Fact]
+    public void Read_LongestKeyAndMostDimensions_AreRead()
+    {
+        var key = new string('k', 1 << 16);
+        var bytes = Written(w => { w.Write7BitEncodedInt64(1); Entry(w, key, shape: [.. Enumerable.Repeat(1L, 64)], values: 4); });
+        StateFile.Read(new BinaryReader(new MemoryStream(bytes)))[key].dim().Should().Be(64);
+        foreach (var (longer, rank) in new[] { (key + "k", 64), (key, 65) })
+        {
+            bytes = Written(w => { w.Write7BitEncodedInt64(1); Entry(w, longer, shape: [.. Enumerable.Repeat(1L, rank)], values: 4); });
+            FluentActions.Invoking(() => StateFile.Read(new BinaryReader(new MemoryStream(bytes)))).Should().Throw<InvalidDataException>().WithMessage("*at most 6*");
+        }
+    }
+
+    [Fact]
+    public void Read_ValuesCutShort_SaysHowManyThereAre() =>
+        FluentActions.Invoking(() => StateFile.Read(new BinaryReader(new MemoryStream(Saved()[..^1])))).Should().Throw<EndOfStreamException>()
+            .WithMessage("Weights must be whole, but they end before the 16 bytes of entry 2 of 2, 'bias', of which there are 15. *");
+
+    [Fact]
+    public void Read_ThatFailsLate_LeavesNoTensor()
+    {
+        var bytes = Saved();
+        File.WriteAllBytes(_path, [.. bytes, 0]);
+        Alone.TensorsLeft(() =>
+        {
+            FluentActions.Invoking(() => StateFile.Read(_path)).Should().Throw<InvalidDataException>();
+            FluentActions.Invoking(() => StateFile.Read(new BinaryReader(new MemoryStream(bytes[..^1])))).Should().Throw<EndOfStreamException>();
+            FluentActions.Invoking(() => StateFile.Read(new BinaryReader(new Promising(bytes[..^1])))).Should().Throw<EndOfStreamException>();
+        }).Should().Be(0);
     }
 
     [Fact]

@@ -11,10 +11,10 @@ internal static class Registration
     {
         RequireName(name, "parameter");
         RequireFree(module, name, Attributes.HasParameter(module, name));
+        RequireAlive(parameter, name);
         if (parameter is not null && !parameter.is_leaf)
             throw new ArgumentException(
                 $"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To express '{name}' as a function of another Tensor, compute the value in the forward() method.");
-        RequireAlive(parameter, name);
         Placement.Parameter(module, name, parameter);
     }
 

@@ -135,6 +135,9 @@ public sealed class RegistrationTests : IDisposable
         var disposed = ones(1);
         disposed.Dispose();
         norm.Invoking(n => n.register_buffer("gone", disposed)).Should().Throw<ObjectDisposedException>();
+        var goneToo = nn.Parameter(ones(1));
+        goneToo.Dispose();
+        norm.Invoking(n => n.register_parameter("gone", goneToo)).Should().Throw<ObjectDisposedException>().WithMessage("*to register as 'gone' is disposed*");
         new LayerNorm(2, elementwise_affine: false).pytorch().Invoking(n => n.register_parameter("weight", nn.Parameter(ones(2)))).Should().NotThrow("PyTorch registers it without a value");
     }
 
@@ -201,8 +204,16 @@ public sealed class RegistrationTests : IDisposable
         norm.pytorch().register_buffer("own", ones(1));
         norm.pytorch().add_module("a", shared);
         norm.pytorch().add_module("b", shared);
-        norm.named_buffers().Select(entry => entry.name).Should().Equal("own", "a.running_mean", "a.running_var", "a.num_batches_tracked");
-        norm.named_buffers(recurse: false).Select(entry => entry.name).Should().Equal("own");
+        norm.pytorch().add_module("deep", nn.Sequential(nn.BatchNorm1d(2, track_running_stats: false), shared));
+        norm.pytorch().register_buffer("again", norm.get_buffer("own"));
+        norm.pytorch().register_buffer("passing", ones(1), persistent: false);
+        norm.pytorch().register_buffer("gone", ones(1));
+        norm.get_buffer("gone").Dispose();
+        norm.named_buffers().Select(entry => entry.name).Should().Equal("own", "passing", "a.running_mean", "a.running_var", "a.num_batches_tracked");
+        norm.named_buffers(recurse: false, include_nonpersistent: false).Select(entry => entry.name).Should().Equal("own");
+        var other = new RMSNorm(2);
+        other.pytorch().add_module("deep", nn.Sequential(nn.BatchNorm1d(2)));
+        other.named_buffers().Select(entry => entry.name).Should().Equal("deep.0.running_mean", "deep.0.running_var", "deep.0.num_batches_tracked");
     }
 
     private sealed class Typed(params (string, nn.Module)[] modules) : Sequential<Tensor, Tensor>(modules)

@@ -55,6 +55,55 @@ public sealed class StateTests : IDisposable
     }
 
     [Fact]
+    public void LoadStateDict_ThatFailsWhileItWrites_RestoresWhatItWrote()
+    {
+        var norm = new RMSNorm(2).pytorch();
+        norm.register_buffer("repeated", ones(1).expand(4));
+        norm.register_buffer("later", ones(1));
+        norm.Invoking(n => n.load_state_dict(new StateDict { ["g"] = zeros(2), ["repeated"] = arange(4f), ["later"] = zeros(1) })).Should().Throw<Exception>();
+        (norm.module.g.Doubles().Sum(), norm.get_buffer("later")!.item<float>()).Should().Be((2d, 1f));
+    }
+
+    [Fact]
+    public void LoadStateDict_HookThatChangesWhatIsNotLoadedAndThrows_RestoresThat()
+    {
+        var net = nn.Sequential(new RMSNorm(2), new RMSNorm(2));
+        net.register_load_state_dict_pre_hook((module, _, _, _, _, _, _, _) =>
+        {
+            using var noGrad = no_grad();
+            module.pytorch().get_parameter("1.g").fill_(99);
+        });
+        net.register_load_state_dict_post_hook((_, _) => throw new NotFiniteNumberException());
+        net.pytorch().Invoking(n => n.load_state_dict(new StateDict { ["0.g"] = zeros(2) }, strict: false)).Should().Throw<NotFiniteNumberException>();
+        net.pytorch().parameters().SelectMany(parameter => parameter.Doubles()).Should().Equal(1, 1, 1, 1);
+    }
+
+    [Fact]
+    public void Assign_OntoTheMetaDeviceThatFailsLater_LeavesItThere()
+    {
+        var net = nn.Sequential(new RMSNorm(2, device: META), new RMSNorm(2, device: META));
+        var before = net.pytorch().parameters().ToList();
+        net.register_load_state_dict_post_hook((_, _) => throw new NotFiniteNumberException());
+        net.pytorch().Invoking(n => n.load_state_dict(new StateDict { ["0.g"] = ones(2), ["1.g"] = ones(2) }, assign: true)).Should().Throw<NotFiniteNumberException>();
+        net.pytorch().parameters().Should().Equal(before, ReferenceEquals);
+        before.Should().OnlyContain(parameter => parameter.device_type == DeviceType.META);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void LoadStateDict_Hooks_AreGivenTheMetadataOfTheirModuleAndWhetherToAssign(bool assign)
+    {
+        var net = nn.Sequential(nn.BatchNorm1d(2), new RMSNorm(2));
+        var seen = new List<string>();
+        foreach (var (name, module) in net.pytorch().named_modules())
+            module.register_load_state_dict_pre_hook((_, _, _, metadata, _, _, _, _) => seen.Add($"{name}: {metadata["version"]} {(metadata.TryGetValue("assign_to_params_buffers", out var assigned) ? assigned : "")}"));
+        net.pytorch().load_state_dict(net.pytorch().state_dict(), assign: assign);
+        var expected = assign ? "True" : "";
+        seen.Should().Equal($": 1 {expected}", $"0: 2 {expected}", $"1: 1 {expected}");
+    }
+
+    [Fact]
     public void LoadStateDict_OneElementForAScalar_IsTakenAsInPyTorch()
     {
         var module = new WithExtra(2).pytorch();
@@ -63,6 +112,8 @@ public sealed class StateTests : IDisposable
         state["steps"] = full(1, 9L);
         module.load_state_dict(state);
         module.get_buffer("steps")!.item<long>().Should().Be(9);
+        state["steps"] = ones(0);
+        module.Invoking(m => m.load_state_dict(state)).Should().Throw<InvalidOperationException>().WithMessage("*size mismatch for steps: *torch.Size([0])*");
     }
 
     [Theory]
