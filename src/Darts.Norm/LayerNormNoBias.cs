@@ -4,7 +4,10 @@ namespace Darts.Norm;
 /// <remarks>
 /// <para><c>y = (x - mean(x)) / √(var(x) + eps)</c>, over the axes of <c>normalized_shape</c>, with the biased variance.</para>
 /// <para>Shape: input (*, normalized_shape), output the same. State: none. Units: the output has none, whatever the input's.</para>
-/// <para>Dtypes: any floating point; the answer has the input's. Everything is computed in Float64 and rounded once.</para>
+/// <para>
+/// Dtypes: any floating point; the answer has the input's.
+/// Everything is computed in Float64 and rounded once; outputs of rows of 128 and more Float32 values in Float32, within 4 units in the last place of the row's largest.
+/// </para>
 /// <para>Source: Darts' <c>layer_norm_variants.LayerNormNoBias</c>.</para>
 /// <example>
 /// <code>

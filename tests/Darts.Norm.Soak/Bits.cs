@@ -49,7 +49,7 @@ public static class Bits
 
     private static Problem Large(Problem problem) => problem with
     {
-        Shape = problem.IsOfSeries ? [16, 60, 100] : [40, 30, 65],
+        Shape = problem.IsOfSeries ? [16, 60, 100] : [16, 15, 265],
         Content = Content.Ordinary,
         Layout = Layout.Contiguous,
         GradLayout = Layout.Contiguous,

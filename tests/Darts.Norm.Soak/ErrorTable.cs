@@ -51,7 +51,7 @@ public static class ErrorTable
         var (worst, random) = (new (double output, double gradient)[3], new PCG(1, 7));
         for (var i = 0; i < problems; i++)
         {
-            var problem = Problem.Simple(kind, kind == Kind.RINorm ? [2, 96, 7] : [8, 64]) with
+            var problem = Problem.Simple(kind, kind == Kind.RINorm ? [2, 96, 7] : [8, 192]) with
             {
                 Dtype = dtype,
                 ParameterDtype = dtype,

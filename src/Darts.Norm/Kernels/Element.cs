@@ -10,6 +10,9 @@ internal unsafe interface IElement
     /// <summary>The size of a value in bytes.</summary>
     public static abstract int Size { get; }
 
+    /// <summary>Whether values are float32, so that <see cref="Singles"/> hold them.</summary>
+    public static virtual bool IsSingle => false;
+
     /// <summary>Whether float64 has digits and range to spare: its sums need no compensation, and squares neither overflow nor vanish.</summary>
     public static abstract bool FitsInDouble { get; }
 
@@ -46,6 +49,8 @@ internal readonly unsafe struct Float64 : IElement
 internal readonly unsafe struct Float32 : IElement
 {
     public static int Size => sizeof(float);
+
+    public static bool IsSingle => true;
 
     public static bool FitsInDouble => true;
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -17,6 +18,10 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         else
             MeasureTwice(x, eps, to);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<double> Inverse(Vector256<double> meanSquare, double eps) =>
+        Vector256<double>.One / Vector256.Sqrt(meanSquare + Vector256.Create(eps));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Center<T>(Lanes x, RowStatistics s)

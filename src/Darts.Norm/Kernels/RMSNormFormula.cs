@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -21,6 +22,10 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
         var rms = Math.Sqrt(meanSquare);
         *to = new(1 / Math.Max(rms, Range.Divisor(eps)), Center: rms, Square: meanSquare);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<double> Inverse(Vector256<double> meanSquare, double eps) =>
+        Vector256<double>.One / Vector256.Max(Vector256.Create(Range.Divisor(eps)), Vector256.Sqrt(meanSquare));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Center<T>(Lanes x, RowStatistics s)

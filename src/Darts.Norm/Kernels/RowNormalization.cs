@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -34,6 +35,9 @@ internal unsafe interface IRowFormula
 
     public static abstract void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement;
+
+    /// <summary>The factor, for four rows, from the mean squares about the center.</summary>
+    public static abstract Vector256<double> Inverse(Vector256<double> meanSquare, double eps);
 
     /// <summary><c>x̂</c> without the factor.</summary>
     public static abstract Lanes Center<T>(Lanes x, RowStatistics s)
@@ -78,19 +82,23 @@ internal static unsafe class RowNormalization<TFormula>
         using var w = Doubles.Of(weight, length);
         using var b = Doubles.Of(bias, length);
         var blocks = new Blocks(rows.Count, length);
-        Workers.Run(
-            new ForwardWork<T>
-            {
-                X = rows,
-                Y = Memory.Start(output),
-                Statistics = statistics is null ? null : (double*)Memory.Start(statistics),
-                Weight = w.At,
-                Bias = b.At,
-                Eps = eps,
-                Blocks = blocks,
-            },
-            blocks.Count,
-            rows.Count * length);
+        var work = new ForwardWork<T>
+        {
+            X = rows,
+            Y = Memory.Start(output),
+            Statistics = statistics is null ? null : (double*)Memory.Start(statistics),
+            Weight = w.At,
+            Bias = b.At,
+            Eps = eps,
+            Blocks = blocks,
+        };
+        var isSingle = T.IsSingle && length >= SingleRows<TFormula>.Shortest;
+        using var singleWeight = isSingle ? new SingleParameter(w) : default;
+        using var singleBias = isSingle ? new SingleParameter(b) : default;
+        if (singleWeight.Fits && singleBias.Fits)
+            Workers.Run(new SingleForwardWork<TFormula> { Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work), Weight = singleWeight.At, Bias = singleBias.At }, blocks.Count, rows.Count * length);
+        else
+            Workers.Run(work, blocks.Count, rows.Count * length);
         GC.KeepAlive(x);
         return (output, statistics);
     }
@@ -128,7 +136,7 @@ internal static unsafe class RowNormalization<TFormula>
         return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, weight), Sum.Combined<T>(biasSums, blocks.Count, bias));
     }
 
-    private struct ForwardWork<T> : IWork
+    public struct ForwardWork<T> : IWork
         where T : IElement
     {
         public Rows X;
@@ -157,6 +165,28 @@ internal static unsafe class RowNormalization<TFormula>
                 for (long r = 0; r < rows; r++)
                     statistics[r].Store<T>(Statistics + ((first + r) * RowStatistics.Kept<T>()));
             }
+        }
+
+        /// <summary>One row, and its statistics.</summary>
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        public readonly void WriteRow(long row)
+        {
+            var x = new Row<T>(X[row], X.Length, X.End);
+            RowStatistics statistics;
+            TFormula.Measure(x, Eps, &statistics);
+            var y = Y + (row * X.Length * T.Size);
+            Write(x, new(y, X.Length, y + (X.Length * T.Size)), statistics);
+            if (Statistics is not null)
+                statistics.Store<T>(Statistics + (row * RowStatistics.Kept<T>()));
+        }
+
+        /// <summary>One row's statistics.</summary>
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        public readonly void KeepStatistics(long row)
+        {
+            RowStatistics statistics;
+            TFormula.Measure(new Row<T>(X[row], X.Length, X.End), Eps, &statistics);
+            statistics.Store<T>(Statistics + (row * RowStatistics.Kept<T>()));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -1,3 +1,4 @@
+using Darts.Norm.Kernels;
 using Darts.Norm.Tests.Reference;
 
 namespace Darts.Norm.Tests.Kernels;
@@ -44,8 +45,13 @@ public sealed class KernelTests : IDisposable
             foreach (var isStrided in new[] { false, true })
             {
                 using var one = new KernelCase(operation, dtype, shape, isStrided: isStrided);
-                foreach (var (kernels, formula) in one.ByKernels().Zip(one.ByFormula()))
-                    ShouldAgree(kernels, formula, $"{operation} of {string.Join(", ", shape)}");
+                var (kernels, formula) = (one.ByKernels(), one.ByFormula());
+                for (var i = 0; i < kernels.Count; i++)
+                {
+                    // The kernels normalise long rows of float32 in float32.
+                    var isInSingles = i == 0 && dtype == ScalarType.Float32 && shape[^1] >= SingleRows<RMSNormFormula>.Shortest && KernelCase.RowOperations.Contains(operation);
+                    ShouldAgree(kernels[i], formula[i], $"{operation} of {string.Join(", ", shape)}", isInSingles ? 4 * Judge.Epsilon(dtype) / 2 : null, ofEachRow: isInSingles);
+                }
             }
         }
     }
@@ -128,8 +134,8 @@ public sealed class KernelTests : IDisposable
 
     private static long[][] Shapes(string operation) => KernelCase.RowOperations.Contains(operation) ? RowShapes : SeriesShapes;
 
-    /// <summary>By default: both were computed in float64 and rounded once, so they differ by a last place where that is close to a tie.</summary>
-    private static void ShouldAgree(Tensor actual, Tensor expected, string what, double? relative = null)
+    /// <summary>By default: both were computed in float64 and rounded once, so they differ by a last place where that is close to a tie. A unit of a row's largest value is at least half of epsilon times it.</summary>
+    private static void ShouldAgree(Tensor actual, Tensor expected, string what, double? relative = null, bool ofEachRow = false)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -137,7 +143,7 @@ public sealed class KernelTests : IDisposable
         actual.shape.Should().Equal(expected.shape, what);
         var (a, b) = (actual.to(ScalarType.Float64), expected.to(ScalarType.Float64));
         var bound = relative ?? (expected.dtype == ScalarType.Float64 ? 1e-12 : Judge.Epsilon(expected.dtype));
-        var largest = expected.dtype == ScalarType.Float64 ? b.nan_to_num().abs().max() : b.abs().clamp_min(1e-4);
+        var largest = expected.dtype == ScalarType.Float64 ? b.nan_to_num().abs().max() : ofEachRow ? b.abs().amax([-1], keepdim: true) : b.abs().clamp_min(1e-4);
         ((a - b).abs() <= largest * bound).logical_or(a.eq(b)).logical_or(a.isnan() & b.isnan()).all().item<bool>().Should().BeTrue($"{what} must agree to {bound}");
     }
 }

@@ -1,0 +1,186 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Thirty-two float32 values that are computed with together, in float32.</summary>
+/// <remarks>As in <see cref="Lanes"/>, the number and the order of additions are part of the result.</remarks>
+internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
+{
+    public const int Count = 32;
+
+    public readonly Vector256<float> A = a, B = b, C = c, D = d;
+
+    /// <summary>How many values hold <paramref name="length"/> in whole groups.</summary>
+    public static long Padded(long length) => (length + Count - 1) / Count * Count;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Singles Load(float* from) =>
+        new(Vector256.Load(from), Vector256.Load(from + 8), Vector256.Load(from + 16), Vector256.Load(from + 24));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(float* to)
+    {
+        A.Store(to);
+        B.Store(to + 8);
+        C.Store(to + 16);
+        D.Store(to + 24);
+    }
+
+    /// <summary>The first values; zero from <paramref name="count"/> on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Singles First(long count)
+    {
+        var mask = (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Count - count;
+        return new(A & Vector256.Load(mask), B & Vector256.Load(mask + 8), C & Vector256.Load(mask + 16), D & Vector256.Load(mask + 24));
+    }
+
+    /// <summary>The sum, in one order.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public double Sum()
+    {
+        var (low, high) = Quarters();
+        return Sum(low + high);
+    }
+
+    /// <summary>The sums of four values each.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public (Vector256<double> low, Vector256<double> high) Quarters()
+    {
+        var v = (A + B) + (C + D);
+        return (Float32.Widen(v.GetLower()), Float32.Widen(v.GetUpper()));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static double Sum(Vector256<double> v)
+    {
+        var pair = v.GetLower() + v.GetUpper();
+        return pair.GetElement(0) + pair.GetElement(1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Singles operator +(Singles x, Singles y) => new(x.A + y.A, x.B + y.B, x.C + y.C, x.D + y.D);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Singles operator -(Singles x, Singles y) => new(x.A - y.A, x.B - y.B, x.C - y.C, x.D - y.D);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Singles operator *(Singles x, Singles y) => new(x.A * y.A, x.B * y.B, x.C * y.C, x.D * y.D);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Singles operator -(Singles x, Vector256<float> y) => new(x.A - y, x.B - y, x.C - y, x.D - y);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Singles operator *(Singles x, Vector256<float> y) => new(x.A * y, x.B * y, x.C * y, x.D * y);
+
+    // Thirty-two lanes of all ones, then as many of zeros: the address says how many are kept.
+    private static ReadOnlySpan<int> Masks =>
+    [
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+}
+
+/// <summary>A run of float32 values, side by side in memory, read and written thirty-two at a time. As <see cref="Row{T}"/>.</summary>
+/// <param name="start">The first value.</param>
+/// <param name="length">How many values.</param>
+/// <param name="end">The end of the memory that may be touched beyond the row.</param>
+internal readonly unsafe struct SingleRow(float* start, long length, float* end)
+{
+    public readonly long Length = length;
+
+    /// <summary>The values before this fill whole groups. What is left, if anything, is the tail.</summary>
+    public readonly long Whole = length & -Singles.Count;
+
+    private readonly float* _start = start;
+    private readonly float* _end = end;
+
+    /// <summary>The values from <see cref="Whole"/> on, then zeros.</summary>
+    public Singles Tail
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Whole == Length ? default : OnRow(_start + Whole + Singles.Count <= _end ? Singles.Load(_start + Whole) : LoadLast(_start + Whole, Length - Whole));
+    }
+
+    public Singles this[long i]
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Singles.Load(_start + i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Set(long i, Singles values) => values.Store(_start + i);
+
+    /// <summary>The tail's values that lie on the row, then zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Singles OnRow(Singles tail) => tail.First(Length - Whole);
+
+    /// <summary>Eight values; what lies beyond the row is anything.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector256<float> Part(long i) => _start + i + 8 <= _end ? Vector256.Load(_start + i) : LoadLast(_start + i, Length - i).A;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void SetPart(long i, Vector256<float> values)
+    {
+        if (_start + i + 8 <= _end)
+            values.Store(_start + i);
+        else
+            StoreLast(new(values, values, values, values), _start + i, Length - i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void SetTail(Singles values)
+    {
+        if (_start + Whole + Singles.Count <= _end)
+            values.Store(_start + Whole);
+        else
+            StoreLast(values, _start + Whole, Length - Whole);
+    }
+
+    // No method of the row's own: a row whose address is taken does not stay in registers.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Singles LoadLast(float* from, long count)
+    {
+        var padded = stackalloc float[Singles.Count];
+        Unsafe.CopyBlockUnaligned(padded, from, (uint)(count * sizeof(float)));
+        return Singles.Load(padded);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void StoreLast(Singles values, float* to, long count)
+    {
+        var padded = stackalloc float[Singles.Count];
+        values.Store(padded);
+        Unsafe.CopyBlockUnaligned(to, padded, (uint)(count * sizeof(float)));
+    }
+}
+
+/// <summary>A parameter's values in float32, padded with zeros to whole groups.</summary>
+internal readonly unsafe struct SingleParameter : IDisposable
+{
+    /// <param name="values">The same values in float64; none for a parameter that is not there.</param>
+    public SingleParameter(Doubles values)
+    {
+        Fits = true;
+        if (values.At is null)
+            return;
+        var padded = Singles.Padded(values.Length);
+        At = (float*)NativeMemory.AlignedAlloc((nuint)padded * sizeof(float), 64);
+        for (long i = 0; i < values.Length; i++)
+        {
+            var value = values.At[i];
+            At[i] = (float)value;
+            Fits &= At[i] == value && Math.Abs(value) is 0 or (> 1e-20 and < 1e20) || !double.IsFinite(value);
+        }
+        for (var i = values.Length; i < padded; i++)
+            At[i] = 0;
+    }
+
+    public float* At { get; }
+
+    /// <summary>Whether products with it stay in float32's range.</summary>
+    public bool Fits { get; }
+
+    public void Dispose() => NativeMemory.AlignedFree(At);
+}

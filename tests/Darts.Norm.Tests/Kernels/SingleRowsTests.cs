@@ -1,0 +1,103 @@
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>Long rows of float32, within 4 units in the last place of the row's largest value.</summary>
+public sealed class SingleRowsTests : IDisposable
+{
+    private const long Length = 200;
+    private const double HalfEpsilon = 5.9604644775390625e-08; // a unit in the last place of a value is no less than so much of it
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    [Theory]
+    [InlineData(0, 1000)] // the values that the mean is guessed from lie far from the others
+    [InlineData(0, 1e15)]
+    [InlineData(1e5, 1e5)]
+    [InlineData(-3e5, 7)]
+    public void LayerNorm_OfValuesFarFromTheirMean_IsRight(double level, double outlier)
+    {
+        var x = Values() + level;
+        foreach (var i in new[] { 0, Length / 4, Length / 2, 3 * Length / 4 })
+            x[.., (int)i] = (float)outlier;
+
+        ShouldBeRight(new LayerNorm(Length), x);
+    }
+
+    [Theory]
+    [InlineData(1e-30)]
+    [InlineData(1e-42)]
+    [InlineData(1e25)]
+    [InlineData(0)]
+    public void Layers_OfARowThatFloat32CannotSquare_AreRightThereAndBeside(double scale)
+    {
+        var x = Values();
+        x[4] *= (float)scale;
+
+        ShouldBeRight(new LayerNorm(Length, eps: 0.25), x);
+        ShouldBeRight(new LayerNormNoBias(Length), x);
+        ShouldBeRight(new RMSNorm(Length), x);
+    }
+
+    [Theory]
+    [InlineData(1e30f)]
+    [InlineData(1e-30f)]
+    public void Layers_OfParametersFarFromOne_AreRight(float parameter)
+    {
+        using var norm = new LayerNorm(Length);
+        using var rms = new RMSNorm(Length);
+        using (no_grad())
+        {
+            norm.weight!.fill_(parameter);
+            norm.bias!.fill_(parameter);
+            rms.g.fill_(parameter);
+        }
+
+        ShouldBeRight(norm, Values());
+        ShouldBeRight(rms, Values());
+    }
+
+    [Theory]
+    [InlineData(double.NaN)]
+    [InlineData(double.PositiveInfinity)]
+    public void Layers_OfARowWithoutAnswer_AreRightBeside(double value)
+    {
+        var x = Values();
+        x[3, 7] = (float)value;
+
+        ShouldBeRight(new LayerNorm(Length), x);
+        ShouldBeRight(new RMSNorm(Length), x);
+    }
+
+    [Fact]
+    public void LayerNorm_OfAConstantRow_IsItsBias()
+    {
+        using var norm = new LayerNorm(Length);
+        var x = full([3, Length], 12345.678f);
+
+        norm.forward(x).abs().max().item<float>().Should().Be(0);
+    }
+
+    [Fact]
+    public void Forward_WithAndWithoutGradients_IsTheSameBits()
+    {
+        using var norm = new LayerNorm(Length);
+        var x = Values() + 1000;
+        using var noGrad = no_grad();
+        var plain = norm.forward(x);
+        using var grad = enable_grad();
+
+        Layers.SameBits(norm.forward(x).detach(), plain).Should().BeTrue();
+    }
+
+    private static Tensor Values() => Layers.Values([19, Length], ScalarType.Float32);
+
+    private static void ShouldBeRight(NormModule module, Tensor x)
+    {
+        using var noGrad = no_grad();
+        var actual = module.call(x).to(ScalarType.Float64);
+        using var layer = module.to(ScalarType.Float64);
+        var expected = module.call(x.to(ScalarType.Float64));
+        var unit = (expected.nan_to_num().abs().amax([-1], keepdim: true) * HalfEpsilon).clamp_min(float.Epsilon);
+        ((actual - expected).abs() <= 4 * unit).logical_or(actual.isnan() & expected.isnan()).all().item<bool>().Should().BeTrue($"the largest difference is {(actual - expected).abs().max().item<double>()}");
+    }
+}
