@@ -12,9 +12,9 @@ internal static class Formulas
     {
         using var scope = NewDisposeScope();
         var x64 = Wide(x);
-        var rms = linalg.vector_norm(x64, dims: [-1L], keepdim: true) * scale;
+        var rms = Held.Number(scale, linalg.vector_norm(x64, dims: [-1L], keepdim: true).mul);
         if (x.device_type != DeviceType.META) // which has nothing to clamp, and no gradient of it in libtorch
-            rms = rms.clamp_min(eps);
+            rms = Held.Number(eps, least => rms.clamp_min(least));
         return Rounded(x64 / rms * Wide(g), promote_types(x.dtype, g.dtype));
     }
 
@@ -30,7 +30,7 @@ internal static class Formulas
         return Rounded(bias64 is null ? y : y + bias64, x.dtype);
     }
 
-    /// <summary>Of each series, in float64 and detached, stacked along a new first axis: mean, what it lost by rounding (nothing, here), stdev.</summary>
+    /// <summary>Of each series, in float64 and detached, stacked along a new first axis: mean, what it lost by rounding, stdev.</summary>
     public static Tensor SeriesStatistics(Tensor x, Measure measure, Gaps gaps)
     {
         using var noGrad = no_grad();
@@ -39,18 +39,19 @@ internal static class Formulas
         long[] shape = [x.size(0), x.size(1), others, x.size(-1)];
         var x64 = Wide(x).reshape(shape);
         var observed = Observed(x, gaps)?.reshape(shape);
-        var count = observed is null ? full(1, x.size(1) * others, ScalarType.Float64, x.device) : Pooled(observed);
-        var mean = Pooled(Kept(x64, observed)) / count;
-        var variance = Pooled(Kept(x64 - mean, observed).square()) / count;
-        var stdev = (variance + measure.Eps).sqrt();
+        var (mean, low) = Level(x64, observed);
+        var stdev = Held.Number(measure.Eps, Average((x64 - mean - low).square(), observed).add).sqrt();
         if (measure.LeastStdev > 0)
-            stdev = stdev.clamp_min(measure.LeastStdev);
+            stdev = Held.Number(measure.LeastStdev, least => stdev.clamp_min(least));
         if (measure.SubtractLast && x.numel() > 0)
-            mean = Last(x64, observed);
+            (mean, low) = Last(x64, observed);
         if (observed is not null)
-            (mean, stdev) = (where(count == 0, 0, mean), where(count == 0, 1, stdev));
+        {
+            var isAny = observed.any(1, keepdim: true).any(2, keepdim: true);
+            (mean, low, stdev) = (where(isAny, mean, zeros_like(mean)), where(isAny, low, zeros_like(low)), where(isAny, stdev, ones_like(stdev)));
+        }
         long[] kept = [x.size(0), .. Enumerable.Repeat(1L, (int)x.dim() - 2), x.size(-1)];
-        return stack([mean.reshape(kept), zeros(kept, ScalarType.Float64, x.device), stdev.reshape(kept)]).MoveToOuterDisposeScope();
+        return stack([mean.reshape(kept), low.reshape(kept), stdev.reshape(kept)]).MoveToOuterDisposeScope();
     }
 
     public static Tensor Standardize(Inputs inputs, Gaps gaps, ScalarType dtype)
@@ -65,34 +66,51 @@ internal static class Formulas
         if (inputs.Weight is not null)
             y = (y * Wide(inputs.Weight)) + Wide(inputs.Bias!);
         if (observed is not null)
-            y = where(observed, y, gaps.Missing == Missing.Zero ? 0 : double.NaN);
+            y = where(observed, y, gaps.Missing == Missing.Zero ? zeros_like(y) : Held.Number(double.NaN, zeros_like(y).fill_));
         return Rounded(y, dtype);
     }
 
-    public static Tensor Destandardize(Inputs inputs, double eps, ScalarType dtype)
+    public static Tensor Destandardize(Inputs inputs, double eps, LikelihoodParameter[] kinds, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        var (mean, stdev) = (inputs.Statistics!.select(0, 0), inputs.Statistics.select(0, 2));
+        var (mean, stdev) = (inputs.Statistics!.select(0, 0).unsqueeze(-1), inputs.Statistics.select(0, 2).unsqueeze(-1));
+        var bias = inputs.Weight is null ? null : Wide(inputs.Bias!).unsqueeze(-1);
+        var divisor = inputs.Weight is null ? null : Held.Number(eps * eps, Wide(inputs.Weight).add).unsqueeze(-1);
         var x = Wide(inputs.X);
-        if (inputs.Weight is not null)
-            x = (x - Wide(inputs.Bias!).unsqueeze(-1)) / (Wide(inputs.Weight) + (eps * eps)).unsqueeze(-1);
-        x = (x * stdev.unsqueeze(-1)) + mean.unsqueeze(-1);
-        return Rounded(x, dtype);
+        return Rounded(kinds is [var all] ? Inverse(x, all) : cat([.. kinds.Select((kind, i) => Inverse(x.narrow(-1, i, 1), kind))], -1), dtype);
+
+        Tensor Inverse(Tensor z, LikelihoodParameter kind) => kind switch
+        {
+            LikelihoodParameter.Location => ((divisor is null ? z : (z - bias!) / divisor) * stdev) + mean,
+            LikelihoodParameter.Scale => z * Scale(),
+            LikelihoodParameter.Variance => z * Scale().square(),
+            LikelihoodParameter.LogScale => z + Scale().log(),
+            _ => z.alias(),
+        };
+
+        Tensor Scale() => divisor is null ? stdev : stdev / divisor.abs();
     }
 
-    /// <summary>The values at the last time that has any, their mean where there are several.</summary>
-    private static Tensor Last(Tensor x, Tensor? observed)
+    /// <summary>The mean of the values at the last time that has any, and what it lost by rounding.</summary>
+    private static (Tensor mean, Tensor low) Last(Tensor x, Tensor? observed)
     {
         if (observed is null)
-            return x.narrow(1, x.size(1) - 1, 1).mean([2L], keepdim: true);
-        var times = observed.any(2, keepdim: true) * arange(1, x.size(1) + 1, device: x.device).reshape(1, -1, 1, 1);
-        var isLast = observed & (times == times.amax([1L], keepdim: true));
-        return Pooled(Kept(x, isLast)) / Pooled(isLast);
+            return Level(x.narrow(1, x.size(1) - 1, 1), null);
+        var times = observed.any(2, keepdim: true) * ones(x.size(1), ScalarType.Int64, x.device).cumsum(0).reshape(1, -1, 1, 1);
+        return Level(x, observed & (times == times.amax([1L], keepdim: true)));
     }
 
-    private static Tensor Pooled(Tensor x) => x.sum([1L, 2L], keepdim: true, ScalarType.Float64);
+    /// <summary>The mean over time, and what it lost by rounding.</summary>
+    private static (Tensor mean, Tensor low) Level(Tensor x, Tensor? observed)
+    {
+        var mean = Average(x, observed);
+        return (mean, Average(x - mean, observed));
+    }
 
-    private static Tensor Kept(Tensor x, Tensor? observed) => observed is null ? x : where(observed, x, 0);
+    private static Tensor Average(Tensor x, Tensor? observed) =>
+        observed is null ? x.mean([1L, 2L], keepdim: true) : Pooled(where(observed, x, zeros_like(x))) / Pooled(observed);
+
+    private static Tensor Pooled(Tensor x) => x.sum([1L, 2L], keepdim: true, ScalarType.Float64);
 
     /// <summary>Where there is a value; null for everywhere, and on the meta device, which has none.</summary>
     private static Tensor? Observed(Tensor x, Gaps gaps)

@@ -268,7 +268,7 @@ public sealed class RINorm : NormModule
                 + $"but received {Require.Describe(input)}. Call forward on the batch that this forecast belongs to.",
                 nameof(input));
         RequireDevice(input, statistics, nameof(input));
-        return Likelihood.Inverse(input, statistics, affine_weight, affine_bias, eps, parameters);
+        return new DestandardizeOperation(statistics, eps, Likelihood.Kinds(input, parameters)).Apply(input, affine_weight, affine_bias);
     }
 
     private void RequireTransformable(Tensor input)

@@ -192,33 +192,45 @@ public sealed class Exact
                 if (divisor.CompareTo(0) == 0)
                     return;
                 var factor = stdev[at] / divisor;
-                var kind = byLikelihood ? i % parameters : 2;
-                if (kind == 0)
+                var kind = byLikelihood ? _problem.Likelihood[i % parameters] : LikelihoodParameter.Location;
+                var beside = default(Wide);
+                switch (kind)
                 {
-                    y[i] = factor.Abs() * z[i];
-                    gz[i] = factor.Abs() * go[i];
-                }
-                else if (kind == 1)
-                {
-                    y[i] = factor * factor * z[i];
-                    gz[i] = factor * factor * go[i];
-                }
-                else
-                {
-                    y[i] = ((z[i] - (Wide)(bias?[c] ?? 0)) * factor) + mean[at];
-                    gz[i] = factor * go[i];
-                    Add(gw, largestGw, c, -(gz[i] * (z[i] - (Wide)(bias?[c] ?? 0)) / divisor));
-                    Add(gb, largestGb, c, -gz[i]);
+                    case LikelihoodParameter.Location:
+                        y[i] = ((z[i] - (Wide)(bias?[c] ?? 0)) * factor) + mean[at];
+                        gz[i] = factor * go[i];
+                        beside = Largest(Term(z[i] * factor), Term((bias?[c] ?? 0) * factor), Term(mean[at]));
+                        Add(gw, largestGw, c, -(gz[i] * (z[i] - (Wide)(bias?[c] ?? 0)) / divisor));
+                        Add(gb, largestGb, c, -gz[i]);
+                        break;
+                    case LikelihoodParameter.Scale:
+                        y[i] = factor.Abs() * z[i];
+                        gz[i] = factor.Abs() * go[i];
+                        Add(gw, largestGw, c, -(y[i] * go[i] / divisor));
+                        break;
+                    case LikelihoodParameter.Variance:
+                        y[i] = factor * factor * z[i];
+                        gz[i] = factor * factor * go[i];
+                        Add(gw, largestGw, c, -((Wide)2 * y[i] * go[i] / divisor));
+                        break;
+                    case LikelihoodParameter.LogScale:
+                        y[i] = z[i] + Log(factor.Abs());
+                        gz[i] = go[i];
+                        beside = Largest(z[i], Log(factor.Abs()));
+                        Add(gw, largestGw, c, -(go[i] / divisor));
+                        break;
+                    default:
+                        y[i] = z[i];
+                        gz[i] = go[i];
+                        break;
                 }
                 var own = (at * parameters) + (i % parameters);
-                largest[own] = Largest(largest[own], y[i], kind == 2 ? Largest(Term(z[i] * factor), Term((bias?[c] ?? 0) * factor), Term(mean[at])) : default);
+                largest[own] = Largest(largest[own], y[i], beside);
             }
             for (var i = 0; i < z.Length; i++)
                 largestY[i] = largest[(At(i / parameters, each) * parameters) + (i % parameters)];
             Judge(name, y, largestY);
             Judge($"{name}: grad.z", gz, gz);
-            if (byLikelihood)
-                return;
             Judge($"{name}: grad.affine_weight", gw, largestGw);
             Judge($"{name}: grad.affine_bias", gb, largestGb);
         }
@@ -234,6 +246,9 @@ public sealed class Exact
         ScalarType.Float32 => 23 - 52,
         _ => 0,
     });
+
+    // Of double precision: what is rounded to fewer digits after it.
+    private static Wide Log(Wide x) => Math.Log((x / Wide.PowerOfTwo(x.Exponent)).ToDouble()) + ((Wide)x.Exponent * Math.Log(2));
 
     private static void Add(Wide[] sums, Wide[] largest, int at, Wide term)
     {

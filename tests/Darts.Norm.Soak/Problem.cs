@@ -152,6 +152,16 @@ public sealed record Problem(
         _ => throw new ArgumentOutOfRangeException(nameof(Kind)),
     };
 
+    /// <summary>What each of a forecast's parameters is, of all kinds in turn.</summary>
+    public LikelihoodParameter[] Likelihood
+    {
+        get
+        {
+            var kinds = Enum.GetValues<LikelihoodParameter>();
+            return [.. Enumerable.Range(0, Parameters).Select(parameter => kinds[(int)(((uint)Seed + parameter) % kinds.Length)])];
+        }
+    }
+
     /// <summary>The layer with irregular parameters.</summary>
     public NormModule NewLayerWithParameters()
     {

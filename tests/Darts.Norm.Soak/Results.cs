@@ -31,8 +31,7 @@ public sealed class Results : Dictionary<string, Tensor>, IDisposable
             var z = Leaf(gradient([.. x.shape, problem.Parameters]), !problem.FrozenInput);
             results.Keep("z", z);
             results.Take("inv", rin.inverse(z, statistics), layer, z, "z", gradient);
-            LikelihoodParameter[] likelihood = [LikelihoodParameter.Scale, LikelihoodParameter.Variance, LikelihoodParameter.Location];
-            results.Take("likelihood", rin.inverse(z, statistics, likelihood[..problem.Parameters]), layer, z, "z", gradient);
+            results.Take("likelihood", rin.inverse(z, statistics, problem.Likelihood), layer, z, "z", gradient);
         }
         return results;
     }
@@ -75,8 +74,7 @@ public sealed class Results : Dictionary<string, Tensor>, IDisposable
         Keep(name, output);
         if (!output.requires_grad)
             return;
-        // Likelihood parameters go through libtorch's sums, whose order is their own: their parameters' gradients have no fixed bits.
-        var leaves = name == "likelihood" ? [] : layer.named_parameters().Where(leaf => leaf.parameter.requires_grad).Select(leaf => (leaf.name, (Tensor)leaf.parameter)).ToList();
+        var leaves = layer.named_parameters().Where(leaf => leaf.parameter.requires_grad).Select(leaf => (leaf.name, (Tensor)leaf.parameter)).ToList();
         if (input.requires_grad)
             leaves.Add((inputName, input));
         if (leaves.Count == 0)

@@ -78,7 +78,7 @@ public sealed class FormulasTests : IDisposable
         var statistics = Layers.Of(10, 20, 0, 0, 2, 4).reshape(3, 1, 1, 2);
         var (weight, bias) = (Layers.Of(1.75, 3.75), Layers.Of(1, -1));
         // eps² = 0.25: (z - bias) / (weight + eps²) · stdev + mean.
-        Formulas.Destandardize(new(z, weight, bias, statistics, null), 0.5, ScalarType.Float64).Doubles().Should().Equal(10, 11, 24, 25);
+        Formulas.Destandardize(new(z, weight, bias, statistics, null), 0.5, [LikelihoodParameter.Location], ScalarType.Float64).Doubles().Should().Equal(10, 11, 24, 25);
     }
 
     private static void Close(Tensor actual, Tensor expected)

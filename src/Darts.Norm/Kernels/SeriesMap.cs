@@ -9,58 +9,66 @@ namespace Darts.Norm.Kernels;
 /// <param name="Shift">What is added.</param>
 internal readonly record struct MapCoefficients(double Center, double CenterLow, double Factor, double Shift);
 
+/// <summary>What a component of a series is mapped by.</summary>
+internal readonly record struct SeriesCoefficients(double Mean, double MeanLow, double Stdev, double Weight, double Bias);
+
 /// <summary>A map whose coefficients come from a series' statistics and a component's parameters. Only what differs between them.</summary>
 internal interface ISeriesFormula
 {
-    public static abstract MapCoefficients Coefficients(double mean, double meanLow, double stdev, double weight, double bias, double eps);
+    /// <summary>How many values of a time step belong to one component.</summary>
+    public long Repeat { get; }
+
+    /// <summary>In how many equal runs these are mapped each in its own way.</summary>
+    public long Kinds { get; }
+
+    public MapCoefficients Coefficients(long kind, SeriesCoefficients of);
 
     /// <summary>The gradients of weight and bias, from the sums over a series of <c>go · (x - center)</c> and of <c>go</c>.</summary>
-    public static abstract (double weight, double bias) Gradients(double along, double sum, MapCoefficients map, double stdev, double weight, double eps);
+    public (double weight, double bias) Gradients(long kind, double along, double sum, SeriesCoefficients of);
 }
 
 /// <summary>Forward and backward of an <see cref="ISeriesFormula"/>, whatever the dtypes, strides, sizes and threads.</summary>
 internal static unsafe class SeriesMap<TFormula>
-    where TFormula : ISeriesFormula
+    where TFormula : struct, ISeriesFormula
 {
-    /// <param name="inputs">x is (batch, time, ..., components) and, where <paramref name="repeat"/> is not 1, an axis of that size; weight and bias are (components), or null for one and zero.</param>
-    /// <param name="repeat">How many values of a time step belong to one component.</param>
-    /// <param name="eps">The formula's.</param>
+    /// <param name="formula">What to compute.</param>
+    /// <param name="inputs">x is (batch, time, ..., components) and, where the formula repeats, an axis of that size; weight and bias are (components), or null for one and zero.</param>
     /// <param name="measure">How to take the statistics from x first; null where they are there.</param>
     /// <param name="gaps">Which values of x are missing.</param>
-    public static Tensor Forward(Inputs inputs, long repeat, double eps, Measure? measure, Gaps gaps) => (inputs.X.dtype, gaps.Missing != Missing.None) switch
+    public static Tensor Forward(TFormula formula, Inputs inputs, Measure? measure, Gaps gaps) => (inputs.X.dtype, gaps.Missing != Missing.None) switch
     {
-        (ScalarType.Float16, false) => Forward<Float16>(inputs, repeat, eps, measure, gaps),
-        (ScalarType.BFloat16, false) => Forward<BFloat16>(inputs, repeat, eps, measure, gaps),
-        (ScalarType.Float32, false) => Forward<Float32>(inputs, repeat, eps, measure, gaps),
-        (_, false) => Forward<Float64>(inputs, repeat, eps, measure, gaps),
-        (ScalarType.Float16, true) => Forward<Gaps<Float16>>(inputs, repeat, eps, measure, gaps),
-        (ScalarType.BFloat16, true) => Forward<Gaps<BFloat16>>(inputs, repeat, eps, measure, gaps),
-        (ScalarType.Float32, true) => Forward<Gaps<Float32>>(inputs, repeat, eps, measure, gaps),
-        (_, true) => Forward<Gaps<Float64>>(inputs, repeat, eps, measure, gaps),
+        (ScalarType.Float16, false) => Forward<Float16>(formula, inputs, measure, gaps),
+        (ScalarType.BFloat16, false) => Forward<BFloat16>(formula, inputs, measure, gaps),
+        (ScalarType.Float32, false) => Forward<Float32>(formula, inputs, measure, gaps),
+        (_, false) => Forward<Float64>(formula, inputs, measure, gaps),
+        (ScalarType.Float16, true) => Forward<Gaps<Float16>>(formula, inputs, measure, gaps),
+        (ScalarType.BFloat16, true) => Forward<Gaps<BFloat16>>(formula, inputs, measure, gaps),
+        (ScalarType.Float32, true) => Forward<Gaps<Float32>>(formula, inputs, measure, gaps),
+        (_, true) => Forward<Gaps<Float64>>(formula, inputs, measure, gaps),
     };
 
     /// <summary>The gradients that are wanted, the others null.</summary>
-    public static Gradients Backward(Inputs inputs, Tensor gradOutput, long repeat, double eps, Gaps gaps, Wanted wanted) =>
+    public static Gradients Backward(TFormula formula, Inputs inputs, Tensor gradOutput, Gaps gaps, Wanted wanted) =>
         (inputs.X.dtype, gaps.Missing != Missing.None) switch
         {
-            (ScalarType.Float16, false) => Backward<Float16>(inputs, gradOutput, repeat, eps, wanted),
-            (ScalarType.BFloat16, false) => Backward<BFloat16>(inputs, gradOutput, repeat, eps, wanted),
-            (ScalarType.Float32, false) => Backward<Float32>(inputs, gradOutput, repeat, eps, wanted),
-            (_, false) => Backward<Float64>(inputs, gradOutput, repeat, eps, wanted),
-            (ScalarType.Float16, true) => Backward<Gaps<Float16>>(inputs, gradOutput, repeat, eps, wanted),
-            (ScalarType.BFloat16, true) => Backward<Gaps<BFloat16>>(inputs, gradOutput, repeat, eps, wanted),
-            (ScalarType.Float32, true) => Backward<Gaps<Float32>>(inputs, gradOutput, repeat, eps, wanted),
-            (_, true) => Backward<Gaps<Float64>>(inputs, gradOutput, repeat, eps, wanted),
+            (ScalarType.Float16, false) => Backward<Float16>(formula, inputs, gradOutput, wanted),
+            (ScalarType.BFloat16, false) => Backward<BFloat16>(formula, inputs, gradOutput, wanted),
+            (ScalarType.Float32, false) => Backward<Float32>(formula, inputs, gradOutput, wanted),
+            (_, false) => Backward<Float64>(formula, inputs, gradOutput, wanted),
+            (ScalarType.Float16, true) => Backward<Gaps<Float16>>(formula, inputs, gradOutput, wanted),
+            (ScalarType.BFloat16, true) => Backward<Gaps<BFloat16>>(formula, inputs, gradOutput, wanted),
+            (ScalarType.Float32, true) => Backward<Gaps<Float32>>(formula, inputs, gradOutput, wanted),
+            (_, true) => Backward<Gaps<Float64>>(formula, inputs, gradOutput, wanted),
         };
 
-    private static Tensor Forward<T>(Inputs inputs, long repeat, double eps, Measure? measure, Gaps gaps)
+    private static Tensor Forward<T>(TFormula formula, Inputs inputs, Measure? measure, Gaps gaps)
         where T : IElement
     {
         var (x, weight, bias, statistics, mask) = inputs;
         var output = Memory.Like(x);
         var components = statistics!.size(-1);
-        var source = new SeriesGroups(ref x, components * repeat, ref mask);
-        var groups = mask is null ? source : new(ref output, components * repeat);
+        var source = new SeriesGroups(ref x, components * formula.Repeat, ref mask);
+        var groups = mask is null ? source : new(ref output, components * formula.Repeat);
         using var w = Doubles.Of(weight, components);
         using var b = Doubles.Of(bias, components);
         var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
@@ -71,7 +79,7 @@ internal static unsafe class SeriesMap<TFormula>
                 IsMasked = mask is not null,
                 X = groups,
                 Y = Memory.Start(output),
-                Series = new(groups, statistics, w, b, repeat, eps),
+                Series = new(formula, groups, statistics, w, b),
                 Measured = measure is null ? null : (double*)Memory.Start(statistics),
                 Measure = measure.GetValueOrDefault(),
                 FillsWithZero = gaps.Missing == Missing.Zero,
@@ -85,14 +93,14 @@ internal static unsafe class SeriesMap<TFormula>
         return output;
     }
 
-    private static Gradients Backward<T>(Inputs inputs, Tensor gradOutput, long repeat, double eps, Wanted wanted)
+    private static Gradients Backward<T>(TFormula formula, Inputs inputs, Tensor gradOutput, Wanted wanted)
         where T : IElement
     {
         var (x, weight, bias, statistics, mask) = inputs;
         var gradX = wanted.X ? Memory.Like(x) : null;
         var components = statistics!.size(-1);
-        var groups = new SeriesGroups(ref x, components * repeat, ref mask);
-        var gradGroups = new SeriesGroups(ref gradOutput, components * repeat);
+        var groups = new SeriesGroups(ref x, components * formula.Repeat, ref mask);
+        var gradGroups = new SeriesGroups(ref gradOutput, components * formula.Repeat);
         using var w = Doubles.Of(weight, components);
         using var b = Doubles.Of(bias, components);
         var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
@@ -107,7 +115,7 @@ internal static unsafe class SeriesMap<TFormula>
                 GradX = gradX is null ? null : Memory.Start(gradX),
                 WeightSums = weightSums.At,
                 BiasSums = biasSums.At,
-                Series = new(groups, statistics, w, b, repeat, eps),
+                Series = new(formula, groups, statistics, w, b),
                 Blocks = blocks,
             },
             blocks.Count,
@@ -123,50 +131,52 @@ internal static unsafe class SeriesMap<TFormula>
     }
 
     /// <summary>The coefficients of each column of a group.</summary>
-    private readonly struct Coefficients(SeriesGroups groups, Tensor statistics, Doubles weight, Doubles bias, long repeat, double eps)
+    private readonly struct Coefficients(TFormula formula, SeriesGroups groups, Tensor statistics, Doubles weight, Doubles bias)
     {
+        private readonly TFormula _formula = formula;
         private readonly double* _statistics = (double*)Memory.Start(statistics);
         private readonly double* _weight = weight.At;
         private readonly double* _bias = bias.At;
-        private readonly long _repeat = repeat;
-        private readonly double _eps = eps;
         private readonly long _columns = groups.Columns;
-        private readonly long _plane = groups.Batch * (groups.Width / repeat);
+        private readonly long _plane = groups.Batch * (groups.Width / formula.Repeat);
 
-        public long Components { get; } = groups.Width / repeat;
+        public long Components { get; } = groups.Width / formula.Repeat;
 
-        public (MapCoefficients map, double stdev, double weight) Of(long series, long component)
-        {
-            var at = _statistics + (series * Components) + component;
-            var weight = _weight is null ? 1 : _weight[component];
-            var stdev = at[2 * _plane];
-            var map = TFormula.Coefficients(at[0], at[_plane], stdev, weight, _bias is null ? 0 : _bias[component], _eps);
-            return (map, stdev, weight);
-        }
+        public long Kinds { get; } = formula.Kinds;
 
-        public (double weight, double bias) Gradients(long series, long component, double along, double sum)
-        {
-            var (map, stdev, weight) = Of(series, component);
-            return TFormula.Gradients(along, sum, map, stdev, weight, _eps);
-        }
+        /// <summary>How many columns of a component follow each other that are mapped alike.</summary>
+        public long Alike { get; } = formula.Repeat / formula.Kinds;
+
+        public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum) =>
+            _formula.Gradients(kind, along, sum, Of(series, component));
 
         /// <summary>Writes four runs of columns: centers, what they lost, factors, shifts.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Write(long series, double* to, long run)
         {
+            long i = 0;
             for (long c = 0; c < Components; c++)
             {
-                var (map, _, _) = Of(series, c);
-                for (var i = c * _repeat; i < (c + 1) * _repeat; i++)
-                    (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center, map.CenterLow, map.Factor, map.Shift);
+                var of = Of(series, c);
+                for (long kind = 0; kind < Kinds; kind++)
+                {
+                    var map = _formula.Coefficients(kind, of);
+                    for (var end = i + Alike; i < end; i++)
+                        (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center, map.CenterLow, map.Factor, map.Shift);
+                }
             }
-            var width = Components * _repeat;
-            for (var written = width; written < _columns; written *= 2)
+            for (var written = i; written < _columns; written *= 2)
             {
                 var more = Math.Min(written, _columns - written) * sizeof(double);
                 for (var coefficient = to; coefficient < to + (4 * run); coefficient += run)
                     Buffer.MemoryCopy(coefficient, coefficient + written, more, more);
             }
+        }
+
+        private SeriesCoefficients Of(long series, long component)
+        {
+            var at = _statistics + (series * Components) + component;
+            return new(at[0], at[_plane], at[2 * _plane], _weight is null ? 1 : _weight[component], _bias is null ? 0 : _bias[component]);
         }
     }
 
@@ -313,22 +323,22 @@ internal static unsafe class SeriesMap<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void AddSeries(long series, double* along, double* sums, double* weightSums, double* biasSums)
         {
-            var (columns, width, components) = (X.Columns, X.Width, Series.Components);
-            var (repeat, lost) = (width / components, Lanes.Padded(components));
+            var (columns, width, lost) = (X.Columns, X.Width, Lanes.Padded(Series.Components));
             Sum.Round<T>(along, columns);
             Sum.Round<T>(sums, columns);
-            for (long c = 0; c < components; c++)
+            for (long kind = 0; kind < Series.Components * Series.Kinds; kind++)
             {
                 double total = 0, totalLost = 0, dot = 0, dotLost = 0;
-                for (var first = c * repeat; first < columns; first += width)
+                for (var first = kind * Series.Alike; first < columns; first += width)
                 {
-                    for (var i = first; i < first + repeat; i++)
+                    for (var i = first; i < first + Series.Alike; i++)
                     {
                         Sum.Add<T>(ref total, ref totalLost, sums[i]);
                         Sum.Add<T>(ref dot, ref dotLost, along[i]);
                     }
                 }
-                var (weight, bias) = Series.Gradients(series, c, dot + dotLost, total + totalLost);
+                var c = kind / Series.Kinds;
+                var (weight, bias) = Series.Gradients(series, c, kind % Series.Kinds, dot + dotLost, total + totalLost);
                 if (T.FitsInDouble)
                 {
                     weightSums[c] += weight;

@@ -3,9 +3,11 @@ namespace Darts.Norm.Kernels;
 /// <summary><c>y = (x - mean) / stdev · weight + bias</c>.</summary>
 internal readonly struct StandardizeFormula : ISeriesFormula
 {
-    public static MapCoefficients Coefficients(double mean, double meanLow, double stdev, double weight, double bias, double eps) =>
-        new(mean, meanLow, weight / stdev, bias);
+    public long Repeat => 1;
 
-    public static (double weight, double bias) Gradients(double along, double sum, MapCoefficients map, double stdev, double weight, double eps) =>
-        (along / stdev, sum);
+    public long Kinds => 1;
+
+    public MapCoefficients Coefficients(long kind, SeriesCoefficients of) => new(of.Mean, of.MeanLow, of.Weight / of.Stdev, of.Bias);
+
+    public (double weight, double bias) Gradients(long kind, double along, double sum, SeriesCoefficients of) => (along / of.Stdev, sum);
 }

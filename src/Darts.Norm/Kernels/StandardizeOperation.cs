@@ -15,10 +15,10 @@ internal sealed class StandardizeOperation(RINormStatistics statistics, Measure?
     public override Tensor Formula(Inputs inputs) => Formulas.Standardize(inputs, Of(inputs), ResultDtype(inputs.X, inputs.Weight, inputs.Bias));
 
     public override (Tensor output, Tensor? statistics) Forward(Inputs inputs, bool keepStatistics) =>
-        (SeriesMap<StandardizeFormula>.Forward(inputs, 1, 0, measure, Of(inputs)), inputs.Statistics);
+        (SeriesMap<StandardizeFormula>.Forward(default, inputs, measure, Of(inputs)), inputs.Statistics);
 
     public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
-        SeriesMap<StandardizeFormula>.Backward(inputs, gradOutput, 1, 0, Of(inputs), wanted);
+        SeriesMap<StandardizeFormula>.Backward(default, inputs, gradOutput, Of(inputs), wanted);
 
     private Gaps Of(Inputs inputs) => gaps with { Mask = inputs.Mask };
 }

@@ -35,8 +35,11 @@ internal sealed class KernelCase : IDisposable
                 Operation = new StandardizeOperation(RINormStatistics.Of(X, measure, _gaps), measure, _gaps);
                 break;
             default:
-                Operation = new DestandardizeOperation(new(Formulas.SeriesStatistics(X, measure, default), dtype), 1e-5);
-                X = Leaf(Input([.. shape, 3], dtype, level, isStrided));
+                var statistics = RINormStatistics.Of(X, measure, default);
+                new StandardizeOperation(statistics, measure, default).Apply(X.detach(), null, null).Dispose();
+                LikelihoodParameter[] kinds = operation == "Destandardize" ? [LikelihoodParameter.Location] : Enum.GetValues<LikelihoodParameter>();
+                Operation = new DestandardizeOperation(statistics, 1e-5, kinds);
+                X = Leaf(Input([.. shape, Math.Max(3, kinds.Length)], dtype, level, isStrided));
                 break;
         }
         GradOutput = Values(X.shape, dtype, 123).to(dtype);
@@ -44,7 +47,7 @@ internal sealed class KernelCase : IDisposable
 
     public static string[] RowOperations => [nameof(RMSNorm), nameof(LayerNorm), "LayerNormNoBias"];
 
-    public static string[] SeriesOperations => ["Standardize", "StandardizeGaps", "Destandardize"];
+    public static string[] SeriesOperations => ["Standardize", "StandardizeGaps", "Destandardize", "DestandardizeByKind"];
 
     public FusedOperation Operation { get; }
 

@@ -60,6 +60,7 @@ public sealed class KernelTests : IDisposable
     [InlineData("Standardize")]
     [InlineData("StandardizeGaps")]
     [InlineData("Destandardize")]
+    [InlineData("DestandardizeByKind")]
     [InlineData("RMSNorm")]
     [InlineData("LayerNorm")]
     public void ResultAndGradients_FarFromZero_AreTheFormulas(string operation)

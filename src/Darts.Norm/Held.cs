@@ -1,0 +1,15 @@
+namespace Darts.Norm;
+
+/// <summary>Tensor operations with a number.</summary>
+/// <remarks>
+/// TorchSharp makes an object of a number, takes its address and calls libtorch with that: the garbage collector may free the object, and with it the number, while libtorch
+/// still reads it. Here it is held until the call is over.
+/// </remarks>
+internal static class Held
+{
+    public static Tensor Number(double number, Func<Scalar, Tensor> operation)
+    {
+        using Scalar held = number;
+        return operation(held);
+    }
+}
