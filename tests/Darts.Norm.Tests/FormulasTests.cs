@@ -71,6 +71,27 @@ public sealed class FormulasTests : IDisposable
         Formulas.Standardize(new(x, null, null, statistics, null), default, ScalarType.Float64).Doubles().Should().Equal(-0.375, 0.125, 0.625);
     }
 
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void LayerNorm_OnTheMetaDevice_HasShapeDtypeAndGraph(bool isAffine, bool hasBias)
+    {
+        var x = ones(2, 3, 4, ScalarType.Float16, META).requires_grad_();
+        var weight = isAffine ? ones(3, 4, device: META).requires_grad_() : null;
+        var bias = hasBias ? ones(3, 4, device: META).requires_grad_() : null;
+        var y = Formulas.LayerNorm(x, [3, 4], weight, bias, 1e-5);
+        y.shape.Should().Equal(2, 3, 4);
+        (y.dtype, y.device_type, y.Handle == x.Handle).Should().Be((ScalarType.Float16, DeviceType.META, false));
+        y.sum().backward();
+        foreach (var leaf in new[] { x, weight, bias }.OfType<Tensor>())
+            leaf.grad!.shape.Should().Equal(leaf.shape);
+    }
+
+    [Fact]
+    public void Statistics_OnTheMetaDeviceWithGaps_AreShapesAlone() =>
+        Formulas.SeriesStatistics(ones(2, 6, 3, device: META), new(1e-5, 0, true), new(Missing.Zero, null)).shape.Should().Equal(3, 2, 1, 3);
+
     [Fact]
     public void Destandardize_WithParameters_IsTheWrittenFormula()
     {

@@ -22,6 +22,9 @@ public sealed class RangeTests
     [InlineData(4, 0.25)]
     [InlineData(0.125, 8)]
     [InlineData(-8, 0.125)]
+    [InlineData(0, 1)]
+    [InlineData(double.NaN, 1)]
+    [InlineData(double.NegativeInfinity, 1)]
     public void Scale_OfAMagnitude_BringsItBetweenOneAndTwo(double magnitude, double expected) =>
         Range.Scale(magnitude).Should().Be(expected);
 
