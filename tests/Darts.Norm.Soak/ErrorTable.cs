@@ -35,7 +35,7 @@ public static class ErrorTable
         var x = problem.Input();
         var gradient = problem.Gradient(x.shape);
         using var ours = Results.Of(problem with { FrozenInput = false }, layer, x, null, problem.Gradient);
-        using var opByOp = OpByOp.Of(problem, layer, x, gradient);
+        using var opByOp = OpByOp.Of(layer, x, gradient);
         using var libtorch = OpByOp.LibTorch(layer, x, gradient);
         return [Of(ours), Of(opByOp), libtorch is null ? (double.NaN, double.NaN) : Of(libtorch)];
 

@@ -1,7 +1,8 @@
 namespace Darts.Norm.Soak;
 
 /// <summary>The layers' formulas and gradients, written out in <see cref="Wide"/> numbers, from the values that a run got.</summary>
-/// <remarks>Each result comes with the magnitude that its error is measured by: an output's the largest of its row or series, a gradient's the largest term of its formula.</remarks>
+/// <remarks>Each result comes with the magnitude that its error is measured by: an output's the largest of its row or series, a gradient's the largest term of its formula.
+/// A row or series that is divided by zero has no truth, nor has a sum over it.</remarks>
 public sealed class Exact
 {
     private readonly Problem _problem;
@@ -46,18 +47,22 @@ public sealed class Exact
         var (gw, largestGw) = (new Wide[width], new Wide[width]);
         var (gb, largestGb) = (new Wide[width], new Wide[width]);
         var (hat, wgo) = (new Wide[width], new Wide[width]);
+        var isDefined = new bool[x.Length];
         for (var start = 0; start < x.Length; start += width)
         {
             Wide mean = default, square = default;
             for (var i = 0; i < width && centers; i++)
                 mean += x[start + i];
-            mean /= width;
+            mean = centers && IsConstant(x.AsSpan(start, width)) ? x[start] : mean / width;
             for (var i = 0; i < width; i++)
             {
                 var v = x[start + i] - mean;
                 square += v * v;
             }
             var scale = centers ? ((square / width) + _problem.Eps).Sqrt() : Wide.Max((square / width).Sqrt(), _problem.Eps);
+            if (scale.CompareTo(0) == 0)
+                continue;
+            Array.Fill(isDefined, true, start, width);
             var flows = centers || !((square / width).Sqrt() < _problem.Eps);
             Wide largest = default, sum = default, along = default, largestTerm = default, largestAlong = default;
             for (var i = 0; i < width; i++)
@@ -66,7 +71,7 @@ public sealed class Exact
                 var w = weight?[i] ?? 1;
                 var value = (hat[i] * w) + (bias?[i] ?? 0);
                 y[start + i] = value;
-                largest = Largest(largest, value, Term(hat[i] * w), Term(bias?[i] ?? 0));
+                largest = Largest(largest, value, Term("y", hat[i] * w), Term("y", bias?[i] ?? 0));
                 wgo[i] = (Wide)w * go[start + i];
                 sum += wgo[i];
                 along += wgo[i] * hat[i];
@@ -91,8 +96,10 @@ public sealed class Exact
                 largestGx[start + i] = Largest(wgo[i] / scale, sum / scale, largestTerm / width / scale, hat[i] * along / scale, hat[i] * largestAlong / width / scale);
             }
         }
-        Judge("y", y, largestY);
-        Judge("y: grad.x", gx, largestGx);
+        Judge("y", y, largestY, isDefined);
+        Judge("y: grad.x", gx, largestGx, isDefined);
+        if (isDefined.Contains(false))
+            return;
         Judge($"y: grad.{(centers ? "weight" : "g")}", gw, largestGw);
         Judge("y: grad.bias", gb, largestGb);
     }
@@ -109,6 +116,8 @@ public sealed class Exact
             for (var c = 0; c < components; c++)
                 Statistics(series, c);
         }
+        if (stdev.Any(value => value.CompareTo(0) == 0))
+            return;
         Map("y", x, "x", i => Is(i));
         if (!_results.ContainsKey("mean"))
             return;
@@ -135,7 +144,7 @@ public sealed class Exact
                 mean[at] += x[i];
                 largestX[at] = Wide.Max(largestX[at], Math.Abs(x[i]));
             }
-            mean[at] /= own.Count;
+            mean[at] = IsConstant([.. own.Select(value => x[value.i])]) ? x[own[0].i] : mean[at] / own.Count;
             Wide square = default;
             foreach (var (_, i) in own)
                 square += (x[i] - mean[at]) * (x[i] - mean[at]);
@@ -164,7 +173,7 @@ public sealed class Exact
                     continue;
                 var hat = (values[i] - mean[at]) / stdev[at];
                 y[i] = (hat * (weight?[c] ?? 1)) + (bias?[c] ?? 0);
-                largest[at] = Largest(largest[at], y[i], Term(hat * (weight?[c] ?? 1)), Term(bias?[c] ?? 0));
+                largest[at] = Largest(largest[at], y[i], Term(name, hat * (weight?[c] ?? 1)), Term(name, bias?[c] ?? 0));
                 gx[i] = (Wide)go[i] * (weight?[c] ?? 1) / stdev[at];
                 Add(gw, largestGw, c, hat * go[i]);
                 Add(gb, largestGb, c, go[i]);
@@ -199,7 +208,7 @@ public sealed class Exact
                     case LikelihoodParameter.Location:
                         y[i] = ((z[i] - (Wide)(bias?[c] ?? 0)) * factor) + mean[at];
                         gz[i] = factor * go[i];
-                        beside = Largest(Term(z[i] * factor), Term((bias?[c] ?? 0) * factor), Term(mean[at]));
+                        beside = Largest(Term(name, z[i] * factor), Term(name, (bias?[c] ?? 0) * factor), Term(name, mean[at]));
                         Add(gw, largestGw, c, -(gz[i] * (z[i] - (Wide)(bias?[c] ?? 0)) / divisor));
                         Add(gb, largestGb, c, -gz[i]);
                         break;
@@ -216,7 +225,7 @@ public sealed class Exact
                     case LikelihoodParameter.LogScale:
                         y[i] = z[i] + Log(factor.Abs());
                         gz[i] = go[i];
-                        beside = Largest(z[i], Log(factor.Abs()));
+                        beside = Largest(Term(name, z[i]), Term(name, Log(factor.Abs())));
                         Add(gw, largestGw, c, -(go[i] / divisor));
                         break;
                     default:
@@ -239,7 +248,7 @@ public sealed class Exact
     }
 
     /// <summary>A term of an output, as far as double precision sees it: what cancels below a unit of float64, cancels in a truth of double precision too.</summary>
-    private Wide Term(Wide term) => term * Wide.PowerOfTwo(_results["y"].dtype switch
+    private Wide Term(string name, Wide term) => term * Wide.PowerOfTwo(_results[name].dtype switch
     {
         ScalarType.Float16 => 10 - 52,
         ScalarType.BFloat16 => 7 - 52,
@@ -249,6 +258,9 @@ public sealed class Exact
 
     // Of double precision: what is rounded to fewer digits after it.
     private static Wide Log(Wide x) => Math.Log((x / Wide.PowerOfTwo(x.Exponent)).ToDouble()) + ((Wide)x.Exponent * Math.Log(2));
+
+    /// <summary>Whether all values are one: its mean is that value, and a sum of 104 digits would not always say so.</summary>
+    private static bool IsConstant(ReadOnlySpan<double> values) => !values.ContainsAnyExcept(values[0]);
 
     private static void Add(Wide[] sums, Wide[] largest, int at, Wide term)
     {
@@ -270,13 +282,16 @@ public sealed class Exact
         return Doubles(gradient.to(_results[name].dtype));
     }
 
-    private void Judge(string name, Wide[] truth, Wide[] largest)
+    private void Judge(string name, Wide[] truth, Wide[] largest, bool[]? isDefined = null)
     {
         if (!_results.TryGetValue(name, out var actual))
             return;
         var (values, worst) = (Doubles(actual), 0.0);
         for (var i = 0; i < values.Length; i++)
-            worst = Math.Max(worst, Units(values[i], truth[i], Wide.Max(largest[i], truth[i].Abs()), actual.dtype));
+        {
+            if (isDefined?[i] != false)
+                worst = Math.Max(worst, Units(values[i], truth[i], Wide.Max(largest[i], truth[i].Abs()), actual.dtype));
+        }
         _errors.Add((name, worst));
     }
 

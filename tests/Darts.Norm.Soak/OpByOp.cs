@@ -3,20 +3,27 @@ namespace Darts.Norm.Soak;
 /// <summary>The formulas as PyTorch and Darts run them, one tensor operation after the other, each rounded to the dtype.</summary>
 public static class OpByOp
 {
-    /// <summary>The output and the gradient of the input.</summary>
-    public static Results Of(Problem problem, NormModule layer, Tensor x, Tensor gradient)
+    /// <summary>The output, and the gradients of the input and of those parameters that want one.</summary>
+    public static Results Of(NormModule layer, Tensor x, Tensor gradient)
     {
         using var scope = NewDisposeScope();
         x = x.detach().requires_grad_();
-        var y = layer switch
-        {
-            RMSNorm norm => x / (linalg.vector_norm(x, dims: [-1L], keepdim: true) * norm.scale).clamp_min(norm.eps) * norm.g,
-            LayerNorm norm => Affine(Standardized(x, [.. Enumerable.Range(1, norm.normalized_shape.Length).Select(axis => (long)-axis)], norm.eps), norm.weight, norm.bias),
-            RINorm rin => Affine(Reversible(x, rin.eps), rin.affine_weight, rin.affine_bias),
-            _ => throw new ArgumentException($"no formula for {problem.Kind}", nameof(layer)),
-        };
-        return new() { ["y"] = y.detach().MoveToOuterDisposeScope(), ["y: grad.x"] = autograd.grad([y], [x], [gradient])[0].MoveToOuterDisposeScope() };
+        var y = Output(layer, x);
+        var leaves = layer.named_parameters().Where(leaf => leaf.parameter.requires_grad).Select(leaf => (leaf.name, (Tensor)leaf.parameter)).Append(("x", x)).ToList();
+        var results = new Results { ["y"] = y.detach().MoveToOuterDisposeScope() };
+        foreach (var (leaf, value) in leaves.Zip(autograd.grad([y], [.. leaves.Select(leaf => leaf.Item2)], [gradient])))
+            results.Add($"y: grad.{leaf.Item1}", value.MoveToOuterDisposeScope());
+        return results;
     }
+
+    /// <summary>The output, to be differentiated any number of times.</summary>
+    public static Tensor Output(NormModule layer, Tensor x) => layer switch
+    {
+        RMSNorm norm => x / (linalg.vector_norm(x, dims: [-1L], keepdim: true) * norm.scale).clamp_min(norm.eps) * norm.g,
+        LayerNorm norm => Affine(Standardized(x, [.. Enumerable.Range(1, norm.normalized_shape.Length).Select(axis => (long)-axis)], norm.eps), norm.weight, norm.bias),
+        RINorm rin => Affine(Reversible(x, rin.eps), rin.affine_weight, rin.affine_bias),
+        _ => throw new ArgumentException($"no formula for {layer}", nameof(layer)),
+    };
 
     /// <summary>libtorch's own fused layer_norm; null for other layers.</summary>
     public static Results? LibTorch(NormModule layer, Tensor x, Tensor gradient)

@@ -1,0 +1,77 @@
+using Darts.Norm.Soak;
+
+namespace Darts.Norm.Tests;
+
+/// <summary>Gradients of gradients, of inputs that lie in memory in other ways than their copies, against those of the formula op by op in float64.</summary>
+public sealed class SecondOrderTests : IDisposable
+{
+    private const long Features = 4;
+    private const double Float64Bound = 1e-12;
+    private const double Float32Bound = 1e-5;
+
+    /// <summary>A leaf's shape, and the input [3, 5, 4] that is a view of it.</summary>
+    private static readonly Dictionary<string, (long[] shape, Func<Tensor, Tensor> view)> Views = new()
+    {
+        ["contiguous"] = ([3, 5, Features], leaf => leaf),
+        ["transposed"] = ([5, 3, Features], leaf => leaf.transpose(0, 1)),
+        ["last axes swapped"] = ([3, Features, 5], leaf => leaf.transpose(1, 2)),
+        ["every second row"] = ([3, 10, Features], leaf => leaf.slice(1, 1, 10, 2)),
+        ["every second value"] = ([3, 5, 2 * Features], leaf => leaf.slice(2, 0, 2 * Features, 2)),
+        ["expanded over the batch"] = ([1, 5, Features], leaf => leaf.expand(3, 5, Features)),
+        ["expanded over time"] = ([3, 1, Features], leaf => leaf.expand(3, 5, Features)),
+        ["expanded over features"] = ([3, 5, 1], leaf => leaf.expand(3, 5, Features)),
+    };
+
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public static TheoryData<string, ScalarType> NamesAndDtypes
+    {
+        get
+        {
+            var data = new TheoryData<string, ScalarType>();
+            foreach (var name in (string[])["RMSNorm", "LayerNorm", "LayerNormNoBias", "RINorm"])
+            {
+                data.Add(name, ScalarType.Float64);
+                data.Add(name, ScalarType.Float32);
+            }
+            return data;
+        }
+    }
+
+    public void Dispose() => _scope.Dispose();
+
+    [Theory]
+    [MemberData(nameof(NamesAndDtypes))]
+    public void SecondOrder_OfStridedExpandedAndTransposedInputs_IsThatOfTheFormula(string name, ScalarType dtype)
+    {
+        foreach (var (layout, (shape, view)) in Views)
+        {
+            var (ours, formula) = (Layers.All[name].New(dtype), Layers.All[name].New(dtype));
+            formula.to(ScalarType.Float64);
+            var actual = Seconds(ours, layer => layer.forward, dtype, view);
+            var expected = Seconds(formula, layer => x => OpByOp.Output(layer, x), ScalarType.Float64, view);
+            // A gradient of an expanded tensor is a sum of those of its copy, which cancel over features.
+            var largest = Seconds(formula, layer => x => OpByOp.Output(layer, x), ScalarType.Float64, view, isCopied: true).Max(tensor => tensor.abs().max().item<double>());
+            foreach (var (a, b) in actual.Zip(expected))
+            {
+                a.shape.Should().Equal(b.shape);
+                (a.to(ScalarType.Float64) - b).abs().max().item<double>().Should()
+                    .BeLessThanOrEqualTo(largest * (dtype == ScalarType.Float64 ? Float64Bound : Float32Bound), $"{name} of an input {layout}");
+            }
+
+            List<Tensor> Seconds(NormModule layer, Func<NormModule, Func<Tensor, Tensor>> forward, ScalarType to, Func<Tensor, Tensor> view, bool isCopied = false)
+            {
+                var (x, gradient) = (Layers.Values(shape, dtype, start: 5).to(to), Layers.Values(shape, dtype, start: 50).to(to));
+                if (isCopied)
+                    (x, gradient, view) = (view(x).clone(), view(gradient).clone(), copy => copy);
+                x.requires_grad_();
+                gradient.requires_grad_();
+                List<Tensor> leaves = [.. layer.parameters(), x];
+                var first = autograd.grad([forward(layer)(view(x))], leaves, [view(gradient)], retain_graph: true, create_graph: true);
+                var projected = first.Select((each, i) => (each * Layers.Values(each.shape, dtype, start: 70 + i)).sum()).Aggregate((a, b) => a + b);
+                leaves.Add(gradient);
+                return [.. autograd.grad([projected], leaves, allow_unused: true).Zip(leaves, (second, leaf) => second is null || second.IsInvalid ? zeros_like(leaf) : second)];
+            }
+        }
+    }
+}
