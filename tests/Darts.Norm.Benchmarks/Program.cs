@@ -5,6 +5,12 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Darts.Norm.Benchmarks;
 
+if (args is ["--missing", ..])
+{
+    MissingValues.Print([1, 2], [ScalarType.Float32, ScalarType.BFloat16]);
+    return;
+}
+
 if (args is ["--quick", .. var which])
 {
     // A dtype, a number of threads and parts of rows' names narrow the table: --quick Float64 threads=1 RINorm.

@@ -34,7 +34,12 @@ public static class Quick
     private static double[] Measure(Row row, ScalarType dtype)
     {
         using var contest = new Contest(row, dtype);
-        Action[] contenders = [contest.Clone, contest.Fused, contest.LayerNormOfLibtorch, contest.OpByOp];
+        return Medians([contest.Clone, contest.Fused, contest.LayerNormOfLibtorch, contest.OpByOp], SecondsARow);
+    }
+
+    /// <summary>The seconds that each takes, where they take turns for so long.</summary>
+    internal static double[] Medians(Action[] contenders, double seconds)
+    {
         foreach (var contender in contenders)
             Time(contender, 1);
         var repeats = contenders.Select(contender => Math.Max(1, (int)(0.0005 / Time(contender, 1)))).ToArray();
@@ -42,7 +47,7 @@ public static class Quick
             Time(contender, repeat > 1 ? 200 : 0);
         var times = contenders.Select(_ => new List<double>()).ToArray();
         var start = Stopwatch.GetTimestamp();
-        while (times[0].Count < 3 || (Stopwatch.GetElapsedTime(start).TotalSeconds < SecondsARow && times[0].Count < 200))
+        while (times[0].Count < 3 || (Stopwatch.GetElapsedTime(start).TotalSeconds < seconds && times[0].Count < 200))
         {
             for (var i = 0; i < contenders.Length; i++)
             {

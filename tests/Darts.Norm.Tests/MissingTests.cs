@@ -78,6 +78,23 @@ public sealed class MissingTests : IDisposable
         Layers.SameBits(x.grad! == 0, ~observed | (x.grad! == 0)).Should().BeTrue("nothing flows through what is missing");
     }
 
+    /// <summary>The mean of the last time's values, which no float64 holds, goes out of the series with the digits that it lost by rounding.</summary>
+    [Fact]
+    public void Normalize_LastValueOfSeveralAxes_SubtractsTheirMeanExactly()
+    {
+        var x = (Layers.Values([2, 5, 3, 4], ScalarType.Float64) * 1e-3) + 1e9;
+        foreach (var missing in Enum.GetValues<Missing>())
+        {
+            var rin = new RINorm(4, dtype: ScalarType.Float64) { subtract_last = true, missing = missing };
+            var (y, statistics) = rin.normalize(x);
+            // Near 1e9 differences are exact, and so are sums of three of them but for what is far below the bound.
+            var origin = x.narrow(1, 0, 1).narrow(2, 0, 1);
+            var level = (x - origin).narrow(1, 4, 1).mean([2L], keepdim: true);
+            var expected = (x - origin - level) / statistics.Values.select(0, 2).unsqueeze(2).reshape(2, 1, 1, 4);
+            (y - expected).abs().max().item<double>().Should().BeLessThanOrEqualTo(4 * Math.ScaleB(1, -52) * expected.abs().max().item<double>());
+        }
+    }
+
     [Fact]
     public void Formula_WithHoles_IsWhatTheKernelsCompute()
     {

@@ -49,6 +49,10 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes operator |(Lanes x, Lanes mask) => new(x.A | mask.A, x.B | mask.B, x.C | mask.C, x.D | mask.D);
 
+    /// <summary>Counts of lanes of all ones, which as integers are -1: each lane holds minus how many there were.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes Tally(Lanes x, Lanes y) => new(Tally(x.A, y.A), Tally(x.B, y.B), Tally(x.C, y.C), Tally(x.D, y.D));
+
     /// <summary>The first lanes; zero from <paramref name="count"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Lanes First(long count)
@@ -92,6 +96,9 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Loss(Lanes x, Lanes y, Lanes product) =>
         new(Loss(x.A, y.A, product.A), Loss(x.B, y.B, product.B), Loss(x.C, y.C, product.C), Loss(x.D, y.D, product.D));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Tally(Vector256<double> x, Vector256<double> y) => (x.AsInt64() + y.AsInt64()).AsDouble();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> Loss(Vector256<double> x, Vector256<double> y, Vector256<double> product)

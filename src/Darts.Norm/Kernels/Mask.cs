@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -10,46 +11,63 @@ internal static unsafe class Mask
     /// <param name="mask">A byte for each value, zero where it is missing.</param>
     /// <param name="to">Where to write; may be <paramref name="values"/>.</param>
     /// <param name="length">How many values.</param>
-    /// <param name="size">The size of a value in bytes: 2, 4 or 8.</param>
-    public static void Copy(byte* values, byte* mask, byte* to, long length, int size)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Copy<T>(byte* values, byte* mask, byte* to, long length)
+        where T : IElement
     {
         var i = 0L;
-        for (var step = Vector256<byte>.Count / size; i + step <= length; i += step)
-        {
-            var missing = size switch
-            {
-                2 => Vector256.Equals(Shorts(mask + i), Vector256<short>.Zero).AsByte(),
-                4 => Vector256.Equals(Ints(mask + i), Vector256<int>.Zero).AsByte(),
-                _ => Vector256.Equals(Longs(mask + i), Vector256<long>.Zero).AsByte(),
-            };
-            (Vector256.Load(values + (i * size)) | missing).Store(to + (i * size));
-        }
+        for (var step = Vector256<byte>.Count / T.Size; i + step <= length; i += step)
+            (Vector256.Load(values + (i * T.Size)) | Missing<T>(mask + i)).Store(to + (i * T.Size));
         for (; i < length; i++)
         {
             if (mask[i] == 0)
-                new Span<byte>(to + (i * size), size).Fill(byte.MaxValue);
+                new Span<byte>(to + (i * T.Size), T.Size).Fill(byte.MaxValue);
             else
-                Buffer.MemoryCopy(values + (i * size), to + (i * size), size, size);
+                Buffer.MemoryCopy(values + (i * T.Size), to + (i * T.Size), T.Size, T.Size);
         }
     }
 
     /// <summary>Writes each byte of a mask as often as a row has values; up to seven bytes more are written after the last.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Repeat(byte* mask, long rows, long width, byte* to)
     {
+        if (width <= sizeof(ulong)) // rows so short that a loop over each takes longer than what it writes
+        {
+            for (long row = 0; row < rows; row++, to += width)
+                *(ulong*)to = Bytes(mask[row]);
+            return;
+        }
         for (long row = 0; row < rows; row++, to += width)
         {
-            var bytes = ~(ulong)((mask[row] - 1L) >> 63); // without a branch: there is nothing to predict in a mask
+            var bytes = Bytes(mask[row]);
             for (long i = 0; i < width; i += sizeof(ulong))
                 *(ulong*)(to + i) = bytes;
         }
     }
 
+    /// <summary>All ones where there is a value. Without a branch: there is nothing to predict in a mask.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Bytes(byte mask) => ~(ulong)((mask - 1L) >> 63);
+
+    /// <summary>All ones in the values that are missing.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> Missing<T>(byte* mask)
+        where T : IElement => T.Size switch
+        {
+            2 => Vector256.Equals(Shorts(mask), Vector256<short>.Zero).AsByte(),
+            4 => Vector256.Equals(Ints(mask), Vector256<int>.Zero).AsByte(),
+            _ => Vector256.Equals(Longs(mask), Vector256<long>.Zero).AsByte(),
+        };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<short> Shorts(byte* from) =>
         Avx2.IsSupported ? Avx2.ConvertToVector256Int16(from) : Wide(Vector128.Load(from)).AsInt16();
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Ints(byte* from) =>
         Avx2.IsSupported ? Avx2.ConvertToVector256Int32(from) : Wide(Wide(Vector128.CreateScalar(*(ulong*)from).AsByte()).GetLower()).AsInt32();
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<long> Longs(byte* from) =>
         Avx2.IsSupported ? Avx2.ConvertToVector256Int64(from) : Wide(Wide(Wide(Vector128.CreateScalar(*(uint*)from).AsByte()).GetLower()).GetLower()).AsInt64();
 

@@ -139,7 +139,7 @@ internal readonly unsafe struct SeriesGroups
             from = to;
         }
         if (_isMasked)
-            Mask.Copy(from, MaskOf(row, steps, roomForMask), to, steps * Width, T.Size);
+            Mask.Copy<T>(from, MaskOf(row, steps, roomForMask), to, steps * Width);
     }
 
     private byte* MaskOf(long row, long steps, byte* room)

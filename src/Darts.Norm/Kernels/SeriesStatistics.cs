@@ -39,7 +39,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             if (!IsOrdinary(to[c], to[(2 * _plane) + c]))
                 MeasureInRange(series, c, to + c);
             if (measure.SubtractLast)
-                (to[c], to[_plane + c]) = (Last(series, c, to[c]), 0);
+                (to[c], to[_plane + c]) = Last(series, c);
         }
     }
 
@@ -166,14 +166,11 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     private static Lanes Difference(Lanes x, Lanes center) => T.HasGaps ? (x - center) & x.Observed() : x - center;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddCount(Lanes observed, long i) => (Lanes.Load(_counts.At + i) + (Lanes.All(1) & observed)).Store(_counts.At + i);
+    private void AddCount(Lanes observed, long i) => Lanes.Tally(Lanes.Load(_counts.At + i), observed).Store(_counts.At + i);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddCounts(Lanes a, Lanes b, Lanes c, Lanes d, long i)
-    {
-        var one = Lanes.All(1);
-        (Lanes.Load(_counts.At + i) + ((one & a.Observed()) + (one & b.Observed()) + ((one & c.Observed()) + (one & d.Observed())))).Store(_counts.At + i);
-    }
+    private void AddCounts(Lanes a, Lanes b, Lanes c, Lanes d, long i) =>
+        AddCount(Lanes.Tally(Lanes.Tally(a.Observed(), b.Observed()), Lanes.Tally(c.Observed(), d.Observed())), i);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void AddMoments(Lanes t, long i)
@@ -213,12 +210,12 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         for (var step = groups.Width; T.HasGaps && step < groups.Columns; step += groups.Width)
         {
             for (long c = 0; c < groups.Width; c++)
-                _counts.At[c] += _counts.At[step + c];
+                ((long*)_counts.At)[c] += ((long*)_counts.At)[step + c];
         }
     }
 
     /// <summary>How many values of a component are not missing.</summary>
-    private double Count(long component) => T.HasGaps ? _counts.At[component] : groups.Steps;
+    private double Count(long component) => T.HasGaps ? -((long*)_counts.At)[component] : groups.Steps;
 
     /// <summary>Writes the first time step's columns under the others.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -288,22 +285,28 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         return 0;
     }
 
-    /// <summary>The component's value at the last time that has one, where several are pooled at a time their mean; <paramref name="none"/> where all are missing.</summary>
-    private double Last(long series, long component, double none)
+    /// <summary>The component's value at the last time that has one, where several are pooled at a time their mean, and what it lost by rounding; zero where all are missing.</summary>
+    private (double value, double lost) Last(long series, long component)
     {
-        double sum = 0, lost = 0;
+        var at = groups.Steps - 1;
+        double largest = 0;
         var count = 0L;
-        for (var step = groups.Steps - 1; step >= 0; step--)
+        for (; at >= 0 && (count == 0 || (at + 1) % groups.StepsAtATime != 0); at--)
         {
-            if (TryAt(series, step, component, out var x))
-            {
-                Sum.Add<Float64>(ref sum, ref lost, x);
-                count++;
-            }
-            if (count > 0 && step % groups.StepsAtATime == 0)
-                return count == 1 ? sum : Sum.WithRest(sum, lost).total / count;
+            if (!TryAt(series, at, component, out var x))
+                continue;
+            largest = Math.Max(largest, Math.Abs(x));
+            count++;
         }
-        return none;
+        double sum = 0, lost = 0;
+        var scale = largest > double.MaxValue / groups.StepsAtATime ? Range.Scale(largest) : 1; // else the sum might overflow
+        while (++at < groups.Steps)
+        {
+            if (TryAt(series, at, component, out var x))
+                Sum.Add<Float64>(ref sum, ref lost, x * scale);
+        }
+        var (value, rest) = count == 0 ? default : Sum.Divide(sum, lost, count);
+        return (value / scale, rest / scale);
     }
 
     /// <summary>A value, unless it is missing.</summary>
