@@ -89,6 +89,14 @@ public sealed class FormulasTests : IDisposable
     }
 
     [Fact]
+    public void Statistics_OfNaNThatIsNotMissing_AreNaNInItsSeries()
+    {
+        var x = Layers.Of(1, 2, double.NaN, 4, 5, 6).reshape(1, 3, 2);
+        foreach (var values in Formulas.SeriesStatistics(x, new(1e-5, 0, false), new(Missing.None, null)).select(0, 0).Doubles().Chunk(2))
+            values.Select(double.IsNaN).Should().Equal(true, false);
+    }
+
+    [Fact]
     public void Statistics_OnTheMetaDeviceWithGaps_AreShapesAlone() =>
         Formulas.SeriesStatistics(ones(2, 6, 3, device: META), new(1e-5, 0, true), new(Missing.Zero, null)).shape.Should().Equal(3, 2, 1, 3);
 

@@ -7,6 +7,19 @@ public sealed class RMSNormTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.Float64)]
+    public void Gradient_WhereTheRootMeanSquareIsEps_IsThatOfTheNorm(ScalarType dtype)
+    {
+        foreach (var (value, expected) in new[] { (0.5, 0), (0.25, 2) }) // a norm of one feature is constant; below eps it is x / eps
+        {
+            var x = full(1, value, dtype).requires_grad_();
+            new RMSNorm(1, eps: 0.5, dtype: dtype).forward(x).backward([ones(1, dtype)]);
+            x.grad!.Doubles().Should().Equal(expected);
+        }
+    }
+
     [Fact]
     public void Members_New_AreTheArgumentsAndTheirConsequences()
     {

@@ -1,3 +1,4 @@
+using Darts.Norm.Kernels;
 using Range = Darts.Norm.Kernels.Range;
 
 namespace Darts.Norm.Tests.Kernels;
@@ -33,6 +34,15 @@ public sealed class RangeTests
     [InlineData(double.Epsilon, 1000)]
     public void Scale_OfTheLargestAndLeast_IsAPowerThatFloat64Holds(double magnitude, int exponent) =>
         Range.Scale(magnitude).Should().Be(Math.ScaleB(1, exponent));
+
+    [Fact]
+    public unsafe void Largest_OfARow_IsWithinIt()
+    {
+        var values = stackalloc double[] { 1, -5, 3, 100 };
+        Range.Largest(new Row<Float64>((byte*)values, 3, (byte*)(values + 4))).Should().Be(5);
+        values[1] = double.NaN;
+        Range.Largest(new Row<Float64>((byte*)values, 3, (byte*)(values + 4))).Should().Be(double.NaN);
+    }
 
     [Theory]
     [InlineData(0, 0)]
