@@ -59,30 +59,31 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
         if (to + (Lanes.Count * T.Size) <= _end)
             T.Store(values, to);
         else
-            StoreLast(values);
+            StoreLast(values, to, Length - Whole);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Lanes LoadTail()
     {
         var from = _start + (Whole * T.Size);
-        return from + (Lanes.Count * T.Size) <= _end ? T.Load(from) : LoadLast();
+        return from + (Lanes.Count * T.Size) <= _end ? T.Load(from) : LoadLast(from, Length - Whole);
     }
 
+    // No methods of the row's own: a row whose address is taken does not stay in registers.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private Lanes LoadLast()
+    private static Lanes LoadLast(byte* from, long count)
     {
         var padded = stackalloc byte[Lanes.Count * sizeof(double)];
         new Span<byte>(padded, Lanes.Count * T.Size).Clear();
-        Unsafe.CopyBlockUnaligned(padded, _start + (Whole * T.Size), (uint)((Length - Whole) * T.Size));
+        Unsafe.CopyBlockUnaligned(padded, from, (uint)(count * T.Size));
         return T.Load(padded);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void StoreLast(Lanes values)
+    private static void StoreLast(Lanes values, byte* to, long count)
     {
         var padded = stackalloc byte[Lanes.Count * sizeof(double)];
         T.Store(values, padded);
-        Unsafe.CopyBlockUnaligned(_start + (Whole * T.Size), padded, (uint)((Length - Whole) * T.Size));
+        Unsafe.CopyBlockUnaligned(to, padded, (uint)(count * T.Size));
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -61,10 +62,10 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             AddUp(Read(series, group), Read(series, group + 1), Read(series, group + 2), Read(series, group + 3));
         for (; group < groups.Count; group++)
             AddUp(Read(series, group));
-        Fold(_sums.At);
-        Fold(_squares.At);
+        Fold(_sums.At, T.FitsInDouble);
+        Fold(_squares.At, T.FitsInDouble);
         FoldCounts();
-        for (long c = 0; c < groups.Width; c++)
+        for (var c = T.HasGaps ? 0 : WriteWhole(to); c < groups.Width; c++)
         {
             var mean = _sums.At[c] / Count(c);
             // Float64 has 29 digits more than a float32: enough for what cancels here in any series that fits in memory.
@@ -85,7 +86,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             if (i < x.Length)
                 AddValue(x.Tail, x.OnRow(x.Tail.Observed()), i);
         }
-        Fold(_sums.At);
+        Fold(_sums.At, T.FitsInDouble);
         FoldCounts();
         for (long c = 0; c < groups.Width; c++)
             (_centers.At[c], _centers.At[_run + c]) = Sum.Divide(_sums.At[c], _sums.At[_run + c], Count(c));
@@ -100,7 +101,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             if (i < x.Length)
                 AddSquare(x.OnRow(Centered(x.Tail, i)), i);
         }
-        Fold(_squares.At);
+        Fold(_squares.At, T.FitsInDouble);
         for (long c = 0; c < groups.Width; c++)
             Write(to + c, Count(c), _centers.At[c], _centers.At[_run + c], (_squares.At[c] + _squares.At[_run + c]) / Count(c));
     }
@@ -186,21 +187,20 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         (Lanes.Load(_squares.At + i) + (a * a) + (b * b) + (c * c) + (d * d)).Store(_squares.At + i);
     }
 
-    /// <summary>Adds the columns of a component together.</summary>
+    /// <summary>Adds the columns of a component together, the later half of the steps to the earlier until one is left.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Fold(double* columns)
+    private void Fold(double* columns, bool isExact)
     {
-        for (var step = columns + groups.Width; step < columns + groups.Columns; step += groups.Width)
+        for (var steps = groups.Columns / groups.Width; steps > 1; steps -= steps / 2)
         {
-            for (long c = 0; c < groups.Width; c++)
+            var length = steps / 2 * groups.Width;
+            var from = columns + (steps * groups.Width) - length;
+            if (isExact)
+                Sum.AddTo(columns, from, length);
+            for (long i = 0; !isExact && i < length; i++)
             {
-                if (T.FitsInDouble)
-                {
-                    columns[c] += step[c];
-                    continue;
-                }
-                Sum.Add<T>(ref columns[c], ref columns[_run + c], step[c]);
-                columns[_run + c] += step[_run + c];
+                Sum.Add<T>(ref columns[i], ref columns[_run + i], from[i]);
+                columns[_run + i] += from[_run + i];
             }
         }
     }
@@ -230,6 +230,23 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
 
     private void Write(double* to, double count, double mean, double low, double variance) =>
         (to[0], to[_plane], to[2 * _plane]) = count == 0 ? (0, 0, 1) : (mean, low, Math.Max(Math.Sqrt(variance + measure.Eps), measure.LeastStdev));
+
+    /// <summary>The same for whole vectors of components without gaps. How many those are.</summary>
+    private long WriteWhole(double* to)
+    {
+        var (sums, squares, centers) = (_sums, _squares, _centers);
+        var (steps, eps, least) = (Vector256.Create((double)groups.Steps), Vector256.Create(measure.Eps), Vector256.Create(measure.LeastStdev));
+        var c = 0L;
+        for (; c <= groups.Width - Vector256<double>.Count; c += Vector256<double>.Count)
+        {
+            var mean = Vector256.Load(sums.At + c) / steps;
+            var variance = Vector256.Max(Vector256<double>.Zero, (Vector256.Load(squares.At + c) / steps) - (mean * mean));
+            (Vector256.Load(centers.At + c) + mean).Store(to + c);
+            Vector256<double>.Zero.Store(to + _plane + c);
+            Vector256.Max(least, Vector256.Sqrt(variance + eps)).Store(to + (2 * _plane) + c);
+        }
+        return c;
+    }
 
     private Row<T> Read(long series, long group) => groups.Read<T>(series, group, (byte*)_gathered.At);
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -73,6 +74,17 @@ internal static unsafe class Sum
         AddAt<T>(sums, length, i, product);
         if (!T.FitsInDouble)
             (Lanes.Load(sums + length + i) + Lanes.Loss(a, b, product)).Store(sums + length + i);
+    }
+
+    /// <summary>Adds values to others, one to one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void AddTo(double* sums, double* more, long length)
+    {
+        var i = 0L;
+        for (; i <= length - Vector256<double>.Count; i += Vector256<double>.Count)
+            (Vector256.Load(sums + i) + Vector256.Load(more + i)).Store(sums + i);
+        for (; i < length; i++)
+            sums[i] += more[i];
     }
 
     /// <summary>Adds one set of running sums to another.</summary>
