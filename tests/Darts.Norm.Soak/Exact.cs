@@ -5,6 +5,9 @@ namespace Darts.Norm.Soak;
 /// A row or series that is divided by zero has no truth, nor has a sum over it.</remarks>
 public sealed class Exact
 {
+    /// <summary>Below it the x̂ of double precision has fewer digits.</summary>
+    private static readonly Wide LeastHat = Wide.PowerOfTwo(-1022);
+
     private readonly Problem _problem;
     private readonly Results _results;
     private readonly Dictionary<string, double[]> _parameters;
@@ -79,7 +82,7 @@ public sealed class Exact
                 largestAlong = Wide.Max(largestAlong, (wgo[i] * hat[i]).Abs());
                 var term = hat[i] * go[start + i];
                 gw[i] += term;
-                largestGw[i] = Wide.Max(largestGw[i], term.Abs());
+                largestGw[i] = Largest(largestGw[i], term, LeastHat * go[start + i]);
                 gb[i] += go[start + i];
                 largestGb[i] = Wide.Max(largestGb[i], Math.Abs(go[start + i]));
             }
@@ -310,7 +313,7 @@ public sealed class Exact
             return double.PositiveInfinity;
         if (!double.IsInfinity(value))
             return ((value - truth) / unit).Abs().ToDouble();
-        var beyond = (truth.Abs() + (unit * 4)).CompareTo(largest) > 0;
-        return beyond && truth.CompareTo(0) == Math.Sign(value) ? 0 : double.PositiveInfinity;
+        var nearest = (truth * Math.Sign(value)) + (unit * 4);
+        return nearest.CompareTo(largest) > 0 ? 0 : double.PositiveInfinity;
     }
 }

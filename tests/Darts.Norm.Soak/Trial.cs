@@ -15,15 +15,15 @@ public static class Trial
     /// <remarks>Right against <see cref="Exact"/>; and the same bits however the tensors lie, with any number of threads, again, and alone as in a batch.</remarks>
     /// <param name="problem">What to run.</param>
     /// <param name="threads">On how many threads, besides on one.</param>
-    /// <param name="isJudged">Whether to compare with the truth, which takes its time.</param>
-    public static List<string> Faults(Problem problem, int threads, bool isJudged = true)
+    /// <param name="isJudged">Whether to compare with the truth, which takes its time; null for where the problem says so.</param>
+    public static List<string> Faults(Problem problem, int threads, bool? isJudged = null)
     {
         using var scope = NewDisposeScope();
         using var layer = problem.NewLayerWithParameters();
         var (x, mask) = (problem.Input().As(problem.Layout), problem.Mask());
         var faults = new List<string>();
         using var results = Run(x.Packed(), mask, Layout.Contiguous);
-        if (isJudged && problem.HasTruth)
+        if (isJudged ?? problem.HasTruth)
             faults.AddRange(Errors(problem, layer, results, x, mask).Where(error => !(error.units <= Bound(error.name))).Select(error => $"{error.name} is off by {error.units:g4} units"));
 
         var before = get_num_threads();

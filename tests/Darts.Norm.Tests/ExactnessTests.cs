@@ -9,6 +9,9 @@ public sealed class ExactnessTests
 {
     private const int Threads = 3;
 
+    /// <summary>What float64 values of RINorm lose more of than the bounds allow: see docs/numerics.md.</summary>
+    private static readonly Content[] LosesInRINorm = [Content.AnyMagnitude, Content.Subnormal, Content.LargestValues, Content.Mixed];
+
     public static TheoryData<Kind, ScalarType> KindsAndDtypes
     {
         get
@@ -29,4 +32,39 @@ public sealed class ExactnessTests
     [MemberData(nameof(KindsAndDtypes))]
     public void Results_OfManyValues_AreAlwaysTheSameBits(Kind kind, ScalarType dtype) =>
         Problem.Of(kind, dtype, 200_000).Sample(problem => string.Join("; ", Trial.Faults(problem, Threads, isJudged: false)).Should().BeEmpty(), iter: 1, threads: 1);
+
+    public static TheoryData<Kind, ScalarType, Content> HardInputs
+    {
+        get
+        {
+            var data = new TheoryData<Kind, ScalarType, Content>();
+            foreach (var kind in (Kind[])[Kind.RMSNorm, Kind.LayerNorm, Kind.LayerNormNoBias, Kind.RINorm])
+            {
+                foreach (var (dtype, content) in Layers.Dtypes.SelectMany(dtype => Enum.GetValues<Content>().Select(content => (dtype, content))))
+                    data.Add(kind, dtype, content);
+            }
+            return data;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(HardInputs))]
+    public void Results_OfEveryContentWidthAndEps_AreRight(Kind kind, ScalarType dtype, Content content)
+    {
+        double[] all = [1e-5, 1e-300, 0];
+        bool? isJudged = kind == Kind.RINorm && dtype == ScalarType.Float64 ? !LosesInRINorm.Contains(content) : null;
+        foreach (var (width, i) in ((long[])[1, 2, 3, 7, 129, 255, 1024, 4097]).Select((width, i) => (width, i)))
+        {
+            var problem = Problem.Simple(kind, kind == Kind.RINorm ? [1, Math.Max(2, 300 / width), width] : [2, width]) with
+            {
+                Dtype = dtype,
+                ParameterDtype = dtype,
+                Content = content,
+                Scale = dtype == ScalarType.Float16 ? 100 : 1e5,
+                Seed = i,
+            };
+            foreach (var eps in width < 1000 ? all : [all[i % all.Length]])
+                string.Join("; ", Trial.Faults(problem with { Eps = eps }, Threads, isJudged)).Should().BeEmpty($"of {problem with { Eps = eps }}");
+        }
+    }
 }

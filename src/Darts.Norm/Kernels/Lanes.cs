@@ -100,8 +100,9 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> Tally(Vector256<double> x, Vector256<double> y) => (x.AsInt64() + y.AsInt64()).AsDouble();
 
+    /// <summary>The same of four.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<double> Loss(Vector256<double> x, Vector256<double> y, Vector256<double> product)
+    public static Vector256<double> Loss(Vector256<double> x, Vector256<double> y, Vector256<double> product)
     {
         if (Fma.IsSupported)
             return Fma.MultiplySubtract(x, y, product);

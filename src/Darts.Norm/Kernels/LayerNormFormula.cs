@@ -27,6 +27,13 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     public static Lanes Center<T>(Lanes x, RowStatistics s)
         where T : IElement => T.FitsInDouble ? x - s.Center : (x * s.Scale) - s.Center - s.CenterLow;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair Center(Vector256<double> x, RowStatistics s)
+    {
+        var v = Pair.Difference(x * Vector256.Create(s.Scale), Vector256.Create(s.Center));
+        return new(v.High, v.Low - Vector256.Create(s.CenterLow));
+    }
+
     public static bool FlowsThrough(RowStatistics s, double eps) => true;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -55,21 +62,38 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     private static void MeasureTwice<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement
     {
-        var (mean, low, variance) = Moments(x, 1);
-        if (Range.HoldsSquares(variance) || (variance < 1 && eps > Range.LeastSquare))
+        var moments = Moments(x, 1);
+        // Where eps is all there is, the mean of values too small has lost digits.
+        if (Range.HoldsSquares(moments.Variance) || (moments.Variance < 1 && eps > Range.LeastEps && Math.Abs(moments.Mean) > Range.LeastSquare))
         {
-            *to = new(1 / Math.Sqrt(variance + eps), mean, low, Square: variance + eps);
+            *to = Of(moments, eps, 1);
             return;
         }
-        var scale = Range.Scale(Math.Max(Range.Largest(x), Math.Sqrt(eps)));
-        (mean, low, variance) = Moments(x, scale);
-        variance += eps * scale * scale;
-        *to = new(1 / Math.Sqrt(variance), mean, low, scale, variance);
+        var (largest, root) = (Range.Largest(x), Math.Sqrt(eps));
+        var vanishes = Range.Vanishes(largest, root);
+        var scale = Range.Scale(vanishes ? largest : Math.Max(largest, root));
+        moments = Moments(x, scale);
+        *to = vanishes || moments.Variance == 0
+            ? RowStatistics.OfEps(Inverse(eps, 0), moments.Mean, moments.MeanLow, scale)
+            : Of(moments, eps * scale * scale, scale);
     }
 
-    /// <summary>Mean, what it lost by rounding, and variance of the scaled row.</summary>
+    private static RowStatistics Of(RowMoments row, double eps, double scale)
+    {
+        var (square, lost) = Sum.TwoSum(row.Variance, eps);
+        var (inverse, inverseLow) = Inverse(square, lost + row.VarianceLow);
+        return new(inverse, row.Mean, row.MeanLow, scale, square, inverseLow);
+    }
+
+    private static (double inverse, double lost) Inverse(double square, double rest)
+    {
+        var (root, lost) = Sum.Root(square, rest);
+        return Sum.Inverse(root, lost);
+    }
+
+    /// <summary>Of the scaled row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static (double mean, double low, double variance) Moments<T>(Row<T> x, double scale)
+    private static RowMoments Moments<T>(Row<T> x, double scale)
         where T : IElement
     {
         Lanes sum = default, lost = default;
@@ -83,10 +107,15 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         AddSquare<T>(x.OnRow((x.Tail * scale) - mean - low), ref sum, ref lost);
         for (long i = 0; i < x.Whole; i += Lanes.Count)
             AddSquare<T>((x[i] * scale) - mean - low, ref sum, ref lost);
-        return (mean, low, Sum.Total<T>(sum, lost) / x.Length);
+        (total, rest) = Sum.TotalAndRest(sum, lost);
+        var (variance, varianceLow) = Sum.Divide(total, rest, x.Length);
+        return new(mean, low, variance, varianceLow);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddSquare<T>(Lanes t, ref Lanes sum, ref Lanes lost)
-        where T : IElement => Sum.Add<T>(ref sum, ref lost, t * t);
+        where T : IElement => Sum.AddProduct<T>(ref sum, ref lost, t, t);
+
+    /// <summary>Mean and variance, and what each lost by rounding.</summary>
+    private readonly record struct RowMoments(double Mean, double MeanLow, double Variance, double VarianceLow);
 }

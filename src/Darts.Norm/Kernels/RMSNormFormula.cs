@@ -6,21 +6,27 @@ namespace Darts.Norm.Kernels;
 /// <summary><c>x̂ = x / max(rms(x), eps)</c>.</summary>
 internal readonly unsafe struct RMSNormFormula : IRowFormula
 {
+    /// <summary>More than the root of any length: small values beside large ones lose no more by the scale than by the inverse.</summary>
+    private const double Room = 1L << 32;
+
     public static bool Centers => false;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement
     {
-        var meanSquare = MeanSquare(x, 1);
-        if (!T.FitsInDouble && !Range.HoldsSquares(meanSquare))
+        var (meanSquare, lost) = MeanSquare(x, 1);
+        if (!T.FitsInDouble)
         {
-            MeasureInRange(x, eps, to);
+            if (Range.HoldsSquares(meanSquare))
+                *to = Of(meanSquare, lost, eps, 1, 1);
+            else
+                MeasureInRange(x, eps, to);
             return;
         }
         // No branch here: it would wait for the root, and the rows after it with it.
         var rms = Math.Sqrt(meanSquare);
-        *to = new(1 / Math.Max(rms, Range.Divisor(eps)), Center: rms, Square: meanSquare);
+        *to = new(1 / Math.Max(rms, Range.Divisor(eps)), Center: rms);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -31,17 +37,23 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     public static Lanes Center<T>(Lanes x, RowStatistics s)
         where T : IElement => T.FitsInDouble ? x : x * s.Scale;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair Center(Vector256<double> x, RowStatistics s) => new(x * Vector256.Create(s.Scale), Vector256<double>.Zero);
+
     public static bool FlowsThrough(RowStatistics s, double eps) => !(s.Center < eps);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static double MeanSquare<T>(Row<T> x, double scale)
+    private static (double meanSquare, double lost) MeanSquare<T>(Row<T> x, double scale)
         where T : IElement
     {
         Lanes sum = default, lost = default;
         AddSquare<T>(x.Tail, scale, ref sum, ref lost);
         for (long i = 0; i < x.Whole; i += Lanes.Count)
             AddSquare<T>(x[i], scale, ref sum, ref lost);
-        return Sum.Total<T>(sum, lost) / x.Length;
+        if (T.FitsInDouble)
+            return (sum.Sum() / x.Length, 0);
+        var (total, rest) = Sum.TotalAndRest(sum, lost);
+        return Sum.Divide(total, rest, x.Length);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -49,16 +61,33 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
         where T : IElement
     {
         var v = T.FitsInDouble ? x : x * scale;
-        Sum.Add<T>(ref sum, ref lost, v * v);
+        Sum.AddProduct<T>(ref sum, ref lost, v, v);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void MeasureInRange<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement
     {
-        var scale = Range.Scale(Math.Max(Range.Largest(x), eps));
-        var meanSquare = MeanSquare(x, scale);
-        var (rms, least) = (Math.Sqrt(meanSquare), eps * scale);
-        *to = new(1 / Math.Max(rms, least), Center: rms / scale, Scale: scale, Square: meanSquare);
+        var largest = Range.Largest(x);
+        var vanishes = Range.Vanishes(largest, eps);
+        var scale = Range.Scale(vanishes ? largest : Math.Max(largest, eps));
+        if (scale < 1)
+            scale *= Room;
+        var (meanSquare, lost) = MeanSquare(x, scale);
+        *to = vanishes ? RowStatistics.OfEps(Sum.Inverse(eps, 0), Math.Sqrt(meanSquare) / scale, 0, scale) : Of(meanSquare, lost, eps * scale, scale, 1 / scale);
+    }
+
+    /// <summary>Of float64 values times a scale.</summary>
+    /// <param name="meanSquare">Of the scaled row.</param>
+    /// <param name="lost">What that lost by rounding.</param>
+    /// <param name="least">What the row is divided by at least.</param>
+    /// <param name="scale">A power of two.</param>
+    /// <param name="back">One over it.</param>
+    private static RowStatistics Of(double meanSquare, double lost, double least, double scale, double back)
+    {
+        var (rms, rmsLost) = Sum.Root(meanSquare, lost);
+        least = Range.Divisor(least);
+        var (inverse, inverseLost) = rms < least ? Sum.Inverse(least, 0) : Sum.Inverse(rms, rmsLost);
+        return new(inverse, rms * back, 0, scale, meanSquare, inverseLost);
     }
 }

@@ -6,6 +6,9 @@ internal static class Range
     /// <summary>The least mean square whose terms lost nothing that matters.</summary>
     public const double LeastSquare = 1e-240;
 
+    /// <summary>The least eps that makes up for mean squares that lost more.</summary>
+    public const double LeastEps = 1e-304;
+
     private const double LargestSquare = 1e290;
 
     public static bool HoldsSquares(double meanSquare) => meanSquare is > LeastSquare and < LargestSquare;
@@ -13,6 +16,9 @@ internal static class Range
     /// <summary>The power of two that brings <paramref name="magnitude"/> near one; 1 where none does.</summary>
     public static double Scale(double magnitude) =>
         magnitude == 0 || !double.IsFinite(magnitude) ? 1 : Math.ScaleB(1, -Math.Clamp(Math.ILogB(magnitude), -1000, 1000));
+
+    /// <summary>Whether a row with this largest value is so small beside <paramref name="divisor"/> that its own spread is lost in it, and is not zero.</summary>
+    public static bool Vanishes(double largest, double divisor) => largest > 0 && largest < divisor * 1e-20;
 
     /// <summary>The same number, but no smaller than what a row of zeros can be divided by; zero stays zero.</summary>
     public static double Divisor(double eps) => eps == 0 ? 0 : Math.Max(eps, 2.2250738585072014e-308);

@@ -9,21 +9,31 @@ namespace Darts.Norm.Kernels;
 /// <param name="CenterLow">What <paramref name="Center"/> lost by rounding; float64 rows only.</param>
 /// <param name="Scale">A power of two that keeps squares in range, by which the row is multiplied first; float64 rows only.</param>
 /// <param name="Square">One over the square of <paramref name="Inverse"/>, without its roundings; float64 rows only.</param>
-internal readonly record struct RowStatistics(double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0)
+/// <param name="InverseLow">What <paramref name="Inverse"/> lost by rounding; float64 rows only.</param>
+/// <param name="Unit">A power of two that the scaled row is multiplied by last, so that nothing between is subnormal; float64 rows only.</param>
+internal readonly record struct RowStatistics(
+    double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
 {
     /// <summary>How many values are kept of each row for the backward pass.</summary>
     public static int Kept<T>()
-        where T : IElement => T.FitsInDouble ? 2 : 5;
+        where T : IElement => T.FitsInDouble ? 2 : 7;
 
     public static unsafe RowStatistics Load<T>(double* from)
-        where T : IElement => T.FitsInDouble ? new(from[0], from[1]) : new(from[0], from[1], from[2], from[3], from[4]);
+        where T : IElement => T.FitsInDouble ? new(from[0], from[1]) : new(from[0], from[1], from[2], from[3], from[4], from[5], from[6]);
 
     public unsafe void Store<T>(double* to)
         where T : IElement
     {
         (to[0], to[1]) = (Inverse, Center);
         if (!T.FitsInDouble)
-            (to[2], to[3], to[4]) = (CenterLow, Scale, Square);
+            (to[2], to[3], to[4], to[5], to[6]) = (CenterLow, Scale, Square, InverseLow, Unit);
+    }
+
+    /// <summary>Of a row without spread, or one so small that only eps divides it.</summary>
+    public static RowStatistics OfEps((double value, double lost) inverse, double center, double centerLow, double scale)
+    {
+        var power = scale > 1 ? Math.ScaleB(1, -Math.Max(0, Math.ILogB(inverse.value))) : 1;
+        return new(inverse.value * power, center, centerLow, scale, double.PositiveInfinity, inverse.lost * power, 1 / scale / power);
     }
 }
 
@@ -42,6 +52,9 @@ internal unsafe interface IRowFormula
     /// <summary><c>x̂</c> without the factor.</summary>
     public static abstract Lanes Center<T>(Lanes x, RowStatistics s)
         where T : IElement;
+
+    /// <summary>The same of float64 values, with what the center lost.</summary>
+    public static abstract Pair Center(Vector256<double> x, RowStatistics s);
 
     /// <summary>Whether the statistics depend on the row, so that a gradient flows through them.</summary>
     public static abstract bool FlowsThrough(RowStatistics s, double eps);
@@ -205,12 +218,25 @@ internal static unsafe class RowNormalization<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Lanes Normalized(Lanes x, RowStatistics s, double* weight, double* bias, long i)
         {
+            if (!T.FitsInDouble)
+                return new(Corrected(x.A, s, weight, bias, i), Corrected(x.B, s, weight, bias, i + 4), Corrected(x.C, s, weight, bias, i + 8), Corrected(x.D, s, weight, bias, i + 12));
             var v = TFormula.Center<T>(x, s) * s.Inverse;
             if (weight is not null)
                 v *= Lanes.Load(weight + i);
             if (bias is not null)
                 v += Lanes.Load(bias + i);
             return v;
+        }
+
+        /// <summary>The same of float64 values, with what the multiplications lose.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Vector256<double> Corrected(Vector256<double> x, RowStatistics s, double* weight, double* bias, long i)
+        {
+            var v = TFormula.Center(x, s) * (s.Inverse, s.InverseLow);
+            if (weight is not null)
+                v *= Vector256.Load(weight + i);
+            v = v.Shifted(s.Unit);
+            return bias is null ? v.Rounded() : v.Plus(Vector256.Load(bias + i));
         }
     }
 
@@ -306,15 +332,17 @@ internal static unsafe class RowNormalization<TFormula>
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
             {
-                var (v, g) = (TFormula.Center<T>(x[i], s), go[i]);
-                Add(v, g, s, weightSums, biasSums, padded, i);
-                gx.Set(i, Gradient(v, g, s, lost, weight, i));
+                var (values, g) = (x[i], go[i]);
+                var v = TFormula.Center<T>(values, s);
+                Add(values, v, g, s, weightSums, biasSums, padded, i);
+                gx.Set(i, T.FitsInDouble ? Gradient(v, g, s, lost, weight, i) : CorrectedGradient(v, g, s, lost, weight, i));
             }
             if (i < x.Length)
             {
-                var (v, g) = (TFormula.Center<T>(x.Tail, s), go.Tail);
-                Add(v, g, s, weightSums, biasSums, padded, i);
-                gx.SetTail(Gradient(v, g, s, lost, weight, i));
+                var (values, g) = (x.Tail, go.Tail);
+                var v = TFormula.Center<T>(values, s);
+                Add(values, v, g, s, weightSums, biasSums, padded, i);
+                gx.SetTail(T.FitsInDouble ? Gradient(v, g, s, lost, weight, i) : CorrectedGradient(v, g, s, lost, weight, i));
             }
         }
 
@@ -325,7 +353,23 @@ internal static unsafe class RowNormalization<TFormula>
             var g = weight is null ? go : go * Lanes.Load(weight + i);
             if (TFormula.Centers)
                 g -= lost.Mean;
-            return (g - (v * lost.Along)) * (s.Inverse * s.Scale);
+            return (g - (v * lost.Along)) * s.Inverse;
+        }
+
+        /// <summary>The same of float64 values, with what the multiplications lose.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Lanes CorrectedGradient(Lanes v, Lanes go, RowStatistics s, Loss lost, double* weight, long i) => new(
+            CorrectedGradient(v.A, go.A, s, lost, weight, i), CorrectedGradient(v.B, go.B, s, lost, weight, i + 4), CorrectedGradient(v.C, go.C, s, lost, weight, i + 8), CorrectedGradient(v.D, go.D, s, lost, weight, i + 12));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Vector256<double> CorrectedGradient(Vector256<double> v, Vector256<double> go, RowStatistics s, Loss lost, double* weight, long i)
+        {
+            var g = weight is null ? new(go, Vector256<double>.Zero) : Pair.Product(go, Vector256.Load(weight + i));
+            var left = g.High;
+            if (TFormula.Centers)
+                left -= Vector256.Create(lost.Mean);
+            left -= v * Vector256.Create(lost.Along);
+            return (new Pair(left, g.Low) * (s.Inverse, s.InverseLow)).Shifted(s.Scale * s.Unit).Rounded();
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -334,20 +378,32 @@ internal static unsafe class RowNormalization<TFormula>
             var padded = Lanes.Padded(x.Length);
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                Add(TFormula.Center<T>(x[i], s), go[i], s, weightSums, biasSums, padded, i);
+                Add(x[i], TFormula.Center<T>(x[i], s), go[i], s, weightSums, biasSums, padded, i);
             if (i < x.Length)
-                Add(TFormula.Center<T>(x.Tail, s), go.Tail, s, weightSums, biasSums, padded, i);
+                Add(x.Tail, TFormula.Center<T>(x.Tail, s), go.Tail, s, weightSums, biasSums, padded, i);
         }
 
         /// <summary>The parameters' gradients are sums over the rows, of <c>go · x̂</c> and of <c>go</c>.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Add(Lanes v, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
+        private static void Add(Lanes x, Lanes v, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
         {
-            if (weightSums is not null)
+            if (weightSums is not null && T.FitsInDouble)
                 Sum.AddAt<T>(weightSums, padded, i, go * (v * s.Inverse));
+            else if (weightSums is not null)
+                AddCorrected(x, go, s, weightSums, padded, i);
             if (biasSums is not null)
                 Sum.AddAt<T>(biasSums, padded, i, go);
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddCorrected(Lanes x, Lanes go, RowStatistics s, double* weightSums, long padded, long i)
+        {
+            var (a, b, c, d) = (Term(x.A, go.A, s), Term(x.B, go.B, s), Term(x.C, go.C, s), Term(x.D, go.D, s));
+            Sum.AddAt<T>(weightSums, padded, i, new(a.High, b.High, c.High, d.High), new(a.Low, b.Low, c.Low, d.Low));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Pair Term(Vector256<double> x, Vector256<double> go, RowStatistics s) => (TFormula.Center(x, s) * (s.Inverse, s.InverseLow)).Shifted(s.Unit) * go;
     }
 }
 

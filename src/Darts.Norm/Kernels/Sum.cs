@@ -87,6 +87,15 @@ internal static unsafe class Sum
             sums[i] += more[i];
     }
 
+    /// <summary>The same for a value and what it lost.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddAt<T>(double* sums, long length, long i, Lanes value, Lanes lost)
+        where T : IElement
+    {
+        AddAt<T>(sums, length, i, value);
+        (Lanes.Load(sums + length + i) + lost).Store(sums + length + i);
+    }
+
     /// <summary>Adds one set of running sums to another.</summary>
     public static void Merge<T>(double* sums, double* more, long length)
         where T : IElement
@@ -169,6 +178,22 @@ internal static unsafe class Sum
         // One rounding, of an exact remainder: the same on every machine, with or without an instruction for it.
         return double.IsFinite(quotient) ? TwoSum(quotient, (Math.FusedMultiplyAdd(-quotient, count, total) + rest) / count) : (quotient, 0);
     }
+
+    /// <summary>√(square + rest), and what rounding that lost.</summary>
+    public static (double root, double lost) Root(double square, double rest)
+    {
+        var root = Math.Sqrt(square);
+        return (root, Finite((Math.FusedMultiplyAdd(-root, root, square) + rest) / (2 * root)));
+    }
+
+    /// <summary>1 / (value + rest), and what rounding that lost.</summary>
+    public static (double inverse, double lost) Inverse(double value, double rest)
+    {
+        var inverse = 1 / value;
+        return (inverse, Finite((Math.FusedMultiplyAdd(-inverse, value, 1) - (inverse * rest)) * inverse));
+    }
+
+    private static double Finite(double lost) => double.IsFinite(lost) ? lost : 0;
 
     /// <summary>The rounded sum and what the rounding lost, exactly.</summary>
     public static (double sum, double lost) TwoSum(double a, double b)
