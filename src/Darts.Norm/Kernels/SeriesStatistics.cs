@@ -207,10 +207,10 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
 
     private void FoldCounts()
     {
-        for (var step = groups.Width; T.HasGaps && step < groups.Columns; step += groups.Width)
+        for (var steps = T.HasGaps ? groups.Columns / groups.Width : 1; steps > 1; steps -= steps / 2)
         {
-            for (long c = 0; c < groups.Width; c++)
-                ((long*)_counts.At)[c] += ((long*)_counts.At)[step + c];
+            var length = steps / 2 * groups.Width;
+            Sum.AddTo((long*)_counts.At, (long*)_counts.At + (steps * groups.Width) - length, length);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -78,10 +79,11 @@ internal static unsafe class Sum
 
     /// <summary>Adds values to others, one to one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void AddTo(double* sums, double* more, long length)
+    public static void AddTo<TNumber>(TNumber* sums, TNumber* more, long length)
+        where TNumber : unmanaged, INumber<TNumber>
     {
         var i = 0L;
-        for (; i <= length - Vector256<double>.Count; i += Vector256<double>.Count)
+        for (; i <= length - Vector256<TNumber>.Count; i += Vector256<TNumber>.Count)
             (Vector256.Load(sums + i) + Vector256.Load(more + i)).Store(sums + i);
         for (; i < length; i++)
             sums[i] += more[i];
