@@ -65,7 +65,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         Fold(_sums.At, T.FitsInDouble);
         Fold(_squares.At, T.FitsInDouble);
         FoldCounts();
-        for (var c = T.HasGaps ? 0 : WriteWhole(to); c < groups.Width; c++)
+        for (var c = WriteWhole(to); c < groups.Width; c++)
         {
             var mean = _sums.At[c] / Count(c);
             // Float64 has 29 digits more than a float32: enough for what cancels here in any series that fits in memory.
@@ -231,19 +231,22 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     private void Write(double* to, double count, double mean, double low, double variance) =>
         (to[0], to[_plane], to[2 * _plane]) = count == 0 ? (0, 0, 1) : (mean, low, Math.Max(Math.Sqrt(variance + measure.Eps), measure.LeastStdev));
 
-    /// <summary>The same for whole vectors of components without gaps. How many those are.</summary>
+    /// <summary>The same for whole vectors of components. How many components those are.</summary>
     private long WriteWhole(double* to)
     {
-        var (sums, squares, centers) = (_sums, _squares, _centers);
-        var (steps, eps, least) = (Vector256.Create((double)groups.Steps), Vector256.Create(measure.Eps), Vector256.Create(measure.LeastStdev));
+        var (sums, squares, centers, counts) = (_sums, _squares, _centers, _counts);
+        var (eps, least) = (Vector256.Create(measure.Eps), Vector256.Create(measure.LeastStdev));
         var c = 0L;
         for (; c <= groups.Width - Vector256<double>.Count; c += Vector256<double>.Count)
         {
-            var mean = Vector256.Load(sums.At + c) / steps;
-            var variance = Vector256.Max(Vector256<double>.Zero, (Vector256.Load(squares.At + c) / steps) - (mean * mean));
-            (Vector256.Load(centers.At + c) + mean).Store(to + c);
+            var count = T.HasGaps ? Vector256.ConvertToDouble(-Vector256.Load((long*)counts.At + c)) : Vector256.Create((double)groups.Steps);
+            var isEmpty = Vector256.Equals(count, Vector256<double>.Zero);
+            var mean = Vector256.Load(sums.At + c) / count;
+            var variance = Vector256.Max(Vector256<double>.Zero, (Vector256.Load(squares.At + c) / count) - (mean * mean));
+            var stdev = Vector256.Max(least, Vector256.Sqrt(variance + eps));
+            Vector256.ConditionalSelect(isEmpty, Vector256<double>.Zero, Vector256.Load(centers.At + c) + mean).Store(to + c);
             Vector256<double>.Zero.Store(to + _plane + c);
-            Vector256.Max(least, Vector256.Sqrt(variance + eps)).Store(to + (2 * _plane) + c);
+            Vector256.ConditionalSelect(isEmpty, Vector256<double>.One, stdev).Store(to + (2 * _plane) + c);
         }
         return c;
     }
@@ -312,6 +315,8 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         {
             if (!TryAt(series, at, component, out var x))
                 continue;
+            if (groups.StepsAtATime == 1)
+                return (x, 0);
             largest = Math.Max(largest, Math.Abs(x));
             count++;
         }
