@@ -9,7 +9,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
 {
     public static bool Centers => true;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement
     {
@@ -36,7 +36,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
 
     public static bool FlowsThrough(RowStatistics s, double eps) => true;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void MeasureOnce<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement
     {

@@ -11,22 +11,42 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
 
     public static bool Centers => false;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement
     {
-        var (meanSquare, lost) = MeanSquare(x, 1);
-        if (!T.FitsInDouble)
+        if (T.FitsInDouble)
         {
-            if (Range.HoldsSquares(meanSquare))
-                *to = Of(meanSquare, lost, eps, 1, 1);
-            else
-                MeasureInRange(x, eps, to);
+            // No branch here: it would wait for the root, and the rows after it with it.
+            var rms = Math.Sqrt(SumOfSquares(x) / x.Length);
+            *to = new(1 / Math.Max(rms, Range.Divisor(eps)), Center: rms);
             return;
         }
-        // No branch here: it would wait for the root, and the rows after it with it.
-        var rms = Math.Sqrt(meanSquare);
-        *to = new(1 / Math.Max(rms, Range.Divisor(eps)), Center: rms);
+        MeasureExactly(x, eps, to);
+    }
+
+    private static void MeasureExactly<T>(Row<T> x, double eps, RowStatistics* to)
+        where T : IElement
+    {
+        var (meanSquare, lost) = MeanSquare(x, 1);
+        if (Range.HoldsSquares(meanSquare))
+            *to = Of(meanSquare, lost, eps, 1, 1);
+        else
+            MeasureInRange(x, eps, to);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static double SumOfSquares<T>(Row<T> x)
+        where T : IElement
+    {
+        var tail = x.Tail;
+        var sum = tail * tail;
+        for (long i = 0; i < x.Whole; i += Lanes.Count)
+        {
+            var v = x[i];
+            sum += v * v;
+        }
+        return sum.Sum();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -50,8 +70,6 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
         AddSquare<T>(x.Tail, scale, ref sum, ref lost);
         for (long i = 0; i < x.Whole; i += Lanes.Count)
             AddSquare<T>(x[i], scale, ref sum, ref lost);
-        if (T.FitsInDouble)
-            return (sum.Sum() / x.Length, 0);
         var (total, rest) = Sum.TotalAndRest(sum, lost);
         return Sum.Divide(total, rest, x.Length);
     }
@@ -60,7 +78,7 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     private static void AddSquare<T>(Lanes x, double scale, ref Lanes sum, ref Lanes lost)
         where T : IElement
     {
-        var v = T.FitsInDouble ? x : x * scale;
+        var v = x * scale;
         Sum.AddProduct<T>(ref sum, ref lost, v, v);
     }
 

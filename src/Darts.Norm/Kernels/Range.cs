@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Darts.Norm.Kernels;
 
 /// <summary>Keeps squares of float64 values from overflowing and from vanishing.</summary>
@@ -21,6 +23,7 @@ internal static class Range
     public static bool Vanishes(double largest, double divisor) => largest > 0 && largest < divisor * 1e-20;
 
     /// <summary>The same number, but no smaller than what a row of zeros can be divided by; zero stays zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static double Divisor(double eps) => eps == 0 ? 0 : Math.Max(eps, 2.2250738585072014e-308);
 
     /// <summary>The largest magnitude; infinite or NaN where a value is.</summary>

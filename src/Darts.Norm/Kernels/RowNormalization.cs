@@ -172,7 +172,7 @@ internal static unsafe class RowNormalization<TFormula>
                 for (long r = 0; r < rows; r++)
                     TFormula.Measure(new Row<T>(X[first + r], length, X.End), Eps, statistics + r);
                 for (long r = 0; r < rows; r++)
-                    Write(new(X[first + r], length, X.End), new(Y + ((first + r) * length * T.Size), length, yEnd), statistics[r]);
+                    Write(new(X[first + r], length, X.End), new(Y + ((first + r) * length * T.Size), length, yEnd), statistics + r);
                 if (Statistics is null)
                     continue;
                 for (long r = 0; r < rows; r++)
@@ -188,7 +188,7 @@ internal static unsafe class RowNormalization<TFormula>
             RowStatistics statistics;
             TFormula.Measure(x, Eps, &statistics);
             var y = Y + (row * X.Length * T.Size);
-            Write(x, new(y, X.Length, y + (X.Length * T.Size)), statistics);
+            Write(x, new(y, X.Length, y + (X.Length * T.Size)), &statistics);
             if (Statistics is not null)
                 statistics.Store<T>(Statistics + (row * RowStatistics.Kept<T>()));
         }
@@ -202,11 +202,18 @@ internal static unsafe class RowNormalization<TFormula>
             statistics.Store<T>(Statistics + (row * RowStatistics.Kept<T>()));
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void Write(Row<T> x, Row<T> y, RowStatistics s)
+        private readonly void Write(Row<T> x, Row<T> y, RowStatistics* s)
         {
-            var weight = Weight;
-            var bias = Bias;
+            if (T.FitsInDouble)
+                Write(x, y, s->Inverse, s->Center, Weight, Bias);
+            else
+                WriteCorrected(x, y, *s, Weight, Bias);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void Write(Row<T> x, Row<T> y, double inverse, double center, double* weight, double* bias)
+        {
+            var s = new RowStatistics(inverse, center);
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
                 y.Set(i, Normalized(x[i], s, weight, bias, i));
@@ -218,8 +225,6 @@ internal static unsafe class RowNormalization<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Lanes Normalized(Lanes x, RowStatistics s, double* weight, double* bias, long i)
         {
-            if (!T.FitsInDouble)
-                return new(Corrected(x.A, s, weight, bias, i), Corrected(x.B, s, weight, bias, i + 4), Corrected(x.C, s, weight, bias, i + 8), Corrected(x.D, s, weight, bias, i + 12));
             var v = TFormula.Center<T>(x, s) * s.Inverse;
             if (weight is not null)
                 v *= Lanes.Load(weight + i);
@@ -227,6 +232,21 @@ internal static unsafe class RowNormalization<TFormula>
                 v += Lanes.Load(bias + i);
             return v;
         }
+
+        // A method of its own: beside it the registers would not suffice for the other dtypes.
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void WriteCorrected(Row<T> x, Row<T> y, RowStatistics s, double* weight, double* bias)
+        {
+            var i = 0L;
+            for (; i < x.Whole; i += Lanes.Count)
+                y.Set(i, Corrected(x[i], s, weight, bias, i));
+            if (i < x.Length)
+                y.SetTail(Corrected(x.Tail, s, weight, bias, i));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Lanes Corrected(Lanes x, RowStatistics s, double* weight, double* bias, long i) =>
+            new(Corrected(x.A, s, weight, bias, i), Corrected(x.B, s, weight, bias, i + 4), Corrected(x.C, s, weight, bias, i + 8), Corrected(x.D, s, weight, bias, i + 12));
 
         /// <summary>The same of float64 values, with what the multiplications lose.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -323,26 +343,51 @@ internal static unsafe class RowNormalization<TFormula>
             Sum.AddProduct<T>(ref dot, ref dotLost, g, v);
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void WriteGradient(
-            Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, Loss lost, double* weightSums, double* biasSums)
+        private readonly void WriteGradient(Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, Loss lost, double* weightSums, double* biasSums)
         {
-            var weight = Weight;
+            if (T.FitsInDouble)
+                WriteGradient(x, go, gx, s.Inverse, s.Center, lost, Weight, weightSums, biasSums);
+            else
+                WriteCorrectedGradient(x, go, gx, s, lost, Weight, weightSums, biasSums);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void WriteGradient(
+            Row<T> x, Row<T> go, Row<T> gx, double inverse, double center, Loss lost, double* weight, double* weightSums, double* biasSums)
+        {
+            var s = new RowStatistics(inverse, center);
             var padded = Lanes.Padded(x.Length);
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
             {
-                var (values, g) = (x[i], go[i]);
-                var v = TFormula.Center<T>(values, s);
-                Add(values, v, g, s, weightSums, biasSums, padded, i);
-                gx.Set(i, T.FitsInDouble ? Gradient(v, g, s, lost, weight, i) : CorrectedGradient(v, g, s, lost, weight, i));
+                var (v, g) = (TFormula.Center<T>(x[i], s), go[i]);
+                Add(v, g, s, weightSums, biasSums, padded, i);
+                gx.Set(i, Gradient(v, g, s, lost, weight, i));
             }
             if (i < x.Length)
             {
-                var (values, g) = (x.Tail, go.Tail);
-                var v = TFormula.Center<T>(values, s);
-                Add(values, v, g, s, weightSums, biasSums, padded, i);
-                gx.SetTail(T.FitsInDouble ? Gradient(v, g, s, lost, weight, i) : CorrectedGradient(v, g, s, lost, weight, i));
+                var (v, g) = (TFormula.Center<T>(x.Tail, s), go.Tail);
+                Add(v, g, s, weightSums, biasSums, padded, i);
+                gx.SetTail(Gradient(v, g, s, lost, weight, i));
+            }
+        }
+
+        // A method of its own: beside it the registers would not suffice for the other dtypes.
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void WriteCorrectedGradient(
+            Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, Loss lost, double* weight, double* weightSums, double* biasSums)
+        {
+            var padded = Lanes.Padded(x.Length);
+            var i = 0L;
+            for (; i < x.Whole; i += Lanes.Count)
+            {
+                AddCorrected(x[i], go[i], s, weightSums, biasSums, padded, i);
+                gx.Set(i, CorrectedGradient(TFormula.Center<T>(x[i], s), go[i], s, lost, weight, i));
+            }
+            if (i < x.Length)
+            {
+                AddCorrected(x.Tail, go.Tail, s, weightSums, biasSums, padded, i);
+                gx.SetTail(CorrectedGradient(TFormula.Center<T>(x.Tail, s), go.Tail, s, lost, weight, i));
             }
         }
 
@@ -372,34 +417,47 @@ internal static unsafe class RowNormalization<TFormula>
             return (new Pair(left, g.Low) * (s.Inverse, s.InverseLow)).Shifted(s.Scale * s.Unit).Rounded();
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         private static void Accumulate(Row<T> x, Row<T> go, RowStatistics s, double* weightSums, double* biasSums)
         {
             var padded = Lanes.Padded(x.Length);
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                Add(x[i], TFormula.Center<T>(x[i], s), go[i], s, weightSums, biasSums, padded, i);
+                AddOne(x[i], go[i], s, weightSums, biasSums, padded, i);
             if (i < x.Length)
-                Add(x.Tail, TFormula.Center<T>(x.Tail, s), go.Tail, s, weightSums, biasSums, padded, i);
+                AddOne(x.Tail, go.Tail, s, weightSums, biasSums, padded, i);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddOne(Lanes x, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
+        {
+            if (T.FitsInDouble)
+                Add(TFormula.Center<T>(x, s), go, s, weightSums, biasSums, padded, i);
+            else
+                AddCorrected(x, go, s, weightSums, biasSums, padded, i);
         }
 
         /// <summary>The parameters' gradients are sums over the rows, of <c>go · x̂</c> and of <c>go</c>.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Add(Lanes x, Lanes v, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
+        private static void Add(Lanes v, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
         {
-            if (weightSums is not null && T.FitsInDouble)
+            if (weightSums is not null)
                 Sum.AddAt<T>(weightSums, padded, i, go * (v * s.Inverse));
-            else if (weightSums is not null)
-                AddCorrected(x, go, s, weightSums, padded, i);
             if (biasSums is not null)
                 Sum.AddAt<T>(biasSums, padded, i, go);
         }
 
+        /// <summary>The same of float64 values, with what the multiplications lose.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void AddCorrected(Lanes x, Lanes go, RowStatistics s, double* weightSums, long padded, long i)
+        private static void AddCorrected(Lanes x, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
         {
-            var (a, b, c, d) = (Term(x.A, go.A, s), Term(x.B, go.B, s), Term(x.C, go.C, s), Term(x.D, go.D, s));
-            Sum.AddAt<T>(weightSums, padded, i, new(a.High, b.High, c.High, d.High), new(a.Low, b.Low, c.Low, d.Low));
+            if (weightSums is not null)
+            {
+                var (a, b, c, d) = (Term(x.A, go.A, s), Term(x.B, go.B, s), Term(x.C, go.C, s), Term(x.D, go.D, s));
+                Sum.AddAt<T>(weightSums, padded, i, new(a.High, b.High, c.High, d.High), new(a.Low, b.Low, c.Low, d.Low));
+            }
+            if (biasSums is not null)
+                Sum.AddAt<T>(biasSums, padded, i, go);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
