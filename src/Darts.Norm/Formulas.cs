@@ -85,7 +85,7 @@ internal static class Formulas
             LikelihoodParameter.Scale => z * Scale(),
             LikelihoodParameter.Variance => z * Scale().square(),
             LikelihoodParameter.LogScale => z + Scale().log(),
-            _ => z.alias(),
+            _ => z.clone(),
         };
 
         Tensor Scale() => divisor is null ? stdev : stdev / divisor.abs();

@@ -11,6 +11,43 @@ public sealed class LikelihoodTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
+    [Theory]
+    [InlineData(LikelihoodParameter.Location, true, true)]
+    [InlineData(LikelihoodParameter.Scale, true, false)]
+    [InlineData(LikelihoodParameter.Variance, true, false)]
+    [InlineData(LikelihoodParameter.LogScale, true, false)]
+    [InlineData(LikelihoodParameter.Probability, false, false)]
+    [InlineData(LikelihoodParameter.Shape, false, false)]
+    public void Inverse_OfOneKind_HasGradientsOfAnyOrder(LikelihoodParameter kind, bool usesWeight, bool usesBias)
+    {
+        using var rin = new RINorm(3);
+        rin.forward(Layers.Values([2, 5, 3], ScalarType.Float32)).Dispose();
+        var z = Layers.Values([2, 4, 3, 1], ScalarType.Float32, start: 3).requires_grad_();
+
+        var first = autograd.grad([rin.inverse(z, kind).square().sum()], [z], retain_graph: true, create_graph: true)[0];
+        first.sum().backward();
+
+        z.grad.Should().NotBeNull();
+        IsTouched(rin.affine_weight!).Should().Be(usesWeight);
+        IsTouched(rin.affine_bias!).Should().Be(usesBias);
+
+        static bool IsTouched(Tensor parameter) => parameter.grad is { } gradient && gradient.abs().max().item<float>() > 0;
+    }
+
+    [Fact]
+    public void Inverse_OfAProbability_KeepsTheSignOfZeroAndTheCallersMemory()
+    {
+        using var rin = new RINorm(3);
+        rin.forward(Layers.Values([2, 5, 3], ScalarType.Float32)).Dispose();
+        var z = full([2, 4, 3, 1], -0.0f);
+
+        var y = rin.inverse(z, LikelihoodParameter.Probability);
+        y.signbit().all().item<bool>().Should().BeTrue();
+        y.fill_(1);
+
+        z.abs().max().item<float>().Should().Be(0);
+    }
+
     /// <summary>The quantiles of inverse(samples) are those of the distribution of inverse(parameters).</summary>
     [Theory]
     [MemberData(nameof(Families))]

@@ -16,10 +16,10 @@ internal readonly struct DestandardizeFormula(long parameters, LikelihoodParamet
         return kinds[kind] switch
         {
             LikelihoodParameter.Location => new(of.Bias, 0, factor, of.Mean),
-            LikelihoodParameter.Scale => new(0, 0, Math.Abs(factor), 0),
-            LikelihoodParameter.Variance => new(0, 0, factor * factor, 0),
+            LikelihoodParameter.Scale => new(0, 0, Math.Abs(factor), -0.0),
+            LikelihoodParameter.Variance => new(0, 0, factor * factor, -0.0),
             LikelihoodParameter.LogScale => new(0, 0, 1, Logarithm.Of(Math.Abs(factor))),
-            _ => new(0, 0, 1, 0),
+            _ => new(0, 0, 1, -0.0), // of which even a zero keeps its sign
         };
     }
 

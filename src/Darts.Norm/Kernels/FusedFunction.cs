@@ -72,8 +72,10 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
             asked.Add(inputs.Weight!);
         if (wanted.Bias)
             asked.Add(inputs.Bias!);
-        var gradients = new Queue<Tensor>(autograd.grad([output], asked, [gradOutput], retain_graph: true, create_graph: true));
-        return new(wanted.X ? gradients.Dequeue() : null, wanted.Weight ? gradients.Dequeue() : null, wanted.Bias ? gradients.Dequeue() : null);
+        var gradients = new Queue<Tensor>(autograd.grad([output], asked, [gradOutput], retain_graph: true, create_graph: true, allow_unused: true));
+        return new(Next(wanted.X), Next(wanted.Weight), Next(wanted.Bias));
+
+        Tensor? Next(bool isWanted) => isWanted && gradients.Dequeue() is { IsInvalid: false } gradient ? gradient : null;
     }
 
     private static Tensor? Failed(Place? place) => place is null ? null : BackwardFailure.Gradient(place.Shape, place.Dtype, place.Device);

@@ -62,8 +62,8 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             AddUp(Read(series, group), Read(series, group + 1), Read(series, group + 2), Read(series, group + 3));
         for (; group < groups.Count; group++)
             AddUp(Read(series, group));
-        Fold(_sums.At, T.FitsInDouble);
-        Fold(_squares.At, T.FitsInDouble);
+        Fold(_sums.At);
+        Fold(_squares.At);
         FoldCounts();
         for (var c = WriteWhole(to); c < groups.Width; c++)
         {
@@ -86,7 +86,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             if (i < x.Length)
                 AddValue(x.Tail, x.OnRow(x.Tail.Observed()), i);
         }
-        Fold(_sums.At, T.FitsInDouble);
+        Fold(_sums.At);
         FoldCounts();
         for (long c = 0; c < groups.Width; c++)
             (_centers.At[c], _centers.At[_run + c]) = Sum.Divide(_sums.At[c], _sums.At[_run + c], Count(c));
@@ -101,7 +101,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             if (i < x.Length)
                 AddSquare(x.OnRow(Centered(x.Tail, i)), i);
         }
-        Fold(_squares.At, T.FitsInDouble);
+        Fold(_squares.At);
         for (long c = 0; c < groups.Width; c++)
             Write(to + c, Count(c), _centers.At[c], _centers.At[_run + c], (_squares.At[c] + _squares.At[_run + c]) / Count(c));
     }
@@ -189,15 +189,15 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
 
     /// <summary>Adds the columns of a component together, the later half of the steps to the earlier until one is left.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Fold(double* columns, bool isExact)
+    private void Fold(double* columns)
     {
         for (var steps = groups.Columns / groups.Width; steps > 1; steps -= steps / 2)
         {
             var length = steps / 2 * groups.Width;
             var from = columns + (steps * groups.Width) - length;
-            if (isExact)
+            if (T.FitsInDouble)
                 Sum.AddTo(columns, from, length);
-            for (long i = 0; !isExact && i < length; i++)
+            for (long i = 0; !T.FitsInDouble && i < length; i++)
             {
                 Sum.Add<T>(ref columns[i], ref columns[_run + i], from[i]);
                 columns[_run + i] += from[_run + i];

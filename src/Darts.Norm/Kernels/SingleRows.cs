@@ -78,7 +78,7 @@ internal static unsafe class SingleRows<TFormula>
         {
             var (total, totalSquares) = SumAbout(center, x);
             (*near, *sum, *squares) = (center, total, totalSquares);
-            if (isNear || total * total <= 0.75 * x.Length * totalSquares)
+            if (isNear || total * total <= 0.4 * x.Length * totalSquares)
                 return;
             center = (float)(center + (total / x.Length));
         }

@@ -126,16 +126,7 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
         if (_start + i + 8 <= _end)
             values.Store(_start + i);
         else
-            StoreLast(new(values, values, values, values), _start + i, Length - i);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void SetTail(Singles values)
-    {
-        if (_start + Whole + Singles.Count <= _end)
-            values.Store(_start + Whole);
-        else
-            StoreLast(values, _start + Whole, Length - Whole);
+            StoreLast(values, _start + i, Length - i);
     }
 
     // No method of the row's own: a row whose address is taken does not stay in registers.
@@ -148,9 +139,9 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void StoreLast(Singles values, float* to, long count)
+    private static void StoreLast(Vector256<float> values, float* to, long count)
     {
-        var padded = stackalloc float[Singles.Count];
+        var padded = stackalloc float[Vector256<float>.Count];
         values.Store(padded);
         Unsafe.CopyBlockUnaligned(to, padded, (uint)(count * sizeof(float)));
     }

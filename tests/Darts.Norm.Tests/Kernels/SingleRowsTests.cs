@@ -17,10 +17,24 @@ public sealed class SingleRowsTests : IDisposable
     public void LayerNorm_OfValuesFarFromTheirMean_IsRight(double level, double outlier)
     {
         var x = Values() + level;
-        foreach (var i in new[] { 0, Length / 4, Length / 2, 3 * Length / 4 })
+        foreach (var i in Enumerable.Range(0, 8).Select(i => i * Length / 8))
             x[.., (int)i] = (float)outlier;
 
         ShouldBeRight(new LayerNorm(Length), x);
+    }
+
+    [Theory]
+    [InlineData(1554, 1160, 5.72975779f)]
+    [InlineData(825, 591, 1.00323141f)]
+    [InlineData(1537, 1152, 3.05614758f)]
+    public void LayerNorm_OfTwoValues_IsRight(int length, int ones, float value)
+    {
+        var x = zeros(1, length);
+        x[0, (length - ones)..] = value;
+        foreach (var i in new[] { length / 4, length / 2, 3 * length / 4 })
+            x[0, i] = 0f;
+
+        ShouldBeRight(new LayerNorm(length), x);
     }
 
     [Theory]
