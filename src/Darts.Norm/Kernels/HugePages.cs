@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Darts.Norm.Kernels;
 
 /// <summary>Asks Linux to back large results with pages of 2 MB.</summary>
@@ -12,7 +10,8 @@ internal static unsafe class HugePages
     private const long PageSize = 2 << 20;
     private const int MADV_HUGEPAGE = 14;
 
-    private static readonly delegate* unmanaged[Cdecl]<byte*, nint, int, int> madvise = Find();
+    private static readonly delegate* unmanaged[Cdecl]<byte*, nint, int, int> madvise =
+        (delegate* unmanaged[Cdecl]<byte*, nint, int, int>)NativeExports.Find("madvise");
 
     public static void Advise(byte* start, long bytes)
     {
@@ -22,15 +21,5 @@ internal static unsafe class HugePages
         var end = ((nint)start + bytes) & -PageSize;
         if (first < end)
             _ = madvise((byte*)first, (nint)(end - first), MADV_HUGEPAGE); // a refusal leaves the pages as they were
-    }
-
-    private static delegate* unmanaged[Cdecl]<byte*, nint, int, int> Find()
-    {
-        var found = OperatingSystem.IsLinux()
-            && NativeLibrary.TryLoad("LibTorchSharp", typeof(Tensor).Assembly, null, out var library)
-            && NativeLibrary.TryGetExport(library, "madvise", out var export)
-                ? export
-                : 0;
-        return (delegate* unmanaged[Cdecl]<byte*, nint, int, int>)found;
     }
 }

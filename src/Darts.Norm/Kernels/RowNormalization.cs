@@ -184,22 +184,20 @@ internal static unsafe class RowNormalization<TFormula>
         [MethodImpl(MethodImplOptions.NoInlining)]
         public readonly void WriteRow(long row)
         {
-            var x = new Row<T>(X[row], X.Length, X.End);
-            RowStatistics statistics;
-            TFormula.Measure(x, Eps, &statistics);
+            var statistics = KeepStatistics(row);
             var y = Y + (row * X.Length * T.Size);
-            Write(x, new(y, X.Length, y + (X.Length * T.Size)), &statistics);
-            if (Statistics is not null)
-                statistics.Store<T>(Statistics + (row * RowStatistics.Kept<T>()));
+            Write(new(X[row], X.Length, X.End), new(y, X.Length, y + (X.Length * T.Size)), &statistics);
         }
 
-        /// <summary>One row's statistics.</summary>
+        /// <summary>One row's statistics, kept where they are asked for.</summary>
         [MethodImpl(MethodImplOptions.NoInlining)]
-        public readonly void KeepStatistics(long row)
+        public readonly RowStatistics KeepStatistics(long row)
         {
             RowStatistics statistics;
             TFormula.Measure(new Row<T>(X[row], X.Length, X.End), Eps, &statistics);
-            statistics.Store<T>(Statistics + (row * RowStatistics.Kept<T>()));
+            if (Statistics is not null)
+                statistics.Store<T>(Statistics + (row * RowStatistics.Kept<T>()));
+            return statistics;
         }
 
         private readonly void Write(Row<T> x, Row<T> y, RowStatistics* s)

@@ -63,9 +63,6 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
     public static Singles operator +(Singles x, Singles y) => new(x.A + y.A, x.B + y.B, x.C + y.C, x.D + y.D);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator -(Singles x, Singles y) => new(x.A - y.A, x.B - y.B, x.C - y.C, x.D - y.D);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Singles operator *(Singles x, Singles y) => new(x.A * y.A, x.B * y.B, x.C * y.C, x.D * y.D);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

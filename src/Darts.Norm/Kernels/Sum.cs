@@ -66,15 +66,23 @@ internal static unsafe class Sum
         lost.Store(sums + length + i);
     }
 
+    /// <summary>The same for a value and what it lost, which is left out where <typeparamref name="T"/> does not need it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddAt<T>(double* sums, long length, long i, Lanes value, Lanes lost)
+        where T : IElement
+    {
+        AddAt<T>(sums, length, i, value);
+        if (!T.FitsInDouble)
+            (Lanes.Load(sums + length + i) + lost).Store(sums + length + i);
+    }
+
     /// <summary>The same for a product.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void AddProductAt<T>(double* sums, long length, long i, Lanes a, Lanes b)
         where T : IElement
     {
         var product = a * b;
-        AddAt<T>(sums, length, i, product);
-        if (!T.FitsInDouble)
-            (Lanes.Load(sums + length + i) + Lanes.Loss(a, b, product)).Store(sums + length + i);
+        AddAt<T>(sums, length, i, product, T.FitsInDouble ? default : Lanes.Loss(a, b, product));
     }
 
     /// <summary>Adds values to others, one to one.</summary>
@@ -89,15 +97,6 @@ internal static unsafe class Sum
             sums[i] += more[i];
     }
 
-    /// <summary>The same for a value and what it lost.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void AddAt<T>(double* sums, long length, long i, Lanes value, Lanes lost)
-        where T : IElement
-    {
-        AddAt<T>(sums, length, i, value);
-        (Lanes.Load(sums + length + i) + lost).Store(sums + length + i);
-    }
-
     /// <summary>Adds one set of running sums to another.</summary>
     public static void Merge<T>(double* sums, double* more, long length)
         where T : IElement
@@ -105,9 +104,7 @@ internal static unsafe class Sum
         var padded = Lanes.Padded(length);
         for (long i = 0; i < length; i += Lanes.Count)
         {
-            AddAt<T>(sums, padded, i, Lanes.Load(more + i));
-            if (!T.FitsInDouble)
-                (Lanes.Load(sums + padded + i) + Lanes.Load(more + padded + i)).Store(sums + padded + i);
+            AddAt<T>(sums, padded, i, Lanes.Load(more + i), T.FitsInDouble ? default : Lanes.Load(more + padded + i));
         }
     }
 

@@ -39,7 +39,8 @@ internal abstract class SharedWork
 /// </remarks>
 internal static unsafe class Team
 {
-    private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void> Parallel = Find();
+    private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void> Parallel =
+        (delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void>)NativeExports.Find("GOMP_parallel");
 
     public static void Run(SharedWork work, int threads)
     {
@@ -55,14 +56,4 @@ internal static unsafe class Team
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void Join(nint work) => ((SharedWork)GCHandle.FromIntPtr(work).Target!).Join();
-
-    private static delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void> Find()
-    {
-        var found = OperatingSystem.IsLinux()
-            && NativeLibrary.TryLoad("LibTorchSharp", typeof(Tensor).Assembly, null, out var library)
-            && NativeLibrary.TryGetExport(library, "GOMP_parallel", out var parallel)
-                ? parallel
-                : 0;
-        return (delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void>)found;
-    }
 }
