@@ -33,10 +33,12 @@ public static class BadCalls
         if (random.Next(8) == 0)
         {
             Documented("a constructor", () => Constructed(random)?.Dispose(), report);
+            Report.MadeModules(1);
             return;
         }
         using var layer = Layer(random);
         using var twin = Layers(layer);
+        Report.MadeModules(2);
         var good = ones(2, 3, 4);
         if (layer is RINorm rin)
             rin.forward(good);

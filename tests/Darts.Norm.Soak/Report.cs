@@ -1,22 +1,20 @@
-using System.Diagnostics;
-
 namespace Darts.Norm.Soak;
 
 /// <summary>What a run counted, and what it found wrong.</summary>
 public sealed class Report
 {
     private const int Shown = 20;
-    private const long Slack = 64 << 20; // what the allocators of .NET and libtorch may keep
-    private const long LeftByALayer = 512; // TorchSharp's base class keeps about 100 bytes of every module that was made; some layers stand for three modules
+    private const long Slack = 16 << 20; // what the allocators keep at hand
+    private const long LeftByAModule = 80; // TorchSharp keeps 64 bytes of every module that was made, an empty one of its own as well; the count below comes a little late
 
     private static long _parameters;
-    private static long _layers;
+    private static long _modules;
     private static long _leftByAParameter;
 
     private readonly Func<long> _live;
     private readonly long _tensors;
     private long _memory;
-    private long _layersBefore;
+    private long _modulesBefore;
     private long _calls;
     private long _faults;
 
@@ -44,9 +42,12 @@ public sealed class Report
     /// <summary>Counts a layer's parameters, which it must be disposed with.</summary>
     public static void Made(NormModule layer)
     {
-        Interlocked.Increment(ref _layers);
+        MadeModules(1);
         Interlocked.Add(ref _parameters, layer.parameters().Count());
     }
+
+    /// <summary>Counts modules without parameters of their own.</summary>
+    public static void MadeModules(long count) => Interlocked.Add(ref _modules, count);
 
     public long Calls => Volatile.Read(ref _calls);
 
@@ -69,8 +70,8 @@ public sealed class Report
     public void WarmedUp()
     {
         Collect();
-        _memory = Memory();
-        _layersBefore = Interlocked.Read(ref _layers);
+        _memory = HeldMemory.Bytes;
+        _modulesBefore = Interlocked.Read(ref _modules);
     }
 
     /// <summary>Looks for live tensors and for memory that has grown.</summary>
@@ -79,22 +80,21 @@ public sealed class Report
         Collect();
         if (Live != 0)
             Failed($"{Live} tensors are alive");
-        if (_memory > 0 && Memory() - _memory > Slack + ((Interlocked.Read(ref _layers) - _layersBefore) * LeftByALayer))
-            Failed($"memory grew from {_memory >> 20} to {Memory() >> 20} MB");
+        var grown = HeldMemory.Bytes - _memory - LeftByModules;
+        if (_memory > 0 && grown > Slack)
+            Failed($"{grown >> 20} MB more memory is held than {_memory >> 20}, besides what TorchSharp keeps of modules");
         return this;
     }
 
     public override string ToString() => string.Join(
         '\n',
-        [.. Failures.Take(Shown), $"{Calls} calls, {Faults} faults, {Failures.Count} failures, {Live} live tensors, {Memory() >> 20} MB{(_memory > 0 ? $" after {_memory >> 20} MB" : "")}"]);
+        [.. Failures.Take(Shown), $"{Calls} calls, {Faults} faults, {Failures.Count} failures, {Live} live tensors, {HeldMemory.Bytes >> 20} MB held{Before}"]);
+
+    private string Before => _memory == 0 ? "" : $" after {_memory >> 20} MB and up to {LeftByModules >> 20} MB that TorchSharp keeps of modules";
+
+    private long LeftByModules => (Interlocked.Read(ref _modules) - _modulesBefore) * LeftByAModule;
 
     private long Live => _live() - _tensors;
-
-    private static long Memory()
-    {
-        using var process = Process.GetCurrentProcess();
-        return process.WorkingSet64;
-    }
 
     private static void Collect()
     {

@@ -87,6 +87,7 @@ public static class Soaking
         using var rin = (RINorm)simple.NewLayerWithParameters();
         using var network = new Network();
         using var whole = Reversible.wrap(network, rin);
+        Report.MadeModules(2);
         var x = simple.Input();
         var before = Results.Bits(whole.call(x));
         network.Throws = true;

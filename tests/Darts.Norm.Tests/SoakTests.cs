@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Darts.Norm.Soak;
 
 namespace Darts.Norm.Tests;
@@ -27,6 +28,28 @@ public sealed class SoakTests
         var report = BadCalls.Run(2000, Environment.TickCount);
         report.Failures.Should().BeEmpty();
         report.Faults.Should().BePositive();
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public unsafe void Report_OfMemoryThatIsHeld_SaysHowMuchAndOfWhatIsFreedNothing(bool frees)
+    {
+        const int size = 32 << 20;
+        var report = Report.OfThisThread();
+        report.WarmedUp();
+        var memory = NativeMemory.Alloc(size);
+        new Span<byte>(memory, size).Fill(1);
+        if (frees)
+            NativeMemory.Free(memory);
+        report.Ended();
+        if (frees)
+        {
+            report.Failures.Should().BeEmpty();
+            return;
+        }
+        NativeMemory.Free(memory);
+        report.Failures.Should().ContainSingle().Which.Should().Match("3? MB more memory is held*");
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Numerics;
 using Darts.Norm.Kernels;
+using static Darts.Norm.Tests.Kernels.Numbers;
 
 namespace Darts.Norm.Tests.Kernels;
 
@@ -160,29 +161,4 @@ public sealed unsafe class SumTests
     }
 
     private static Func<int, double>[] Steps => [lane => Large * (lane + 1), lane => 3 + lane, lane => -Large * (lane + 1), _ => 0.5, lane => -Large * (lane + 2), lane => lane - 7];
-
-    /// <summary>The value in units of the least float64.</summary>
-    private static BigInteger Exact(double value)
-    {
-        var bits = BitConverter.DoubleToInt64Bits(value);
-        var exponent = (int)((bits >> 52) & 0x7FF);
-        var mantissa = (bits & ((1L << 52) - 1)) | (exponent == 0 ? 0 : 1L << 52);
-        return (bits < 0 ? -(BigInteger)mantissa : mantissa) << Math.Max(exponent - 1, 0);
-    }
-
-    private static Lanes Of(Func<int, double> value)
-    {
-        var values = stackalloc double[Padding];
-        for (var lane = 0; lane < Padding; lane++)
-            values[lane] = value(lane);
-        return Lanes.Load(values);
-    }
-
-    private static double[] Values(Lanes lanes)
-    {
-        var values = new double[Padding];
-        fixed (double* to = values)
-            lanes.Store(to);
-        return values;
-    }
 }

@@ -1,0 +1,94 @@
+using System.Numerics;
+using System.Runtime.Intrinsics;
+using Darts.Norm.Kernels;
+using static Darts.Norm.Tests.Kernels.Numbers;
+
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>Sixteen values at a time, each as one alone.</summary>
+public sealed class LanesTests
+{
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1, 16)]
+    [InlineData(16, 16)]
+    [InlineData(17, 32)]
+    public void Padded_OfALength_IsTheNextWholeGroup(long length, long expected) => Lanes.Padded(length).Should().Be(expected);
+
+    [Fact]
+    public void Operators_OfLanes_AreThoseOfEachLane()
+    {
+        var (x, y) = (Of(i => 1 + i), Of(i => 0.3 * (i - 4)));
+        Values(Lanes.All(7)).Should().Equal(Enumerable.Repeat(7d, Lanes.Count));
+        Values(x + y).Should().Equal(Each(i => 1 + i + (0.3 * (i - 4))));
+        Values(x - y).Should().Equal(Each(i => 1 + i - (0.3 * (i - 4))));
+        Values(x * y).Should().Equal(Each(i => (1 + i) * (0.3 * (i - 4))));
+        Values(x * 0.7).Should().Equal(Each(i => (1 + i) * 0.7));
+        Values(x - 0.7).Should().Equal(Each(i => 1 + i - 0.7));
+        for (var count = 0; count <= Lanes.Count; count++)
+            Values(x.First(count)).Should().Equal(Each(i => i < count ? 1d + i : 0));
+        var sums = Each(i => i switch { 5 => 1e16, 9 => -1e16, _ => 1 + (0.1 * i) });
+        double By4(int i) => sums[i] + sums[i + 4] + (sums[i + 8] + sums[i + 12]);
+        Of(i => sums[i]).Sum().Should().Be(By4(0) + By4(1) + (By4(2) + By4(3)));
+    }
+
+    /// <summary>Each lane has a hole in another place.</summary>
+    [Fact]
+    public void ObservedAndTally_OfLanesWithNaN_SelectAndCount()
+    {
+        for (var hole = 0; hole < Lanes.Count; hole++)
+        {
+            var x = Of(i => i == hole ? double.NaN : 1 + i);
+            Values(x & x.Observed()).Should().Equal(Each(i => i == hole ? 0 : 1d + i));
+            Values(default(Lanes) | x.Observed()).Select(BitConverter.DoubleToInt64Bits).Should().Equal(Each(i => i == hole ? 0L : -1L));
+            Values(Lanes.Tally(Lanes.Tally(default, x.Observed()), Of(_ => 1).Observed())).Select(BitConverter.DoubleToInt64Bits).Should().Equal(Each(i => i == hole ? -1L : -2L));
+        }
+    }
+
+    [Fact]
+    public void Loss_OfAProduct_IsExactlyWhatItsRoundingLost()
+    {
+        var (x, y) = (Of(i => 1 + Math.ScaleB((3 * i) + 1, -40)), Of(i => 3 - Math.ScaleB((5 * i) + 1, -39)));
+        var (product, loss) = (Values(x * y), Values(Lanes.Loss(x, y, x * y)));
+        for (var i = 0; i < Lanes.Count; i++)
+            ((Exact(product[i]) + Exact(loss[i])) * Exact(1)).Should().Be(Exact(Values(x)[i]) * Exact(Values(y)[i]));
+        loss.Should().OnlyContain(lost => lost != 0);
+    }
+
+    [Fact]
+    public void Pair_OfDifferencesAndProducts_HoldsWhatTheyLose()
+    {
+        var (x, y) = (Vector256.Create(1e16, 1, 3, 1e300), Vector256.Create(1.25, 1e16, 1 / 3d, 1e280));
+        for (var i = 0; i < 4; i++)
+        {
+            var difference = Pair.Difference(x, y);
+            (Exact(difference.High[i]) + Exact(difference.Low[i])).Should().Be(Exact(x[i]) - Exact(y[i]));
+        }
+        var third = Vector256.Create(1 / 3d);
+        var product = Pair.Product(third, third);
+        var cube = product * third;
+        var sum = cube * (1 / 3d, Math.ScaleB(1 / 3d, -54));
+        var one = Exact(1);
+        var exact = Exact(1 / 3d);
+        ((Exact(product.High[0]) + Exact(product.Low[0])) * one).Should().Be(exact * exact);
+        Within((Exact(cube.High[0]) + Exact(cube.Low[0])) * one * one, exact * exact * exact);
+        Within((Exact(sum.High[0]) + Exact(sum.Low[0])) * one * one * one, exact * exact * exact * (exact + (exact >> 54)));
+        var shifted = product.Shifted(0.25);
+        (shifted.High[0], shifted.Low[0]).Should().Be((product.High[0] / 4, product.Low[0] / 4));
+
+        static void Within(BigInteger actual, BigInteger expected) => (BigInteger.Abs(actual - expected) << 100).Should().BeLessThan(expected);
+    }
+
+    [Fact]
+    public void RoundedAndPlus_OfAPair_PutBackWhatWasLostUnlessItIsNaN()
+    {
+        var (tie, unit) = (1 + Math.ScaleB(1, -52), Math.ScaleB(1, -53));
+        var pair = new Pair(Vector256.Create(tie, 1, double.PositiveInfinity, double.NegativeInfinity), Vector256.Create(unit, unit / 2, double.NaN, double.PositiveInfinity));
+        var (rounded, plus) = (pair.Rounded(), pair.Plus(Vector256.Create(unit, unit / 2, 1, 1)));
+        for (var i = 0; i < 4; i++)
+        {
+            rounded[i].Should().Be(i switch { 0 => tie + unit, 1 => 1, 2 => double.PositiveInfinity, _ => double.NegativeInfinity });
+            plus[i].Should().Be(i switch { 0 => tie + (2 * unit), 1 => 1 + unit, 2 => double.PositiveInfinity, _ => double.NegativeInfinity });
+        }
+    }
+}
