@@ -182,6 +182,15 @@ public sealed class CastTests : IDisposable
         layer.@double().forward(Layers.All[name].Input(ScalarType.Float64)).dtype.Should().Be(ScalarType.Float64);
     }
 
+    [Theory]
+    [MemberData(nameof(NamesWithParameters))]
+    public void Move_FromTheMetaDeviceToIt_IsNone(string name)
+    {
+        var layer = Layers.All[name].Make(META, null);
+        layer.to(META).Should().BeSameAs(layer);
+        layer.to(META, ScalarType.Float64).parameters().Should().OnlyContain(parameter => parameter.device_type == DeviceType.META && parameter.dtype == ScalarType.Float64);
+    }
+
     [Fact]
     public void Statistics_AfterACast_AreShownInItsDtypeAndKeptInDouble()
     {

@@ -81,10 +81,11 @@ public sealed class ErrorTests : IDisposable
         [
             () => layer.call(Layers.All[name].Input()), () => layer.state_dict(), () => layer.load_state_dict([]), () => layer.save(new MemoryStream()),
             () => layer.load(new MemoryStream()), () => layer.to(ScalarType.Float64), () => layer.to("cpu"), () => layer.cpu(), () => layer.half(), () => layer.to(CPU, ScalarType.Float64),
-            () => layer.get_parameter("weight"), () => layer.get_buffer("weight"), () => layer.train(), () => layer.eval(), () => layer.zero_grad(),
-            () => nn.Sequential(layer).forward(Layers.All[name].Input()),
+            () => layer.get_parameter("weight"), () => layer.get_buffer("weight"), () => nn.Sequential(layer).forward(Layers.All[name].Input()),
         ];
-        uses.Should().AllSatisfy(use => use.Should().Throw<ObjectDisposedException>());
+        uses.Should().AllSatisfy(use => use.Should().Throw<ObjectDisposedException>().WithMessage("*Dispose was called*make a new one*"));
+        Action[] ofTorchSharp = [() => layer.train(), () => layer.eval(), () => layer.zero_grad()];
+        ofTorchSharp.Should().AllSatisfy(use => use.Should().Throw<ObjectDisposedException>());
         if (layer is LayerNorm norm)
         {
             norm.Invoking(n => n.reset_parameters()).Should().Throw<ObjectDisposedException>();

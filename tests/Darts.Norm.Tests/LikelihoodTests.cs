@@ -153,6 +153,10 @@ public sealed class LikelihoodTests : IDisposable
             .Should().Throw<ArgumentException>().WithMessage("*one LikelihoodParameter for each*2*[1, 2, 1, 3]*");
 
     [Fact]
+    public void Inverse_NoKinds_IsRefusedWhereTheyAreNull() =>
+        Scaled(1, 0).Invoking(rin => rin.inverse(zeros(1, 2, 1, 1), (LikelihoodParameter[])null!)).Should().Throw<ArgumentNullException>().WithParameterName("parameters");
+
+    [Fact]
     public void Inverse_UnknownKind_IsRefused() =>
         Scaled(1, 0).Invoking(rin => rin.inverse(zeros(1, 2, 1, 1), (LikelihoodParameter)77)).Should().Throw<ArgumentOutOfRangeException>();
 

@@ -199,6 +199,23 @@ public sealed class RINormStatisticsTests
     }
 
     [Fact]
+    public void Mean_ShownOnThisThreadToo_OutlivesADisposeOnTheOther()
+    {
+        using var scope = NewDisposeScope();
+        var (_, statistics) = new RINorm(4).normalize(Layers.All["RINorm"].Input());
+        var mean = statistics.mean;
+        var other = new Thread(() =>
+        {
+            _ = statistics.mean;
+            statistics.Dispose();
+        });
+        other.Start();
+        other.Join();
+        mean.IsInvalid.Should().BeFalse("this thread may be computing with it");
+        mean.Dispose();
+    }
+
+    [Fact]
     public void Hold_OfWhatADisposeLeftOver_LastsUntilItsRelease()
     {
         using var scope = NewDisposeScope();

@@ -70,7 +70,7 @@ internal readonly unsafe struct Doubles : IDisposable
         GC.KeepAlive(to);
     }
 
-    public void Clear() => new Span<byte>(At, checked((int)(Length * sizeof(double)))).Clear();
+    public void Clear() => NativeMemory.Clear(At, (nuint)Length * sizeof(double));
 
     public void Dispose() => NativeMemory.AlignedFree(At);
 

@@ -20,13 +20,6 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     public static long Padded(long length) => (length + Count - 1) / Count * Count;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes All(double value)
-    {
-        var v = Vector256.Create(value);
-        return new(v, v, v, v);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Load(double* from) =>
         new(Vector256.Load(from), Vector256.Load(from + 4), Vector256.Load(from + 8), Vector256.Load(from + 12));
 
@@ -45,9 +38,6 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes operator &(Lanes x, Lanes mask) => new(x.A & mask.A, x.B & mask.B, x.C & mask.C, x.D & mask.D);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes operator |(Lanes x, Lanes mask) => new(x.A | mask.A, x.B | mask.B, x.C | mask.C, x.D | mask.D);
 
     /// <summary>Counts of lanes of all ones, which as integers are -1: each lane holds minus how many there were.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -148,13 +148,7 @@ internal static unsafe class Sum
 
     /// <summary>The sum of all lanes, in one order.</summary>
     public static double Total<T>(Lanes sum, Lanes lost)
-        where T : IElement
-    {
-        if (T.FitsInDouble)
-            return sum.Sum();
-        var (total, rest) = TotalAndRest(sum, lost);
-        return total + rest;
-    }
+        where T : IElement => T.FitsInDouble ? sum.Sum() : TotalAndRest(sum, lost).total;
 
     /// <summary>The sum of all lanes, in one order, and what rounding it lost.</summary>
     public static (double total, double rest) TotalAndRest(Lanes sum, Lanes lost)

@@ -19,7 +19,6 @@ public sealed class LanesTests
     public void Operators_OfLanes_AreThoseOfEachLane()
     {
         var (x, y) = (Of(i => 1 + i), Of(i => 0.3 * (i - 4)));
-        Values(Lanes.All(7)).Should().Equal(Enumerable.Repeat(7d, Lanes.Count));
         Values(x + y).Should().Equal(Each(i => 1 + i + (0.3 * (i - 4))));
         Values(x - y).Should().Equal(Each(i => 1 + i - (0.3 * (i - 4))));
         Values(x * y).Should().Equal(Each(i => (1 + i) * (0.3 * (i - 4))));
@@ -40,7 +39,7 @@ public sealed class LanesTests
         {
             var x = Of(i => i == hole ? double.NaN : 1 + i);
             Values(x & x.Observed()).Should().Equal(Each(i => i == hole ? 0 : 1d + i));
-            Values(default(Lanes) | x.Observed()).Select(BitConverter.DoubleToInt64Bits).Should().Equal(Each(i => i == hole ? 0L : -1L));
+            Values(x.Observed()).Select(BitConverter.DoubleToInt64Bits).Should().Equal(Each(i => i == hole ? 0L : -1L));
             Values(Lanes.Tally(Lanes.Tally(default, x.Observed()), Of(_ => 1).Observed())).Select(BitConverter.DoubleToInt64Bits).Should().Equal(Each(i => i == hole ? -1L : -2L));
         }
     }
@@ -84,7 +83,7 @@ public sealed class LanesTests
     {
         var (tie, unit) = (1 + Math.ScaleB(1, -52), Math.ScaleB(1, -53));
         var pair = new Pair(Vector256.Create(tie, 1, double.PositiveInfinity, double.NegativeInfinity), Vector256.Create(unit, unit / 2, double.NaN, double.PositiveInfinity));
-        var (rounded, plus) = (pair.Rounded(), pair.Plus(Vector256.Create(unit, unit / 2, 1, 1)));
+        var (rounded, plus) = (pair.Rounded(), pair.Plus(Vector256.Create(unit, unit / 2, double.PositiveInfinity, 1)));
         for (var i = 0; i < 4; i++)
         {
             rounded[i].Should().Be(i switch { 0 => tie + unit, 1 => 1, 2 => double.PositiveInfinity, _ => double.NegativeInfinity });
