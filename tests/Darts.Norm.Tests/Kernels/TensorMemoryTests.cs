@@ -1,0 +1,45 @@
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>Where tensors lie, and those that are made for results.</summary>
+public sealed unsafe class TensorMemoryTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    [Fact]
+    public void Start_OfAnyStrides_IsItsFirstValue()
+    {
+        var whole = arange(24, ScalarType.Float32).reshape(2, 3, 4);
+        foreach (var part in (Tensor[])[whole, whole[1], whole.narrow(1, 1, 2), whole.transpose(0, 2), whole.slice(2, 1, 4, 2), whole[1, 2, 3], whole[1, 2, 3].expand(5)])
+            (*(float*)Memory.Start(part)).Should().Be(part.flatten()[0].item<float>());
+    }
+
+    [Fact]
+    public void Like_OfAnyStrides_IsContiguousOfItsShapeAndDtype()
+    {
+        foreach (var dtype in Layers.Dtypes)
+        {
+            foreach (var tensor in (Tensor[])[zeros([2, 3], dtype), zeros([3, 2], dtype).transpose(0, 1), zeros([1, 3], dtype).expand(2, 3)])
+            {
+                var like = Memory.Like(tensor);
+                like.shape.Should().Equal(2, 3);
+                (like.dtype, like.is_contiguous()).Should().Be((dtype, true));
+                (Memory.Start(like) == Memory.Start(tensor)).Should().BeFalse();
+            }
+        }
+        var made = Memory.New([4, 5], ScalarType.Float64, CPU);
+        made.shape.Should().Equal(4, 5);
+        made.dtype.Should().Be(ScalarType.Float64);
+    }
+
+    [Fact]
+    public void New_BeyondMemory_SaysWhatDoesNotFit()
+    {
+        var huge = zeros(1).expand(1L << 50);
+        foreach (var make in (Action[])[() => Memory.Like(huge), () => Memory.New([1L << 50], ScalarType.Float32, CPU)])
+            make.Should().Throw<InsufficientMemoryException>().WithMessage("*size [1125899906842624], dtype Float32*Pass the batch in parts.");
+    }
+}

@@ -1,0 +1,107 @@
+using System.Collections.Concurrent;
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>Every block once, on as many threads as torch would take, and errors on none of them.</summary>
+[Collection(nameof(Alone))] // changes the number of threads
+public sealed class WorkersTests : IDisposable
+{
+    private const int Threads = 3;
+    private const long Many = 1 << 20;
+
+    private readonly int _threads = get_num_threads();
+
+    public WorkersTests() => set_num_threads(Threads);
+
+    public void Dispose() => set_num_threads(_threads);
+
+    [Theory]
+    [InlineData(1, Many)]
+    [InlineData(2, Many)]
+    [InlineData(40, Many)]
+    [InlineData(40, 10)]
+    public void Run_OfBlocks_RunsEachOnce(long blocks, long values)
+    {
+        var ran = new ConcurrentQueue<long>();
+        Workers.Run(new Work(ran.Enqueue), blocks, values);
+        ran.Order().Should().Equal(Enumerable.Range(0, (int)blocks).Select(block => (long)block));
+    }
+
+    [Fact]
+    public void Run_OfMuchWork_IsOnAllThreadsAtOnce()
+    {
+        using var all = new CountdownEvent(Threads);
+        var met = new ConcurrentQueue<bool>();
+        Workers.Run(
+            new Work(_ =>
+            {
+                all.Signal();
+                met.Enqueue(all.Wait(TimeSpan.FromSeconds(20)));
+            }),
+            Threads,
+            Many);
+        met.Should().Equal(true, true, true);
+    }
+
+    [Theory]
+    [InlineData(10, 10)]
+    [InlineData(1, Many)]
+    public void Run_OfLittleWorkOrOneBlock_IsOnTheCallersThread(long blocks, long values)
+    {
+        var threads = new ConcurrentQueue<int>();
+        Workers.Run(new Work(_ => threads.Enqueue(Environment.CurrentManagedThreadId)), blocks, values);
+        threads.Should().OnlyContain(thread => thread == Environment.CurrentManagedThreadId);
+    }
+
+    /// <summary>Where two callers share three threads, each has one.</summary>
+    [Fact]
+    public void Run_WithinAnother_TakesItsShareOfTheThreads()
+    {
+        var inner = new ConcurrentQueue<(int outer, int inner)>();
+        Workers.Run(
+            new Work(_ =>
+            {
+                var outer = Environment.CurrentManagedThreadId;
+                Workers.Run(new Work(_ => inner.Enqueue((outer, Environment.CurrentManagedThreadId))), 20, Many);
+            }),
+            1,
+            Many);
+        inner.Should().HaveCount(20).And.OnlyContain(pair => pair.outer == pair.inner);
+    }
+
+    [Theory]
+    [InlineData(Many)]
+    [InlineData(10)]
+    public void Run_OfWorkThatThrows_ThrowsItAndTheNextIsOnAllThreads(long values)
+    {
+        for (var i = 0; i < 2; i++)
+        {
+            var run = () => Workers.Run(new Work(block => throw new InvalidOperationException($"block {block}")), 20, values);
+            run.Should().Throw<InvalidOperationException>().WithMessage("block *");
+        }
+        Run_OfMuchWork_IsOnAllThreadsAtOnce();
+    }
+
+    [Theory]
+    [InlineData(10, 16 * 1024, 1, 1, 10)]
+    [InlineData(10, 16 * 1024, 4, 4, 3)]
+    [InlineData(10, (16 * 1024) - 1, 1, 2, 5)]
+    [InlineData(10, 1, 1, 16 * 1024, 1)]
+    [InlineData(128, 1 << 20, 1, 1, 128)]
+    [InlineData(129, 1 << 20, 1, 2, 65)]
+    [InlineData(1000, 1 << 20, 1, 8, 125)]
+    [InlineData(1, 5, 64, 3277, 1)]
+    public void Blocks_OfItems_HoldAllAndDependOnTheShapeAlone(long items, long values, long least, long size, long count)
+    {
+        var blocks = new Blocks(items, values, least);
+        (blocks.Size, blocks.Count).Should().Be((size, count));
+        for (long block = 0; block < count; block++)
+            (blocks.First(block), blocks.End(block)).Should().Be((block * size, Math.Min(items, (block + 1) * size)));
+    }
+
+    private readonly struct Work(Action<long> run) : IWork
+    {
+        public void Run(long block) => run(block);
+    }
+}
