@@ -1,0 +1,123 @@
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>Series in groups of time steps: which steps are together, and the values however tensor and mask lie.</summary>
+public sealed unsafe class SeriesGroupsTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public static TheoryData<long, long, string, string> Cases
+    {
+        get
+        {
+            var cases = new TheoryData<long, long, string, string>();
+            foreach (var (steps, width) in ((long, long)[])[(1, 1), (5, 3), (96, 7), (150, 1), (40, 70), (37, 16)])
+            {
+                foreach (var layout in (string[])["contiguous", "batch and time swapped", "components before time", "every second step", "repeated"])
+                {
+                    foreach (var mask in (string[])["none", "contiguous", "components before time", "a step at a time", "a step at a time, strided"])
+                        cases.Add(steps, width, layout, mask);
+                }
+            }
+            return cases;
+        }
+    }
+
+    public void Dispose() => _scope.Dispose();
+
+    /// <summary>The order of sums depends on it, and so do the bits of statistics.</summary>
+    [Theory]
+    [InlineData(10, 1, 16, 1, 0)]
+    [InlineData(1000, 1, 112, 9, 8)]
+    [InlineData(96, 7, 112, 6, 4)]
+    [InlineData(700, 16, 512, 22, 20)]
+    [InlineData(5000, 63, 1008, 313, 312)]
+    [InlineData(40, 64, 320, 8, 8)]
+    [InlineData(40, 129, 387, 14, 12)]
+    [InlineData(3, 8, 16, 2, 0)]
+    public void New_OfStepsAndWidth_TakesWholeGroupsOfLanes(long steps, long width, long columns, long count, long countAtATime)
+    {
+        var tensor = zeros(2, steps, width);
+        var groups = new SeriesGroups(ref tensor, width);
+        (groups.Batch, groups.Steps, groups.StepsAtATime, groups.Width, groups.Columns, groups.Count, groups.CountAtATime, groups.Gathered)
+            .Should().Be((2, steps, 1, width, columns, count, countAtATime, 0));
+    }
+
+    [Fact]
+    public void New_OfSeveralPooledAxes_CountsTheRowsOfATime()
+    {
+        var tensor = zeros(2, 5, 3, 4);
+        var groups = new SeriesGroups(ref tensor, 4);
+        (groups.Steps, groups.StepsAtATime).Should().Be((15, 3));
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void ReadAndCopy_OfAnyTensorAndMask_GiveItsValuesAndNaNWhereNoneIs(long steps, long width, string layout, string maskLayout)
+    {
+        const long batch = 3;
+        var plain = arange(batch * steps * width, ScalarType.Float64).reshape(batch, steps, width) + 1;
+        var x = layout switch
+        {
+            "batch and time swapped" => plain.transpose(0, 1).contiguous().transpose(0, 1),
+            "components before time" => plain.transpose(1, 2).contiguous().transpose(1, 2),
+            "every second step" => stack([plain, plain * -1], 2).reshape(batch, 2 * steps, width).slice(1, 0, 2 * steps, 2),
+            "repeated" => plain.narrow(0, 0, 1).expand(batch, steps, width),
+            _ => plain,
+        };
+        var there = (Layers.Values([batch, steps, width]) > -0.5).contiguous();
+        var mask = maskLayout switch
+        {
+            "none" => null,
+            "components before time" => there.transpose(1, 2).contiguous().transpose(1, 2),
+            "a step at a time" => there.narrow(2, 0, 1).contiguous(),
+            "a step at a time, strided" => there.narrow(2, width - 1, 1),
+            _ => there,
+        };
+        var expected = (mask is null ? x : where(mask, x, double.NaN)).Doubles();
+        var groups = new SeriesGroups(ref x, width, ref mask);
+        const int guard = 64;
+        using var gathered = new Doubles(groups.Gathered + guard);
+        new Span<double>(gathered.At + groups.Gathered, guard).Fill(7);
+        var copy = zeros(batch, steps, width, ScalarType.Float64);
+        for (long series = 0; series < batch; series++)
+        {
+            var at = series * steps * width;
+            for (long group = 0; group < groups.Count; group++)
+            {
+                var row = groups.Read<Float64>(series, group, (byte*)gathered.At);
+                var to = groups.Write<Float64>(Memory.Start(copy), series, group);
+                row.Length.Should().Be(Math.Min(groups.Columns, (steps * width) - (group * groups.Columns))).And.Be(to.Length);
+                for (long i = 0; i < row.Length; i++)
+                {
+                    if (!row.At(i).Equals(expected[at]))
+                        Assert.Fail($"{row.At(i)} was read for {expected[at]}, series {series}, group {group}, value {i}");
+                    if (!groups.At<Float64>(series, (group * groups.Columns / width) + (i / width), i % width).Equals(expected[at]))
+                        Assert.Fail($"another value than {expected[at]} alone, series {series}, group {group}, value {i}");
+                    at++;
+                }
+            }
+            if (mask is not null)
+                groups.Copy<Float64>(series, Memory.Start(copy), (byte*)gathered.At);
+        }
+        if (mask is not null)
+            copy.Doubles().Should().Equal(expected, (a, b) => a.Equals(b));
+        new Span<double>(gathered.At + groups.Gathered, guard).ToArray().Should().OnlyContain(value => value == 7, "what is gathered has room");
+    }
+
+    [Theory]
+    [InlineData(false, 9)]
+    [InlineData(true, 5)]
+    public void Write_OfAGroup_MayTouchWhatIsWrittenAfterItInTheSeries(bool keepsTheNext, double next)
+    {
+        const int columns = 65, steps = 8; // a group a step
+        var tensor = full([2, steps, columns], 5, ScalarType.Float64);
+        var groups = new SeriesGroups(ref tensor, columns);
+        foreach (var group in (int[])[0, steps - 1])
+            groups.Write<Float64>(Memory.Start(tensor), 0, group, keepsTheNext).SetTail(Numbers.Of(_ => 9));
+        var values = tensor.Doubles();
+        values[(columns - 2)..(columns + 1)].Should().Equal(5, 9, next);
+        values[((steps * columns) - 2)..((steps * columns) + 1)].Should().Equal(5, 9, 5);
+    }
+}
