@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Darts.Norm.Kernels;
 
@@ -15,6 +16,8 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     public readonly long Length = length;
     private readonly byte* _start = start;
     private readonly byte* _end = end;
+
+    public byte* Start => _start;
 
     public double First => T.Read(_start);
 
@@ -41,6 +44,33 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get => T.Load(_start + (i * T.Size));
+    }
+
+    /// <summary>Sixteen values, on or beyond the row, are soon to be read or written.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(long i)
+    {
+        if (Sse.IsSupported)
+            Sse.Prefetch0(_start + (i * T.Size));
+    }
+
+    /// <summary>Sixteen values of which some may lie beyond the row, where they are anything.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Lanes Part(long i)
+    {
+        var from = _start + (i * T.Size);
+        return from + (Lanes.Count * T.Size) <= _end ? T.Load(from) : LoadLast(from, Length - i);
+    }
+
+    /// <summary>Rounds and writes the first of sixteen values; the others where they may be written.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void SetPart(long i, Lanes values, long count)
+    {
+        var to = _start + (i * T.Size);
+        if (to + (Lanes.Count * T.Size) <= _end)
+            T.Store(values, to);
+        else
+            StoreLast(values, to, count);
     }
 
     /// <summary>Rounds and writes a whole group of values.</summary>

@@ -10,7 +10,12 @@ internal readonly unsafe struct SeriesGroups
     private const long Wide = 4 * Lanes.Count;
 
     /// <summary>A group of so many values is long enough not to feel where it begins and ends.</summary>
-    private const long LongGroup = 32 * Lanes.Count;
+    private const long LongGroup = 8 * Lanes.Count;
+
+    /// <summary>So many values of each of three tensors stay in the nearest cache.</summary>
+    private const long NearValues = 2048;
+
+    private bool IsInPlace => _lieTogether && !_isMasked;
 
     private readonly Rows _rows;
     private readonly Rows _mask;
@@ -32,12 +37,12 @@ internal readonly unsafe struct SeriesGroups
         _rows = new(ref tensor, width);
         _isMasked = mask is not null;
         _together = Together(width, Steps);
-        _lieTogether = _rows.LieTogether(Steps, _together, tensor.element_size());
+        _lieTogether = _rows.LieTogether(Steps, Steps, tensor.element_size());
         if (!_isMasked)
             return;
         _isMaskedByRow = width > 1 && mask!.size(-1) == 1;
         _mask = new(ref mask!, _isMaskedByRow ? 1 : width);
-        _maskLiesTogether = _mask.LieTogether(Steps, _together, size: 1);
+        _maskLiesTogether = _mask.LieTogether(Steps, Steps, size: 1);
     }
 
     /// <inheritdoc cref="SeriesGroups(ref Tensor, long, ref Tensor?)"/>
@@ -66,25 +71,26 @@ internal readonly unsafe struct SeriesGroups
     /// <summary>How many groups are added up at a time: their sums pass through registers once.</summary>
     public const int AtATime = 4;
 
-    /// <summary>The number of groups that are read at a time; the others one by one, and the last may be shorter.</summary>
-    public long CountAtATime => Steps / _together / AtATime * AtATime;
+    /// <summary>How many groups are read at a time.</summary>
+    public long Chunk => IsInPlace ? AtATime * Math.Max(1, NearValues / (AtATime * Columns)) : AtATime;
 
-    /// <summary>Room for the values that <see cref="Read"/> gathers, for <see cref="AtATime"/> groups, in values, and for a group's mask.</summary>
-    public long Gathered => _lieTogether && !_isMasked ? 0 : (Columns * AtATime) + (_isMasked ? Columns + sizeof(ulong) : 0);
+    /// <summary>Room for the values that <see cref="Read"/> gathers, for <see cref="AtATime"/> groups, in values, and for their mask.</summary>
+    public long Gathered => IsInPlace ? 0 : Lanes.Padded((Columns * AtATime) + (_isMasked ? (Columns * AtATime / sizeof(double)) + 2 : 0));
 
-    /// <summary>A group; the last of a series may be shorter.</summary>
+    /// <summary>Groups that follow each other, side by side; the last of a series may be shorter.</summary>
     /// <param name="series">Which series.</param>
-    /// <param name="group">Which group of it.</param>
+    /// <param name="group">The first of them.</param>
+    /// <param name="count">How many at most, and no more than <see cref="Chunk"/>.</param>
     /// <param name="gathered">Room for <see cref="Gathered"/> values.</param>
-    public Row<T> Read<T>(long series, long group, byte* gathered)
+    public Row<T> Read<T>(long series, long group, long count, byte* gathered)
         where T : IElement
     {
-        var (row, steps) = Place(series, group);
-        if (_lieTogether && !_isMasked)
+        var (row, steps) = Place(series, group, count);
+        if (IsInPlace)
             return new(_rows[row], steps * Width, _rows.End);
-        var to = gathered + (group % AtATime * Columns * T.Size);
-        Gather<T>(row, steps, to, gathered + (AtATime * Columns * T.Size));
-        return new(to, steps * Width, to + (Columns * T.Size));
+        var end = gathered + (AtATime * Columns * T.Size);
+        Gather<T>(row, steps, gathered, end);
+        return new(gathered, steps * Width, end);
     }
 
     /// <summary>Copies a series to a contiguous tensor of this shape, with NaN where values are missing.</summary>
@@ -94,9 +100,9 @@ internal readonly unsafe struct SeriesGroups
     public void Copy<T>(long series, byte* start, byte* gathered)
         where T : IElement
     {
-        for (long group = 0; group < Count; group++)
+        for (long group = 0; group < Count; group += AtATime)
         {
-            var (row, steps) = Place(series, group);
+            var (row, steps) = Place(series, group, AtATime);
             Gather<T>(row, steps, start + (row * Width * T.Size), gathered);
         }
     }
@@ -109,23 +115,24 @@ internal readonly unsafe struct SeriesGroups
         return _isMasked && _mask[row][_isMaskedByRow ? 0 : component] == 0 ? double.NaN : T.Read(_rows[row] + (component * T.Size));
     }
 
-    /// <summary>A group of a contiguous tensor of this shape.</summary>
+    /// <summary>Groups of a contiguous tensor of this shape.</summary>
     /// <param name="start">The tensor's first value.</param>
     /// <param name="series">Which series.</param>
-    /// <param name="group">Which group of it.</param>
+    /// <param name="group">The first of them.</param>
+    /// <param name="count">How many at most.</param>
     /// <param name="keepsTheNext">Whether the groups after it hold values that are still to be read.</param>
-    public Row<T> Write<T>(byte* start, long series, long group, bool keepsTheNext = false)
+    public Row<T> Write<T>(byte* start, long series, long group, long count, bool keepsTheNext = false)
         where T : IElement
     {
-        var (row, steps) = Place(series, group);
+        var (row, steps) = Place(series, group, count);
         var to = start + (row * Width * T.Size);
         return new(to, steps * Width, keepsTheNext ? to + (steps * Width * T.Size) : start + ((series + 1) * Steps * Width * T.Size));
     }
 
-    private (long row, long steps) Place(long series, long group)
+    private (long row, long steps) Place(long series, long group, long count)
     {
         var first = group * _together;
-        return ((series * Steps) + first, Math.Min(_together, Steps - first));
+        return ((series * Steps) + first, Math.Min(count * _together, Steps - first));
     }
 
     private void Gather<T>(long row, long steps, byte* to, byte* roomForMask)

@@ -137,7 +137,6 @@ internal static unsafe class SeriesMap<TFormula>
         private readonly double* _statistics = (double*)Memory.Start(statistics);
         private readonly double* _weight = weight.At;
         private readonly double* _bias = bias.At;
-        private readonly long _columns = groups.Columns;
         private readonly long _plane = groups.Batch * (groups.Width / formula.Repeat);
 
         public long Components { get; } = groups.Width / formula.Repeat;
@@ -150,7 +149,7 @@ internal static unsafe class SeriesMap<TFormula>
         public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum) =>
             _formula.Gradients(kind, along, sum, Of(series, component));
 
-        /// <summary>Writes four runs of columns: centers, what they lost, factors, shifts.</summary>
+        /// <summary>Writes four runs of columns, and more of them up to whole groups of lanes: centers, what they lost, factors, shifts.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Write(long series, double* to, long run)
         {
@@ -165,9 +164,9 @@ internal static unsafe class SeriesMap<TFormula>
                         (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center, map.CenterLow, map.Factor, map.Shift);
                 }
             }
-            for (var written = i; written < _columns; written *= 2)
+            for (var written = i; written < run; written *= 2)
             {
-                var more = Math.Min(written, _columns - written) * sizeof(double);
+                var more = Math.Min(written, run - written) * sizeof(double);
                 for (var coefficient = to; coefficient < to + (4 * run); coefficient += run)
                     Buffer.MemoryCopy(coefficient, coefficient + written, more, more);
             }
@@ -188,6 +187,25 @@ internal static unsafe class SeriesMap<TFormula>
         return T.FitsInDouble ? v : v - Lanes.Load(center + run);
     }
 
+    /// <summary>The columns of a series that float32 does not do for, by float64: without a center and a shift where these are null.</summary>
+    private static void MapLost(SeriesSingles singles, SeriesGroups x, byte* y, long series, double* center, double* factor, double* shift)
+    {
+        if (singles.CountLost(x.Width) == 0)
+            return;
+        for (long c = 0; c < x.Width; c++)
+        {
+            if (singles.IsLost(c))
+                MapColumn(x, (float*)y + (series * x.Steps * x.Width) + c, series, c, center is null ? 0 : center[c], factor[c], shift is null ? -0.0 : shift[c]);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void MapColumn(SeriesGroups x, float* y, long series, long column, double center, double factor, double shift)
+    {
+        for (long step = 0; step < x.Steps; step++)
+            y[step * x.Width] = (float)(((x.At<Float32>(series, step, column) - center) * factor) + shift);
+    }
+
     private struct ForwardWork<T> : IWork
         where T : IElement
     {
@@ -204,30 +222,56 @@ internal static unsafe class SeriesMap<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(long block)
         {
-            var run = Lanes.Padded(X.Columns);
-            using var coefficients = new Doubles(4 * run);
-            using var gathered = new Doubles(Source.Gathered);
-            using var statistics = Measured is null ? default : new SeriesStatistics<T>(X, Measured, Measure);
+            var (run, singles) = (Lanes.Padded(X.Columns), SeriesSingles.Room<T>(X));
+            var chunk = IsMasked ? 1 : X.Chunk; // a row's last values are written with some of the next, which a mask's rows still hold
+            using var room = new Doubles((4 * run) + singles + Source.Gathered + (Measured is null ? 0 : SeriesStatistics<T>.Room(X)));
+            var coefficients = room.At;
+            var gathered = (byte*)(coefficients + (4 * run) + singles);
+            var statistics = new SeriesStatistics<T>(X, Measured, Measure, gathered, (double*)gathered + Source.Gathered);
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
             {
                 if (IsMasked)
-                    Source.Copy<T>(series, Y, (byte*)gathered.At);
+                    Source.Copy<T>(series, Y, gathered);
                 if (Measured is not null)
                     statistics.Measure(series);
-                Series.Write(series, coefficients.At, run);
-                for (long group = 0; group < X.Count; group++)
-                    Write(X.Read<T>(series, group, (byte*)gathered.At), X.Write<T>(Y, series, group, keepsTheNext: IsMasked), coefficients.At, run, FillsWithZero);
+                Series.Write(series, coefficients, run);
+                if (T.IsSingle && TryMapSingles(series, coefficients, run, gathered))
+                    continue;
+                for (long group = 0; group < X.Count; group += chunk)
+                    Write(X.Read<T>(series, group, chunk, gathered), X.Write<T>(Y, series, group, chunk, keepsTheNext: IsMasked), X.Columns, coefficients, run, FillsWithZero);
             }
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Write(Row<T> x, Row<T> y, double* coefficients, long run, bool fillsWithZero)
+        /// <summary>The same in float32, where that is as good.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private readonly bool TryMapSingles(long series, double* coefficients, long run, byte* gathered)
         {
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
-                y.Set(i, Mapped(x[i], coefficients + i, run, fillsWithZero));
-            if (i < x.Length)
-                y.SetTail(Mapped(x.Tail, coefficients + i, run, fillsWithZero));
+            var singles = new SeriesSingles(coefficients, run, (float*)(coefficients + (4 * run)), X.Columns);
+            if (singles.CountLost(X.Width) == X.Width)
+                return false;
+            var chunk = X.Chunk;
+            for (long group = 0; group < X.Count; group += chunk)
+            {
+                var x = X.Read<T>(series, group, chunk, gathered);
+                singles.Map(x.Start, X.Write<T>(Y, series, group, chunk).Start, x.Length);
+            }
+            if (Measured is null) // around its own mean a series has values on both sides: the shift adds to those of one
+                singles.LoseCancelled(X.Write<T>(Y, series, 0, 1).Start, X.Steps, X.Width);
+            MapLost(singles, X, Y, series, coefficients, coefficients + (2 * run), coefficients + (3 * run));
+            return true;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void Write(Row<T> x, Row<T> y, long columns, double* coefficients, long run, bool fillsWithZero)
+        {
+            for (long at = 0; at < x.Length; at += columns)
+            {
+                var (i, length) = (0L, Math.Min(columns, x.Length - at));
+                for (; i <= length - Lanes.Count; i += Lanes.Count)
+                    y.Set(at + i, Mapped(x[at + i], coefficients + i, run, fillsWithZero));
+                if (i < length)
+                    y.SetPart(at + i, Mapped(x.Part(at + i), coefficients + i, run, fillsWithZero), length - i);
+            }
         }
 
         /// <summary><c>y = (x - center) · factor + shift</c>, and a missing value that does not stay NaN becomes zero.</summary>
@@ -254,59 +298,119 @@ internal static unsafe class SeriesMap<TFormula>
         public readonly void Run(long block)
         {
             var (columns, run, length) = (X.Columns, Lanes.Padded(X.Columns), Doubles.Padded<T>(Series.Components));
-            using var coefficients = new Doubles(4 * run);
-            using var along = new Doubles(Doubles.Padded<T>(columns));
-            using var sums = new Doubles(Doubles.Padded<T>(columns));
-            using var gathered = new Doubles(X.Gathered);
-            using var gatheredGrad = new Doubles(GradOutput.Gathered);
+            var (singles, sums, chunk) = (SeriesSingles.Room<T>(X), Doubles.Padded<T>(columns), Math.Min(X.Chunk, GradOutput.Chunk));
+            using var room = new Doubles((4 * run) + singles + (2 * sums) + X.Gathered + GradOutput.Gathered);
+            var coefficients = room.At;
+            var along = coefficients + (4 * run) + singles;
+            var gathered = (byte*)(along + (2 * sums));
+            var gatheredGrad = gathered + (X.Gathered * sizeof(double));
             var weightSums = Sum.Cleared(WeightSums, block, length);
             var biasSums = Sum.Cleared(BiasSums, block, length);
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
             {
-                Series.Write(series, coefficients.At, run);
+                Series.Write(series, coefficients, run);
+                var inSingles = T.IsSingle && GradX is not null ? new(coefficients, run, (float*)(coefficients + (4 * run)), columns) : default(SeriesSingles);
+                var areSingles = T.IsSingle && GradX is not null && inSingles.CountLost(X.Width) < X.Width;
                 if (weightSums is not null)
+                    new Span<double>(along, (int)(2 * sums)).Clear();
+                for (long group = 0; group < X.Count; group += chunk)
                 {
-                    along.Clear();
-                    sums.Clear();
-                }
-                for (long group = 0; group < X.Count; group++)
-                {
-                    var go = GradOutput.Read<T>(series, group, (byte*)gatheredGrad.At);
-                    var x = T.HasGaps || weightSums is not null ? X.Read<T>(series, group, (byte*)gathered.At) : go;
-                    if (GradX is not null)
-                        Scale(x, go, X.Write<T>(GradX, series, group), coefficients.At + (2 * run));
+                    var go = GradOutput.Read<T>(series, group, chunk, gatheredGrad);
+                    var x = T.HasGaps || weightSums is not null ? X.Read<T>(series, group, chunk, gathered) : go;
+                    if (areSingles)
+                        inSingles.Scale(go.Start, X.Write<T>(GradX, series, group, chunk).Start, go.Length);
+                    else if (GradX is not null)
+                        Scale(x, go, X.Write<T>(GradX, series, group, chunk), columns, coefficients + (2 * run));
                     if (weightSums is not null)
-                        AddUp(x, go, coefficients.At, run, along.At, sums.At);
+                        AddUp(x, go, columns, coefficients, run, along, along + sums);
                 }
+                if (areSingles)
+                    MapLost(inSingles, GradOutput, GradX, series, null, coefficients + (2 * run), null);
                 if (weightSums is not null)
-                    AddSeries(series, along.At, sums.At, weightSums, biasSums);
+                    AddSeries(series, along, along + sums, weightSums, biasSums);
             }
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Scale(Row<T> x, Row<T> go, Row<T> gx, double* factor)
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void Scale(Row<T> x, Row<T> go, Row<T> gx, long columns, double* factor)
         {
-            var i = 0L;
-            for (; i < go.Whole; i += Lanes.Count)
-                gx.Set(i, Reaching(go[i], x, i) * Lanes.Load(factor + i));
-            if (i < go.Length)
-                gx.SetTail((T.HasGaps ? go.Tail & x.Tail.Observed() : go.Tail) * Lanes.Load(factor + i));
+            for (long at = 0; at < go.Length; at += columns)
+            {
+                var (i, length) = (0L, Math.Min(columns, go.Length - at));
+                for (; i <= length - Lanes.Count; i += Lanes.Count)
+                    gx.Set(at + i, Reaching(go[at + i], x, at + i) * Lanes.Load(factor + i));
+                if (i < length)
+                    gx.SetPart(at + i, (T.HasGaps ? go.Part(at + i) & x.Part(at + i).Observed() : go.Part(at + i)) * Lanes.Load(factor + i), length - i);
+            }
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void AddUp(Row<T> x, Row<T> go, double* center, long run, double* along, double* sums)
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void AddUp(Row<T> x, Row<T> go, long columns, double* center, long run, double* along, double* sums)
         {
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
+            var (at, four) = (0L, SeriesGroups.AtATime * columns);
+            for (; T.FitsInDouble && at <= x.Length - four; at += four) // four groups at a time: the sums pass through registers once
             {
-                var v = Centered<T>(x[i], center + i, run);
-                Add(T.HasGaps ? v & x[i].Observed() : v, Reaching(go[i], x, i), along, sums, run, i);
+                var i = 0L;
+                for (; i <= columns - Lanes.Count; i += Lanes.Count)
+                {
+                    var last = at + (3 * columns) + i;
+                    AddFour(x, go, at + i, columns, x[last], go[last], center + i, along + i, sums + i);
+                    for (var next = last + columns; next <= last + four; next += columns)
+                    {
+                        x.Prefetch(next);
+                        go.Prefetch(next);
+                    }
+                }
+                if (i < columns)
+                    AddLastFour(x, go, at + i, columns, center + i, along + i, sums + i);
             }
-            if (i < x.Length)
+            for (; at < x.Length; at += columns)
             {
-                var v = x.OnRow(Centered<T>(x.Tail, center + i, run));
-                Add(T.HasGaps ? v & x.Tail.Observed() : v, T.HasGaps ? go.Tail & x.Tail.Observed() : go.Tail, along, sums, run, i);
+                var (i, length) = (0L, Math.Min(columns, x.Length - at));
+                for (; i <= length - Lanes.Count; i += Lanes.Count)
+                {
+                    var v = Centered<T>(x[at + i], center + i, run);
+                    Add(T.HasGaps ? v & x[at + i].Observed() : v, Reaching(go[at + i], x, at + i), along, sums, run, i);
+                }
+                if (i < length)
+                    AddLast(x, go, at + i, length - i, center + i, run, along + i, sums + i);
             }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddFour(
+            Row<T> x, Row<T> go, long at, long columns, Lanes lastX, Lanes lastGo, double* center, double* along, double* sums)
+        {
+            var (first, dot, sum) = (Lanes.Load(center), Lanes.Load(along), Lanes.Load(sums));
+            AddTo(ref dot, ref sum, x[at], go[at], first);
+            AddTo(ref dot, ref sum, x[at + columns], go[at + columns], first);
+            AddTo(ref dot, ref sum, x[at + (2 * columns)], go[at + (2 * columns)], first);
+            AddTo(ref dot, ref sum, lastX, lastGo, first);
+            dot.Store(along);
+            sum.Store(sums);
+        }
+
+        // A method of its own, as the one below: what may call another keeps nothing in registers.
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void AddLastFour(Row<T> x, Row<T> go, long at, long columns, double* center, double* along, double* sums) =>
+            AddFour(x, go, at, columns, x.Part(at + (3 * columns)), go.Part(at + (3 * columns)), center, along, sums);
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void AddLast(Row<T> x, Row<T> go, long at, long count, double* center, long run, double* along, double* sums)
+        {
+            var part = x.Part(at);
+            var (v, g) = (Centered<T>(part, center, run).First(count), go.Part(at).First(count));
+            Add(T.HasGaps ? v & part.Observed() : v, T.HasGaps ? g & part.Observed() : g, along, sums, run, 0);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddTo(ref Lanes dot, ref Lanes sum, Lanes x, Lanes go, Lanes center)
+        {
+            var (v, g) = (x - center, go);
+            if (T.HasGaps)
+                (v, g) = (v & x.Observed(), g & x.Observed());
+            dot += g * v;
+            sum += g;
         }
 
         /// <summary>The incoming gradient where there is a value for it to reach, else zero.</summary>

@@ -10,26 +10,26 @@ namespace Darts.Norm.Kernels;
 /// <param name="groups">The batch.</param>
 /// <param name="statistics">Where the statistics of all series go: three planes of (batch, components): mean, what it lost by rounding, stdev.</param>
 /// <param name="measure">What to measure.</param>
-internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double* statistics, Measure measure) : IDisposable
+/// <param name="gathered">Room for what <paramref name="groups"/> gather.</param>
+/// <param name="room">Room for so many values: <see cref="Room"/>.</param>
+internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double* statistics, Measure measure, byte* gathered, double* room)
     where T : IElement
 {
     // Runs of columns: for float64 values a second one after the first, of what rounding lost.
-    private readonly Doubles _centers = new(Doubles.Padded<T>(groups.Columns));
-    private readonly Doubles _sums = new(Doubles.Padded<T>(groups.Columns));
-    private readonly Doubles _squares = new(Doubles.Padded<T>(groups.Columns));
-    private readonly Doubles _counts = T.HasGaps ? new(groups.Columns) : default;
-    private readonly Doubles _gathered = new(groups.Gathered);
+    private readonly double* _sums = room;
+    private readonly double* _squares = room + Doubles.Padded<T>(groups.Columns);
+    private readonly double* _counts = room + (2 * Doubles.Padded<T>(groups.Columns));
+    private readonly double* _centers = room + (2 * Doubles.Padded<T>(groups.Columns)) + (T.HasGaps ? Lanes.Padded(groups.Columns) : 0);
     private readonly long _run = Lanes.Padded(groups.Columns);
     private readonly long _plane = groups.Batch * groups.Width;
+
+    public static long Room(SeriesGroups groups) => (3 * Doubles.Padded<T>(groups.Columns)) + (T.HasGaps ? Lanes.Padded(groups.Columns) : 0);
 
     /// <summary>Writes the statistics of a series.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Measure(long series)
     {
-        _sums.Clear();
-        _squares.Clear();
-        if (T.HasGaps)
-            _counts.Clear();
+        new Span<double>(_sums, (int)(_centers - _sums)).Clear();
         var to = statistics + (series * groups.Width);
         if (T.FitsInDouble)
             MeasureOnce(series, to);
@@ -48,144 +48,167 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MeasureOnce(long series, double* to)
     {
-        var first = Read(series, 0);
-        var i = 0L;
-        for (; i < first.Whole; i += Lanes.Count)
-            first[i].Store(_centers.At + i);
-        if (i < first.Length)
-            first.Tail.Store(_centers.At + i);
+        var first = groups.Read<T>(series, 0, 1, gathered);
+        for (long i = 0; i < first.Length; i += Lanes.Count)
+            first.Part(i).Store(_centers + i);
         for (long c = 0; T.HasGaps && c < groups.Width; c++)
-            _centers.At[c] = FirstObserved(series, c);
-        Repeat(_centers.At);
-        long group = 0;
-        for (; group < groups.CountAtATime; group += SeriesGroups.AtATime)
-            AddUp(Read(series, group), Read(series, group + 1), Read(series, group + 2), Read(series, group + 3));
-        for (; group < groups.Count; group++)
-            AddUp(Read(series, group));
-        Fold(_sums.At);
-        Fold(_squares.At);
+            _centers[c] = FirstObserved(series, c);
+        Repeat(_centers);
+        var chunk = groups.Chunk;
+        for (long group = 0; group < groups.Count; group += chunk)
+            AddUp(groups.Read<T>(series, group, chunk, gathered), groups.Columns, _centers, _sums, _squares, _counts);
+        Fold(_sums);
+        Fold(_squares);
         FoldCounts();
         for (var c = WriteWhole(to); c < groups.Width; c++)
         {
-            var mean = _sums.At[c] / Count(c);
+            var mean = _sums[c] / Count(c);
             // Float64 has 29 digits more than a float32: enough for what cancels here in any series that fits in memory.
-            var variance = Math.Max((_squares.At[c] / Count(c)) - (mean * mean), 0);
-            Write(to + c, Count(c), _centers.At[c] + mean, 0, variance);
+            var variance = Math.Max((_squares[c] / Count(c)) - (mean * mean), 0);
+            Write(to + c, Count(c), _centers[c] + mean, 0, variance);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MeasureTwice(long series, double* to)
     {
-        for (long group = 0; group < groups.Count; group++)
-        {
-            var x = Read(series, group);
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
-                AddValue(x[i], x[i].Observed(), i);
-            if (i < x.Length)
-                AddValue(x.Tail, x.OnRow(x.Tail.Observed()), i);
-        }
-        Fold(_sums.At);
+        var chunk = groups.Chunk;
+        for (long group = 0; group < groups.Count; group += chunk)
+            AddValues(groups.Read<T>(series, group, chunk, gathered));
+        Fold(_sums);
         FoldCounts();
         for (long c = 0; c < groups.Width; c++)
-            (_centers.At[c], _centers.At[_run + c]) = Sum.Divide(_sums.At[c], _sums.At[_run + c], Count(c));
-        Repeat(_centers.At);
-        Repeat(_centers.At + _run);
-        for (long group = 0; group < groups.Count; group++)
-        {
-            var x = Read(series, group);
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
-                AddSquare(Centered(x[i], i), i);
-            if (i < x.Length)
-                AddSquare(x.OnRow(Centered(x.Tail, i)), i);
-        }
-        Fold(_squares.At);
+            (_centers[c], _centers[_run + c]) = Sum.Divide(_sums[c], _sums[_run + c], Count(c));
+        Repeat(_centers);
+        Repeat(_centers + _run);
+        for (long group = 0; group < groups.Count; group += chunk)
+            AddSquares(groups.Read<T>(series, group, chunk, gathered));
+        Fold(_squares);
         for (long c = 0; c < groups.Width; c++)
-            Write(to + c, Count(c), _centers.At[c], _centers.At[_run + c], (_squares.At[c] + _squares.At[_run + c]) / Count(c));
+            Write(to + c, Count(c), _centers[c], _centers[_run + c], (_squares[c] + _squares[_run + c]) / Count(c));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddValues(Row<T> x)
+    {
+        var columns = groups.Columns;
+        for (long at = 0; at < x.Length; at += columns)
+        {
+            var (i, length) = (0L, Math.Min(columns, x.Length - at));
+            for (; i <= length - Lanes.Count; i += Lanes.Count)
+                AddValue(x[at + i], x[at + i].Observed(), i);
+            if (i < length)
+                AddValue(x.Part(at + i).First(length - i), x.Part(at + i).Observed().First(length - i), i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddSquares(Row<T> x)
+    {
+        var columns = groups.Columns;
+        for (long at = 0; at < x.Length; at += columns)
+        {
+            var (i, length) = (0L, Math.Min(columns, x.Length - at));
+            for (; i <= length - Lanes.Count; i += Lanes.Count)
+                AddSquare(Centered(x[at + i], i), i);
+            if (i < length)
+                AddSquare(Centered(x.Part(at + i), i).First(length - i), i);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void AddValue(Lanes x, Lanes observed, long i)
     {
-        Sum.AddAt<T>(_sums.At, _run, i, T.HasGaps ? x & observed : x);
+        Sum.AddAt<T>(_sums, _run, i, T.HasGaps ? x & observed : x);
         if (T.HasGaps)
-            AddCount(observed, i);
+            AddCount(_counts + i, observed);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Lanes Centered(Lanes x, long i)
     {
-        var v = x - Lanes.Load(_centers.At + i) - Lanes.Load(_centers.At + _run + i);
+        var v = x - Lanes.Load(_centers + i) - Lanes.Load(_centers + _run + i);
         return T.HasGaps ? v & x.Observed() : v;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddSquare(Lanes t, long i) => Sum.AddAt<T>(_squares.At, _run, i, t * t);
+    private void AddSquare(Lanes t, long i) => Sum.AddAt<T>(_squares, _run, i, t * t);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void AddUp(Row<T> x)
+    /// <summary>Adds groups one after the other, four at a time: their sums pass through registers once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddUp(Row<T> x, long columns, double* centers, double* sums, double* squares, double* counts)
     {
-        for (long i = 0; i < x.Whole; i += Lanes.Count)
+        long at = 0;
+        for (; at <= x.Length - (SeriesGroups.AtATime * columns); at += SeriesGroups.AtATime * columns)
         {
-            AddMoments(Difference(x[i], Lanes.Load(_centers.At + i)), i);
-            if (T.HasGaps)
-                AddCount(x[i].Observed(), i);
+            var i = 0L;
+            for (; i <= columns - Lanes.Count; i += Lanes.Count)
+            {
+                var last = at + (3 * columns) + i;
+                AddFour(x[at + i], x[at + columns + i], x[last - columns], x[last], i, centers, sums, squares, counts);
+                for (var next = last + columns; next <= last + (SeriesGroups.AtATime * columns); next += columns)
+                    x.Prefetch(next);
+            }
+            if (i < columns)
+                AddLastFour(x, at + i, columns, i, centers, sums, squares, counts);
         }
-        if (x.Whole < x.Length)
+        for (; at < x.Length; at += columns)
         {
-            AddMoments(x.OnRow(Difference(x.Tail, Lanes.Load(_centers.At + x.Whole))), x.Whole);
-            if (T.HasGaps)
-                AddCount(x.OnRow(x.Tail.Observed()), x.Whole);
+            var (i, length) = (0L, Math.Min(columns, x.Length - at));
+            for (; i <= length - Lanes.Count; i += Lanes.Count)
+                Add(Difference(x[at + i], Lanes.Load(centers + i)), x[at + i].Observed(), i, sums, squares, counts);
+            if (i < length)
+                AddLast(x, at + i, length - i, i, centers, sums, squares, counts);
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void AddUp(Row<T> a, Row<T> b, Row<T> c, Row<T> d)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddFour(Lanes a, Lanes b, Lanes c, Lanes d, long i, double* centers, double* sums, double* squares, double* counts)
     {
-        for (long i = 0; i < a.Whole; i += Lanes.Count)
-        {
-            var first = Lanes.Load(_centers.At + i);
-            var (av, bv, cv, dv) = (a[i], b[i], c[i], d[i]);
-            AddMoments(Difference(av, first), Difference(bv, first), Difference(cv, first), Difference(dv, first), i);
-            if (T.HasGaps)
-                AddCounts(av, bv, cv, dv, i);
-        }
-        if (a.Whole < a.Length)
-        {
-            var (at, bt, ct, dt) = (a.Tail, b.Tail, c.Tail, d.Tail);
-            var first = Lanes.Load(_centers.At + a.Whole);
-            AddMoments(
-                a.OnRow(Difference(at, first)), b.OnRow(Difference(bt, first)), c.OnRow(Difference(ct, first)), d.OnRow(Difference(dt, first)), a.Whole);
-            if (T.HasGaps)
-                AddCounts(at, bt, ct, dt, a.Whole);
-        }
+        var (first, sum, square) = (Lanes.Load(centers + i), Lanes.Load(sums + i), Lanes.Load(squares + i));
+        AddMoments(ref sum, ref square, Difference(a, first));
+        AddMoments(ref sum, ref square, Difference(b, first));
+        AddMoments(ref sum, ref square, Difference(c, first));
+        AddMoments(ref sum, ref square, Difference(d, first));
+        sum.Store(sums + i);
+        square.Store(squares + i);
+        if (T.HasGaps)
+            AddCount(counts + i, Lanes.Tally(Lanes.Tally(a.Observed(), b.Observed()), Lanes.Tally(c.Observed(), d.Observed())));
+    }
+
+    // A method of its own, as the one below: what may call another keeps nothing in registers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddLastFour(Row<T> x, long at, long columns, long i, double* centers, double* sums, double* squares, double* counts) =>
+        AddFour(x[at], x[at + columns], x[at + (2 * columns)], x.Part(at + (3 * columns)), i, centers, sums, squares, counts);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddMoments(ref Lanes sum, ref Lanes square, Lanes t)
+    {
+        sum += t;
+        square += t * t;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(Lanes t, Lanes observed, long i, double* sums, double* squares, double* counts)
+    {
+        (Lanes.Load(sums + i) + t).Store(sums + i);
+        (Lanes.Load(squares + i) + (t * t)).Store(squares + i);
+        if (T.HasGaps)
+            AddCount(counts + i, observed);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddLast(Row<T> x, long at, long count, long i, double* centers, double* sums, double* squares, double* counts)
+    {
+        var part = x.Part(at);
+        Add(Difference(part, Lanes.Load(centers + i)).First(count), part.Observed().First(count), i, sums, squares, counts);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Lanes Difference(Lanes x, Lanes center) => T.HasGaps ? (x - center) & x.Observed() : x - center;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddCount(Lanes observed, long i) => Lanes.Tally(Lanes.Load(_counts.At + i), observed).Store(_counts.At + i);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddCounts(Lanes a, Lanes b, Lanes c, Lanes d, long i) =>
-        AddCount(Lanes.Tally(Lanes.Tally(a.Observed(), b.Observed()), Lanes.Tally(c.Observed(), d.Observed())), i);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddMoments(Lanes t, long i)
-    {
-        (Lanes.Load(_sums.At + i) + t).Store(_sums.At + i);
-        (Lanes.Load(_squares.At + i) + (t * t)).Store(_squares.At + i);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddMoments(Lanes a, Lanes b, Lanes c, Lanes d, long i)
-    {
-        (Lanes.Load(_sums.At + i) + a + b + c + d).Store(_sums.At + i);
-        (Lanes.Load(_squares.At + i) + (a * a) + (b * b) + (c * c) + (d * d)).Store(_squares.At + i);
-    }
+    private static void AddCount(double* counts, Lanes observed) => Lanes.Tally(Lanes.Load(counts), observed).Store(counts);
 
     /// <summary>Adds the columns of a component together, the later half of the steps to the earlier until one is left.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -210,12 +233,12 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         for (var steps = T.HasGaps ? groups.Columns / groups.Width : 1; steps > 1; steps -= steps / 2)
         {
             var length = steps / 2 * groups.Width;
-            Sum.AddTo((long*)_counts.At, (long*)_counts.At + (steps * groups.Width) - length, length);
+            Sum.AddTo((long*)_counts, (long*)_counts + (steps * groups.Width) - length, length);
         }
     }
 
     /// <summary>How many values of a component are not missing.</summary>
-    private double Count(long component) => T.HasGaps ? -((long*)_counts.At)[component] : groups.Steps;
+    private double Count(long component) => T.HasGaps ? -((long*)_counts)[component] : groups.Steps;
 
     /// <summary>Writes the first time step's columns under the others.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -232,26 +255,25 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         (to[0], to[_plane], to[2 * _plane]) = count == 0 ? (0, 0, 1) : (mean, low, Math.Max(Math.Sqrt(variance + measure.Eps), measure.LeastStdev));
 
     /// <summary>The same for whole vectors of components. How many components those are.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private long WriteWhole(double* to)
     {
-        var (sums, squares, centers, counts) = (_sums, _squares, _centers, _counts);
+        double* sums = _sums, squares = _squares, centers = _centers, counts = _counts;
         var (eps, least) = (Vector256.Create(measure.Eps), Vector256.Create(measure.LeastStdev));
         var c = 0L;
         for (; c <= groups.Width - Vector256<double>.Count; c += Vector256<double>.Count)
         {
-            var count = T.HasGaps ? Vector256.ConvertToDouble(-Vector256.Load((long*)counts.At + c)) : Vector256.Create((double)groups.Steps);
+            var count = T.HasGaps ? Vector256.ConvertToDouble(-Vector256.Load((long*)counts + c)) : Vector256.Create((double)groups.Steps);
             var isEmpty = Vector256.Equals(count, Vector256<double>.Zero);
-            var mean = Vector256.Load(sums.At + c) / count;
-            var variance = Vector256.Max(Vector256<double>.Zero, (Vector256.Load(squares.At + c) / count) - (mean * mean));
+            var mean = Vector256.Load(sums + c) / count;
+            var variance = Vector256.Max(Vector256<double>.Zero, (Vector256.Load(squares + c) / count) - (mean * mean));
             var stdev = Vector256.Max(least, Vector256.Sqrt(variance + eps));
-            Vector256.ConditionalSelect(isEmpty, Vector256<double>.Zero, Vector256.Load(centers.At + c) + mean).Store(to + c);
+            Vector256.ConditionalSelect(isEmpty, Vector256<double>.Zero, Vector256.Load(centers + c) + mean).Store(to + c);
             Vector256<double>.Zero.Store(to + _plane + c);
             Vector256.ConditionalSelect(isEmpty, Vector256<double>.One, stdev).Store(to + (2 * _plane) + c);
         }
         return c;
     }
-
-    private Row<T> Read(long series, long group) => groups.Read<T>(series, group, (byte*)_gathered.At);
 
     /// <summary>Whether nothing overflowed, and nothing vanished that eps does not outweigh.</summary>
     private bool IsOrdinary(double mean, double stdev) =>
@@ -339,14 +361,6 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         return !T.HasGaps || !double.IsNaN(value);
     }
 
-    public void Dispose()
-    {
-        _centers.Dispose();
-        _sums.Dispose();
-        _squares.Dispose();
-        _counts.Dispose();
-        _gathered.Dispose();
-    }
 }
 
 /// <summary>How the statistics of a series are taken.</summary>

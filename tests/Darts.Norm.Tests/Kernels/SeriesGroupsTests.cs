@@ -28,20 +28,20 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
 
     /// <summary>The order of sums depends on it, and so do the bits of statistics.</summary>
     [Theory]
-    [InlineData(10, 1, 16, 1, 0)]
-    [InlineData(1000, 1, 112, 9, 8)]
-    [InlineData(96, 7, 112, 6, 4)]
-    [InlineData(700, 16, 512, 22, 20)]
-    [InlineData(5000, 63, 1008, 313, 312)]
-    [InlineData(40, 64, 320, 8, 8)]
-    [InlineData(40, 129, 387, 14, 12)]
-    [InlineData(3, 8, 16, 2, 0)]
-    public void New_OfStepsAndWidth_TakesWholeGroupsOfLanes(long steps, long width, long columns, long count, long countAtATime)
+    [InlineData(10, 1, 16, 1, 128)]
+    [InlineData(1000, 1, 112, 9, 16)]
+    [InlineData(96, 7, 112, 6, 16)]
+    [InlineData(700, 16, 128, 88, 16)]
+    [InlineData(5000, 63, 1008, 313, 4)]
+    [InlineData(40, 64, 128, 20, 16)]
+    [InlineData(40, 129, 129, 40, 12)]
+    [InlineData(3, 8, 16, 2, 128)]
+    public void New_OfStepsAndWidth_TakesWholeGroupsOfLanes(long steps, long width, long columns, long count, long chunk)
     {
         var tensor = zeros(2, steps, width);
         var groups = new SeriesGroups(ref tensor, width);
-        (groups.Batch, groups.Steps, groups.StepsAtATime, groups.Width, groups.Columns, groups.Count, groups.CountAtATime, groups.Gathered)
-            .Should().Be((2, steps, 1, width, columns, count, countAtATime, 0));
+        (groups.Batch, groups.Steps, groups.StepsAtATime, groups.Width, groups.Columns, groups.Count, groups.Chunk, groups.Gathered)
+            .Should().Be((2, steps, 1, width, columns, count, chunk, 0));
     }
 
     [Fact]
@@ -81,14 +81,14 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
         using var gathered = new Doubles(groups.Gathered + guard);
         new Span<double>(gathered.At + groups.Gathered, guard).Fill(7);
         var copy = zeros(batch, steps, width, ScalarType.Float64);
-        for (long series = 0; series < batch; series++)
+        foreach (var (series, count) in Enumerable.Range(0, (int)batch).SelectMany(series => new[] { 1, SeriesGroups.AtATime, groups.Chunk }.Select(count => (series, count))))
         {
             var at = series * steps * width;
-            for (long group = 0; group < groups.Count; group++)
+            for (long group = 0; group < groups.Count; group += count)
             {
-                var row = groups.Read<Float64>(series, group, (byte*)gathered.At);
-                var to = groups.Write<Float64>(Memory.Start(copy), series, group);
-                row.Length.Should().Be(Math.Min(groups.Columns, (steps * width) - (group * groups.Columns))).And.Be(to.Length);
+                var row = groups.Read<Float64>(series, group, count, (byte*)gathered.At);
+                var to = groups.Write<Float64>(Memory.Start(copy), series, group, count);
+                row.Length.Should().Be(Math.Min(count * groups.Columns, (steps * width) - (group * groups.Columns))).And.Be(to.Length);
                 for (long i = 0; i < row.Length; i++)
                 {
                     if (!row.At(i).Equals(expected[at]))
@@ -115,7 +115,7 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
         var tensor = full([2, steps, columns], 5, ScalarType.Float64);
         var groups = new SeriesGroups(ref tensor, columns);
         foreach (var group in (int[])[0, steps - 1])
-            groups.Write<Float64>(Memory.Start(tensor), 0, group, keepsTheNext).SetTail(Numbers.Of(_ => 9));
+            groups.Write<Float64>(Memory.Start(tensor), 0, group, 1, keepsTheNext).SetTail(Numbers.Of(_ => 9));
         var values = tensor.Doubles();
         values[(columns - 2)..(columns + 1)].Should().Equal(5, 9, next);
         values[((steps * columns) - 2)..((steps * columns) + 1)].Should().Equal(5, 9, 5);

@@ -1,0 +1,177 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>The map of a series in float32: <c>y = (x - center) · factor + shift</c>, with coefficients rounded from float64, the factor to two numbers.</summary>
+/// <remarks>
+/// Three roundings cost one and a half units of <c>x · factor</c>. That is as little of the result, unless a shift cancels a whole component. Such components, and
+/// those that leave float32's range, are <see cref="IsLost"/>: one by one, since what they hold must not change what becomes of the others.
+/// Elementwise, so the same bits whatever the width of a vector.
+/// </remarks>
+internal readonly unsafe struct SeriesSingles
+{
+    /// <summary>The largest coefficient, and one over the smallest factor, that products stay in float32's range with.</summary>
+    private const double Most = 1e18;
+
+    private readonly float* _centers;
+    private readonly long _run, _columns;
+
+    /// <param name="coefficients">Four runs of coefficients: centers, what they lost, factors, shifts; in whole groups of lanes.</param>
+    /// <param name="run">The length of a run.</param>
+    /// <param name="to"><see cref="Room"/> for the same in float32.</param>
+    /// <param name="columns">How many of a run there are.</param>
+    public SeriesSingles(double* coefficients, long run, float* to, long columns)
+    {
+        (_run, _columns) = (run, columns);
+        _centers = to;
+        Round(coefficients, run, to, Lost);
+    }
+
+    // Runs of centers, factors, what these lost, shifts; of all ones for columns that are lost, and for those that reached their shift.
+    private float* Shifts => _centers + (3 * _run);
+
+    private int* Lost => (int*)(_centers + (4 * _run));
+
+    private int* Reached => (int*)(_centers + (5 * _run));
+
+    /// <summary>How many float64 values hold six runs of float32.</summary>
+    public static long Room<T>(SeriesGroups groups)
+        where T : IElement => T.IsSingle ? Lanes.Padded(groups.Columns) * 3 : 0;
+
+    /// <summary>Whether a column is to be computed in float64.</summary>
+    public bool IsLost(long column) => Lost[column] != 0;
+
+    /// <summary>How many of the first columns are.</summary>
+    public long CountLost(long width) => CountLost(Lost, width);
+
+    /// <summary>Groups of values side by side; the last may be shorter.</summary>
+    public void Map(byte* x, byte* y, long length) => Map((float*)x, (float*)y, length, _columns, _centers, _run);
+
+    /// <summary><c>y = x · factor</c> of the same.</summary>
+    public void Scale(byte* x, byte* y, long length) => Scale((float*)x, (float*)y, length, _columns, _centers + _run, _run);
+
+    /// <summary>Gives up the columns of which no result is as large as their shift: what was lost before the addition is much beside it.</summary>
+    /// <param name="results">Rows of <paramref name="width"/> results, side by side.</param>
+    /// <param name="rows">How many.</param>
+    /// <param name="width">The number of columns, of which a group may have several times as many.</param>
+    public void LoseCancelled(byte* results, long rows, long width)
+    {
+        Buffer.MemoryCopy(Lost, Reached, width * sizeof(int), width * sizeof(int));
+        if (Reach((float*)results, rows, width, Shifts, Reached))
+            return;
+        for (long i = 0; i < width; i++)
+            Lost[i] |= ~Reached[i];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void Round(double* from, long run, float* to, int* lost)
+    {
+        for (long i = 0; i < run; i += Vector256<double>.Count)
+        {
+            var (center, factor, shift) = (Vector256.Load(from + i), Vector256.Load(from + (2 * run) + i), Vector256.Load(from + (3 * run) + i));
+            var (rounded, high) = (Float32.Narrow(center), Float32.Narrow(factor));
+            shift -= (center - Float32.Widen(rounded)) * factor;
+            var fits = IsBelow(Most, center) & IsBelow(Most, shift) & IsBelow(Most, factor)
+                & (Vector256.GreaterThan(Vector256.Abs(factor), Vector256.Create(1 / Most)) | Vector256.Equals(factor, Vector256<double>.Zero));
+            rounded.Store(to + i);
+            high.Store(to + run + i);
+            Float32.Narrow(factor - Float32.Widen(high)).Store(to + (2 * run) + i);
+            Float32.Narrow(shift).Store(to + (3 * run) + i);
+            Vector128.Narrow((~fits).GetLower().AsInt64(), (~fits).GetUpper().AsInt64()).Store(lost + i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> IsBelow(double most, Vector256<double> value) => Vector256.LessThan(Vector256.Abs(value), Vector256.Create(most));
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static long CountLost(int* lost, long width)
+    {
+        var (i, sum) = (0L, Vector256<int>.Zero);
+        for (; i <= width - Vector256<int>.Count; i += Vector256<int>.Count)
+            sum -= Vector256.Load(lost + i);
+        long count = Vector256.Sum(sum);
+        for (; i < width; i++)
+            count -= lost[i];
+        return count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void Map(float* x, float* y, long length, long columns, float* center, long run)
+    {
+        for (; length > 0; length -= columns, x += columns, y += columns)
+        {
+            var (i, count) = (0L, Math.Min(length, columns));
+            for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
+                Mapped(Vector256.Load(x + i), center + i, run).Store(y + i);
+            if (i < count)
+                MapRest(x + i, y + i, count - i, center + i, run);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void MapRest(float* x, float* y, long count, float* center, long run)
+    {
+        for (long i = 0; i < count; i++)
+            y[i] = Mapped(Vector256.CreateScalar(x[i]), center + i, run).ToScalar();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Mapped(Vector256<float> x, float* center, long run)
+    {
+        var (v, shift) = (x - Vector256.Load(center), Vector256.Load(center + (3 * run)));
+        var product = v * Vector256.Load(center + run);
+        return Or(product + ((v * Vector256.Load(center + (2 * run))) + shift), product + shift);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void Scale(float* x, float* y, long length, long columns, float* factor, long run)
+    {
+        for (; length > 0; length -= columns, x += columns, y += columns)
+        {
+            var (i, count) = (0L, Math.Min(length, columns));
+            for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
+                Scaled(Vector256.Load(x + i), factor + i, run).Store(y + i);
+            for (; i < count; i++)
+                y[i] = Scaled(Vector256.CreateScalar(x[i]), factor + i, run).ToScalar();
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Scaled(Vector256<float> x, float* factor, long run)
+    {
+        var product = x * Vector256.Load(factor);
+        return Or(product + (x * Vector256.Load(factor + run)), product);
+    }
+
+    /// <summary>What an infinity lost says nothing: there, the sum without it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Or(Vector256<float> sum, Vector256<float> without) => Vector256.ConditionalSelect(Vector256.Equals(sum, sum), sum, without);
+
+    /// <summary>Whether every column reaches its shift.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static bool Reach(float* y, long rows, long width, float* shift, int* reached)
+    {
+        for (long row = 0; row < rows; row++, y += width)
+        {
+            var (i, all) = (0L, Vector256<int>.AllBitsSet);
+            for (; i <= width - Vector256<int>.Count; i += Vector256<int>.Count)
+            {
+                var now = Vector256.Load(reached + i) | Vector256.GreaterThanOrEqual(Vector256.Abs(Vector256.Load(y + i)), Vector256.Abs(Vector256.Load(shift + i))).AsInt32();
+                now.Store(reached + i);
+                all &= now;
+            }
+            var rest = -1;
+            for (; i < width; i++)
+            {
+                if (Math.Abs(y[i]) >= Math.Abs(shift[i]))
+                    reached[i] = -1;
+                rest &= reached[i];
+            }
+            if (rest == -1 && Vector256.EqualsAll(all, Vector256<int>.AllBitsSet))
+                return true;
+        }
+        return false;
+    }
+}
