@@ -53,11 +53,11 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
 
     /// <summary>The sum of the lanes, in one order.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public double Sum()
-    {
-        var v = (A + B) + (C + D);
-        return (v.GetElement(0) + v.GetElement(1)) + (v.GetElement(2) + v.GetElement(3));
-    }
+    public double Sum() => Sum((A + B) + (C + D));
+
+    /// <summary>The same of four.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static double Sum(Vector256<double> v) => (v.GetElement(0) + v.GetElement(1)) + (v.GetElement(2) + v.GetElement(3));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes operator +(Lanes x, Lanes y) => new(x.A + y.A, x.B + y.B, x.C + y.C, x.D + y.D);
@@ -69,11 +69,17 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     public static Lanes operator *(Lanes x, Lanes y) => new(x.A * y.A, x.B * y.B, x.C * y.C, x.D * y.D);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes operator *(Lanes x, Vector256<double> y) => new(x.A * y, x.B * y, x.C * y, x.D * y);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes operator *(Lanes x, double y)
     {
         var v = Vector256.Create(y);
         return new(x.A * v, x.B * v, x.C * v, x.D * v);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes operator -(Lanes x, Vector256<double> y) => new(x.A - y, x.B - y, x.C - y, x.D - y);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes operator -(Lanes x, double y)

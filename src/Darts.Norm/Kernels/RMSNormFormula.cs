@@ -17,9 +17,7 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     {
         if (T.FitsInDouble)
         {
-            // No branch here: it would wait for the root, and the rows after it with it.
-            var rms = Math.Sqrt(SumOfSquares(x) / x.Length);
-            *to = new(1 / Math.Max(rms, Range.Divisor(eps)), Center: rms);
+            *to = Of(SumOfSquares(x) / x.Length, 0, eps);
             return;
         }
         MeasureExactly(x, eps, to);
@@ -47,6 +45,14 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
             sum += v * v;
         }
         return sum.Sum();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static RowStatistics Of(double meanSquare, double center, double eps)
+    {
+        // No branch here: it would wait for the root, and the rows after it with it.
+        var rms = Math.Sqrt(meanSquare);
+        return new(1 / Math.Max(rms, Range.Divisor(eps)), rms);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -15,15 +15,24 @@ internal readonly record struct RowStatistics(
     double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
 {
     /// <summary>How many values are kept of each row for the backward pass.</summary>
+    /// <remarks>Of float32 rows one, the center: what they are multiplied by was measured in float32, and is measured again in float64 beside their gradients.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Kept<T>()
-        where T : IElement => T.FitsInDouble ? 2 : 7;
+        where T : IElement => T.IsSingle ? 1 : T.FitsInDouble ? 2 : 7;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe RowStatistics Load<T>(double* from)
-        where T : IElement => T.FitsInDouble ? new(from[0], from[1]) : new(from[0], from[1], from[2], from[3], from[4], from[5], from[6]);
+        where T : IElement => T.IsSingle ? new(double.NaN, from[0]) : T.FitsInDouble ? new(from[0], from[1]) : new(from[0], from[1], from[2], from[3], from[4], from[5], from[6]);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public unsafe void Store<T>(double* to)
         where T : IElement
     {
+        if (T.IsSingle)
+        {
+            to[0] = Center;
+            return;
+        }
         (to[0], to[1]) = (Inverse, Center);
         if (!T.FitsInDouble)
             (to[2], to[3], to[4], to[5], to[6]) = (CenterLow, Scale, Square, InverseLow, Unit);
@@ -37,6 +46,13 @@ internal readonly record struct RowStatistics(
     }
 }
 
+/// <summary>What a row's gradient loses to its statistics: <c>mean(w·go)</c>, and so many times the centered row.</summary>
+internal struct Loss
+{
+    public double Mean;
+    public double Along;
+}
+
 /// <summary>A normalisation of rows: <c>y = x̂ · weight + bias</c>. Only what differs between them.</summary>
 internal unsafe interface IRowFormula
 {
@@ -45,6 +61,9 @@ internal unsafe interface IRowFormula
 
     public static abstract void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement;
+
+    /// <summary>From the mean square about the center, for dtypes that float64 has digits to spare for.</summary>
+    public static abstract RowStatistics Of(double meanSquare, double center, double eps);
 
     /// <summary>The factor, for four rows, from the mean squares about the center.</summary>
     public static abstract Vector256<double> Inverse(Vector256<double> meanSquare, double eps);
@@ -64,8 +83,11 @@ internal unsafe interface IRowFormula
 internal static unsafe class RowNormalization<TFormula>
     where TFormula : IRowFormula
 {
-    /// <summary>So many rows are measured before the first is written: their divisions and roots need not wait for each other.</summary>
-    private const int RowsTogether = 8;
+    /// <summary>At most so many rows are measured before the first is written: their divisions and roots need not wait for each other.</summary>
+    public const int RowsTogether = 8;
+
+    /// <summary>So many rows stay in the nearest cache until they are written.</summary>
+    public static int Together(long length) => length <= 256 ? RowsTogether : length <= 1024 ? RowsTogether / 2 : 1;
 
     /// <summary>The normalised rows, and the statistics that <see cref="Backward"/> asks for.</summary>
     public static (Tensor output, Tensor? statistics) Forward(Inputs inputs, long length, double eps, bool keepStatistics) => inputs.X.dtype switch
@@ -106,9 +128,10 @@ internal static unsafe class RowNormalization<TFormula>
             Blocks = blocks,
         };
         var isSingle = T.IsSingle && length >= SingleRows<TFormula>.Shortest;
-        using var singleWeight = isSingle ? new SingleParameter(w) : default;
-        using var singleBias = isSingle ? new SingleParameter(b) : default;
-        if (singleWeight.Fits && singleBias.Fits)
+        var isLong = isSingle && SingleRows<TFormula>.IsLong(length);
+        using var singleWeight = isLong ? new SingleParameter(w) : default;
+        using var singleBias = isLong ? new SingleParameter(b) : default;
+        if (isSingle && (!isLong || (singleWeight.Fits && singleBias.Fits)))
             Workers.Run(new SingleForwardWork<TFormula> { Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work), Weight = singleWeight.At, Bias = singleBias.At }, blocks.Count, rows.Count * length);
         else
             Workers.Run(work, blocks.Count, rows.Count * length);
@@ -128,21 +151,19 @@ internal static unsafe class RowNormalization<TFormula>
         var sums = Doubles.Padded<T>(length);
         using var weightSums = wanted.Weight ? new Doubles(sums * blocks.Count) : default;
         using var biasSums = wanted.Bias ? new Doubles(sums * blocks.Count) : default;
-        Workers.Run(
-            new BackwardWork<T>
-            {
-                X = rows,
-                GradOutput = gradRows,
-                GradX = gradX is null ? null : Memory.Start(gradX),
-                Statistics = (double*)Memory.Start(statistics!),
-                Weight = w.At,
-                WeightSums = weightSums.At,
-                BiasSums = biasSums.At,
-                Eps = eps,
-                Blocks = blocks,
-            },
-            blocks.Count,
-            rows.Count * length);
+        var work = new BackwardWork<T>
+        {
+            X = rows,
+            GradOutput = gradRows,
+            GradX = gradX is null ? null : Memory.Start(gradX),
+            Statistics = (double*)Memory.Start(statistics!),
+            Weight = w.At,
+            WeightSums = weightSums.At,
+            BiasSums = biasSums.At,
+            Eps = eps,
+            Blocks = blocks,
+        };
+        Workers.Run(work, blocks.Count, rows.Count * length);
         GC.KeepAlive(x);
         GC.KeepAlive(gradOutput);
         GC.KeepAlive(statistics);
@@ -180,24 +201,17 @@ internal static unsafe class RowNormalization<TFormula>
             }
         }
 
-        /// <summary>One row, and its statistics.</summary>
-        [MethodImpl(MethodImplOptions.NoInlining)]
+        /// <summary>One row, and its statistics where they are asked for.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         public readonly void WriteRow(long row)
         {
-            var statistics = KeepStatistics(row);
-            var y = Y + (row * X.Length * T.Size);
-            Write(new(X[row], X.Length, X.End), new(y, X.Length, y + (X.Length * T.Size)), &statistics);
-        }
-
-        /// <summary>One row's statistics, kept where they are asked for.</summary>
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        public readonly RowStatistics KeepStatistics(long row)
-        {
             RowStatistics statistics;
-            TFormula.Measure(new Row<T>(X[row], X.Length, X.End), Eps, &statistics);
+            var x = new Row<T>(X[row], X.Length, X.End);
+            TFormula.Measure(x, Eps, &statistics);
             if (Statistics is not null)
                 statistics.Store<T>(Statistics + (row * RowStatistics.Kept<T>()));
-            return statistics;
+            var y = Y + (row * X.Length * T.Size);
+            Write(x, new(y, X.Length, y + (X.Length * T.Size)), &statistics);
         }
 
         private readonly void Write(Row<T> x, Row<T> y, RowStatistics* s)
@@ -258,14 +272,7 @@ internal static unsafe class RowNormalization<TFormula>
         }
     }
 
-    /// <summary>What a row's gradient loses to its statistics: <c>mean(w·go)</c>, and so many times the centered row.</summary>
-    private struct Loss
-    {
-        public double Mean;
-        public double Along;
-    }
-
-    private struct BackwardWork<T> : IWork
+    public struct BackwardWork<T> : IWork
         where T : IElement
     {
         public Rows X;
@@ -281,31 +288,70 @@ internal static unsafe class RowNormalization<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(long block)
         {
-            var (first, end, length) = (Blocks.First(block), Blocks.End(block), X.Length);
-            var sums = Doubles.Padded<T>(length);
+            var sums = Doubles.Padded<T>(X.Length);
             var weightSums = Sum.Cleared(WeightSums, block, sums);
             var biasSums = Sum.Cleared(BiasSums, block, sums);
-            var gradEnd = GradX + (end * length * T.Size);
-            var lost = stackalloc Loss[RowsTogether];
-            for (; first < end; first += RowsTogether)
+            var together = Together(X.Length);
+            for (var (first, end) = (Blocks.First(block), Blocks.End(block)); first < end; first += together)
             {
-                var rows = Math.Min(RowsTogether, end - first);
-                for (long r = first; GradX is not null && r < first + rows; r++)
-                    Project(new(X[r], length, X.End), new(GradOutput[r], length, GradOutput.End), At(r), lost + (r - first));
-                for (long r = first; r < first + rows; r++)
-                {
-                    var x = new Row<T>(X[r], length, X.End);
-                    var go = new Row<T>(GradOutput[r], length, GradOutput.End);
-                    if (GradX is null)
-                        Accumulate(x, go, At(r), weightSums, biasSums);
-                    else
-                        WriteGradient(x, go, new(GradX + (r * length * T.Size), length, gradEnd), At(r), lost[r - first], weightSums, biasSums);
-                }
+                var count = (int)Math.Min(together, end - first);
+                if (T.FitsInDouble)
+                    Write(first, count, end, weightSums, biasSums);
+                else if (GradX is null)
+                    AccumulateCorrected(first, count, weightSums, biasSums);
+                else
+                    WriteCorrected(first, count, end, weightSums, biasSums);
             }
         }
 
+        /// <summary>Gradients of the input and the parameters, or of the parameters alone.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly void Write(long first, int count, long end, double* weightSums, double* biasSums)
+        {
+            var (length, size) = (X.Length, X.Length * T.Size);
+            byte** x = stackalloc byte*[RowsTogether], go = stackalloc byte*[RowsTogether];
+            for (var r = 0; r < count; r++)
+            {
+                x[r] = X[first + r];
+                go[r] = GradOutput[first + r];
+            }
+            double* inverse = stackalloc double[RowsTogether], center = stackalloc double[RowsTogether];
+            for (var r = 0; r < count; r++)
+                (inverse[r], center[r]) = (At(first + r).Inverse, At(first + r).Center);
+            var lost = stackalloc Loss[RowsTogether];
+            if (GradX is not null || T.IsSingle)
+                RowGradients<TFormula, T>.Project(x, X.End, go, GradOutput.End, count, length, Weight, Eps, inverse, center, lost);
+            if (GradX is null)
+                RowGradients<TFormula, T>.Accumulate(x, X.End, go, GradOutput.End, count, length, inverse, center, weightSums, biasSums);
+            else
+                RowGradients<TFormula, T>.Write(x, X.End, go, GradOutput.End, count, length, GradX + (first * size), GradX + (end * size), inverse, center, lost, Weight, weightSums, biasSums);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly void AccumulateCorrected(long first, int count, double* weightSums, double* biasSums)
+        {
+            for (var r = first; r < first + count; r++)
+                Accumulate(new(X[r], X.Length, X.End), new(GradOutput[r], X.Length, GradOutput.End), At(r), weightSums, biasSums);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly void WriteCorrected(long first, int count, long end, double* weightSums, double* biasSums)
+        {
+            var (length, size) = (X.Length, X.Length * T.Size);
+            var lost = stackalloc Loss[RowsTogether];
+            for (var r = 0; r < count; r++)
+                Project(new(X[first + r], length, X.End), new(GradOutput[first + r], length, GradOutput.End), At(first + r), lost + r);
+            for (var r = 0; r < count; r++)
+            {
+                var gx = new Row<T>(GradX + ((first + r) * size), length, GradX + (end * size));
+                WriteCorrected(new(X[first + r], length, X.End), new(GradOutput[first + r], length, GradOutput.End), gx, At(first + r), lost[r], Weight, weightSums, biasSums);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private readonly RowStatistics At(long row) => RowStatistics.Load<T>(Statistics + (row * RowStatistics.Kept<T>()));
 
+        /// <summary>What a row of float64 values loses.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void Project(Row<T> x, Row<T> go, RowStatistics s, Loss* to)
         {
@@ -319,9 +365,8 @@ internal static unsafe class RowNormalization<TFormula>
                 AddProjection(x.OnRow(TFormula.Center<T>(tail, s)), gradTail, weight, x.Whole, ref sum, ref sumLost, ref dot, ref dotLost);
             for (long i = 0; i < x.Whole; i += Lanes.Count)
                 AddProjection(TFormula.Center<T>(x[i], s), go[i], weight, i, ref sum, ref sumLost, ref dot, ref dotLost);
-            var along = Sum.Total<T>(dot, dotLost) / x.Length;
             to->Mean = TFormula.Centers ? Sum.Total<T>(sum, sumLost) / x.Length : 0;
-            to->Along = T.FitsInDouble ? along * s.Inverse * s.Inverse : along / s.Square;
+            to->Along = Sum.Total<T>(dot, dotLost) / x.Length / s.Square;
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -333,46 +378,16 @@ internal static unsafe class RowNormalization<TFormula>
             {
                 var w = Lanes.Load(weight + i);
                 g = go * w;
-                if (!T.FitsInDouble)
-                    dotLost += Lanes.Loss(go, w, g) * v;
+                dotLost += Lanes.Loss(go, w, g) * v;
             }
             if (TFormula.Centers)
                 Sum.Add<T>(ref sum, ref sumLost, g);
             Sum.AddProduct<T>(ref dot, ref dotLost, g, v);
         }
 
-        private readonly void WriteGradient(Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, Loss lost, double* weightSums, double* biasSums)
-        {
-            if (T.FitsInDouble)
-                WriteGradient(x, go, gx, s.Inverse, s.Center, lost, Weight, weightSums, biasSums);
-            else
-                WriteCorrectedGradient(x, go, gx, s, lost, Weight, weightSums, biasSums);
-        }
-
+        /// <summary>The gradients of a row of float64 values, with what the multiplications lose.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void WriteGradient(
-            Row<T> x, Row<T> go, Row<T> gx, double inverse, double center, Loss lost, double* weight, double* weightSums, double* biasSums)
-        {
-            var s = new RowStatistics(inverse, center);
-            var padded = Lanes.Padded(x.Length);
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
-            {
-                var (v, g) = (TFormula.Center<T>(x[i], s), go[i]);
-                Add(v, g, s, weightSums, biasSums, padded, i);
-                gx.Set(i, Gradient(v, g, s, lost, weight, i));
-            }
-            if (i < x.Length)
-            {
-                var (v, g) = (TFormula.Center<T>(x.Tail, s), go.Tail);
-                Add(v, g, s, weightSums, biasSums, padded, i);
-                gx.SetTail(Gradient(v, g, s, lost, weight, i));
-            }
-        }
-
-        // A method of its own: beside it the registers would not suffice for the other dtypes.
-        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void WriteCorrectedGradient(
+        private static void WriteCorrected(
             Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, Loss lost, double* weight, double* weightSums, double* biasSums)
         {
             var padded = Lanes.Padded(x.Length);
@@ -390,16 +405,6 @@ internal static unsafe class RowNormalization<TFormula>
         }
 
         /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Lanes Gradient(Lanes v, Lanes go, RowStatistics s, Loss lost, double* weight, long i)
-        {
-            var g = weight is null ? go : go * Lanes.Load(weight + i);
-            if (TFormula.Centers)
-                g -= lost.Mean;
-            return (g - (v * lost.Along)) * s.Inverse;
-        }
-
-        /// <summary>The same of float64 values, with what the multiplications lose.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Lanes CorrectedGradient(Lanes v, Lanes go, RowStatistics s, Loss lost, double* weight, long i) => new(
             CorrectedGradient(v.A, go.A, s, lost, weight, i), CorrectedGradient(v.B, go.B, s, lost, weight, i + 4), CorrectedGradient(v.C, go.C, s, lost, weight, i + 8), CorrectedGradient(v.D, go.D, s, lost, weight, i + 12));
@@ -421,31 +426,12 @@ internal static unsafe class RowNormalization<TFormula>
             var padded = Lanes.Padded(x.Length);
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                AddOne(x[i], go[i], s, weightSums, biasSums, padded, i);
+                AddCorrected(x[i], go[i], s, weightSums, biasSums, padded, i);
             if (i < x.Length)
-                AddOne(x.Tail, go.Tail, s, weightSums, biasSums, padded, i);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void AddOne(Lanes x, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
-        {
-            if (T.FitsInDouble)
-                Add(TFormula.Center<T>(x, s), go, s, weightSums, biasSums, padded, i);
-            else
-                AddCorrected(x, go, s, weightSums, biasSums, padded, i);
+                AddCorrected(x.Tail, go.Tail, s, weightSums, biasSums, padded, i);
         }
 
         /// <summary>The parameters' gradients are sums over the rows, of <c>go · x̂</c> and of <c>go</c>.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Add(Lanes v, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
-        {
-            if (weightSums is not null)
-                Sum.AddAt<T>(weightSums, padded, i, go * (v * s.Inverse));
-            if (biasSums is not null)
-                Sum.AddAt<T>(biasSums, padded, i, go);
-        }
-
-        /// <summary>The same of float64 values, with what the multiplications lose.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void AddCorrected(Lanes x, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
         {

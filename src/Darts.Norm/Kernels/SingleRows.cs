@@ -11,11 +11,11 @@ namespace Darts.Norm.Kernels;
 internal static unsafe class SingleRows<TFormula>
     where TFormula : IRowFormula
 {
-    /// <summary>Shorter rows gain little, and are computed in float64.</summary>
-    public const long Shortest = 128;
+    /// <summary>Shorter rows have too few squares for their roundings to cancel, and are computed in float64.</summary>
+    public const long Shortest = 64;
 
-    /// <summary>The most rows that are computed together.</summary>
-    public const int Most = 8;
+    /// <summary>So many values are written in float32; fewer, which conversions cost less, are rounded once.</summary>
+    private const long LeastInSingle = 128;
 
     /// <summary>So many values are summed in float32, then their sums in float64.</summary>
     private const long Chunk = 16 * Singles.Count;
@@ -24,23 +24,27 @@ internal static unsafe class SingleRows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Measure(float** rows, int count, long length, float* end, double eps, double* center, double* inverse)
     {
-        double* near = stackalloc double[Most], sum = stackalloc double[Most], squares = stackalloc double[Most];
+        var squares = stackalloc double[RowNormalization<TFormula>.RowsTogether];
+        for (var r = 0; TFormula.Centers && r < count; r++)
+            center[r] = SumInDouble(new Row<Float32>((byte*)rows[r], length, (byte*)end)) / length;
         for (var r = 0; r < count; r++)
         {
-            var x = new SingleRow(rows[r], length, end);
-            if (TFormula.Centers)
-                SumAboutMean(x, rows[r], near + r, sum + r, squares + r);
-            else
-                squares[r] = SumOfSquares(x);
+            var c = TFormula.Centers ? Singles.Rounded(center[r]) : default;
+            squares[r] = SumOfSquares(new SingleRow(rows[r], length, end), c);
         }
         var n = Vector256.Create((double)length);
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
-            var difference = Vector256.Load(sum + r) / n;
             var meanSquare = Vector256.Load(squares + r) / n;
-            var factor = TFormula.Inverse(Vector256.Max(meanSquare - (difference * difference), Vector256<double>.Zero), eps);
-            var isInRange = IsBetween(1e-25, meanSquare, 1e30) & IsBetween(1e-15, factor, 1e15);
-            (Vector256.Load(near + r) + difference).Store(center + r);
+            var isInRange = IsBetween(1e-25, meanSquare, 1e30);
+            if (TFormula.Centers)
+            {
+                var mean = Vector256.Load(center + r);
+                var difference = mean - Float32.Widen(Float32.Narrow(mean));
+                meanSquare = Vector256.Max(meanSquare - (difference * difference), Vector256<double>.Zero);
+            }
+            var factor = TFormula.Inverse(meanSquare, eps);
+            isInRange &= IsBetween(1e-15, factor, 1e15);
             Vector256.ConditionalSelect(isInRange, factor, Vector256.Create(double.NaN)).Store(inverse + r);
         }
     }
@@ -49,75 +53,50 @@ internal static unsafe class SingleRows<TFormula>
     private static Vector256<double> IsBetween(double least, Vector256<double> value, double most) =>
         Vector256.GreaterThan(value, Vector256.Create(least)) & Vector256.LessThan(value, Vector256.Create(most));
 
+    /// <summary>In float64: a value near the mean has no digits but those of the mean.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static double SumOfSquares(SingleRow x)
+    private static double SumInDouble(Row<Float32> x)
     {
-        var tail = x.Tail;
-        var sum = tail * tail;
+        var sum = x.Tail;
+        for (long i = 0; i < x.Whole; i += Lanes.Count)
+            sum += x[i];
+        return sum.Sum();
+    }
+
+    /// <summary>The squares of the differences to a number.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static double SumOfSquares(SingleRow x, Vector256<float> center)
+    {
+        Singles sum = default;
+        if (x.Whole < x.Length)
+        {
+            var tail = TFormula.Centers ? x.OnRow(x.Tail - center) : x.Tail;
+            sum = tail * tail;
+        }
         double total = 0;
         var i = 0L;
         for (var chunk = Chunk; chunk < x.Whole; chunk += Chunk)
         {
             for (; i < chunk; i += Singles.Count)
-                sum += x[i] * x[i];
+                AddSquare(x[i], center, ref sum);
             total += sum.Sum();
             sum = default;
         }
         for (; i < x.Whole; i += Singles.Count)
-            sum += x[i] * x[i];
+            AddSquare(x[i], center, ref sum);
         return total + sum.Sum();
     }
 
-    /// <summary>Sums of the differences to a number near the mean, and of their squares.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void SumAboutMean(SingleRow x, float* start, double* near, double* sum, double* squares)
+    private static void AddSquare(Singles x, Vector256<float> center, ref Singles sum)
     {
-        // Four values from all over the row, most often as near as it takes.
-        var center = ((start[0] + start[x.Length / 4]) + (start[x.Length / 2] + start[3 * x.Length / 4])) * 0.25f;
-        for (var isNear = false; ; isNear = true)
-        {
-            var (total, totalSquares) = SumAbout(center, x);
-            (*near, *sum, *squares) = (center, total, totalSquares);
-            if (isNear || total * total <= 0.4 * x.Length * totalSquares)
-                return;
-            center = (float)(center + (total / x.Length));
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (double sum, double squares) SumAbout(float center, SingleRow x)
-    {
-        var c = Vector256.Create(center);
-        var tail = x.OnRow(x.Tail - c);
-        var squares = tail * tail;
-        var (sum, more) = tail.Quarters();
-        double totalSquares = 0;
-        var i = 0L;
-        for (var chunk = Chunk; chunk < x.Whole; chunk += Chunk)
-        {
-            for (; i < chunk; i += Singles.Count)
-                AddMoments(x[i] - c, ref sum, ref more, ref squares);
-            totalSquares += squares.Sum();
-            squares = default;
-        }
-        for (; i < x.Whole; i += Singles.Count)
-            AddMoments(x[i] - c, ref sum, ref more, ref squares);
-        return (Singles.Sum(sum + more), totalSquares + squares.Sum());
-    }
-
-    /// <summary>Sums no more than four differences in float32: a value near the mean has no digits but those of the mean.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddMoments(Singles t, ref Vector256<double> sum, ref Vector256<double> more, ref Singles squares)
-    {
-        var (low, high) = t.Quarters();
-        sum += low;
-        more += high;
-        squares += t * t;
+        var t = TFormula.Centers ? x - center : x;
+        sum += t * t;
     }
 
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Write(
+    public static void WriteLong(
         float** rows, int count, long length, float* end, float* to, float* toEnd, double* center, double* inverse, float* weight, float* bias)
     {
         for (var r = 0; r < count; r++)
@@ -132,6 +111,37 @@ internal static unsafe class SingleRows<TFormula>
             for (; i < length; i += Vector256<float>.Count)
                 y.SetPart(i, Affine(row.Of(x.Part(i)), weight, bias, i));
         }
+    }
+
+    /// <summary>The same of short rows, in float64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void WriteShort(
+        float** rows, int count, long length, float* end, float* to, float* toEnd, double* center, double* inverse, double* weight, double* bias)
+    {
+        for (var r = 0; r < count; r++)
+        {
+            if (double.IsNaN(inverse[r]))
+                continue;
+            var (x, y) = (new Row<Float32>((byte*)rows[r], length, (byte*)end), new Row<Float32>((byte*)(to + (r * length)), length, (byte*)toEnd));
+            var (c, factor) = (Vector256.Create(center[r]), Vector256.Create(inverse[r]));
+            var i = 0L;
+            for (; i < x.Whole; i += Lanes.Count)
+                y.Set(i, Affine((TFormula.Centers ? x[i] - c : x[i]) * factor, weight, bias, i));
+            if (i < length)
+                y.SetTail(Affine((TFormula.Centers ? x.Tail - c : x.Tail) * factor, weight, bias, i));
+        }
+    }
+
+    public static bool IsLong(long length) => length >= LeastInSingle;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Lanes Affine(Lanes v, double* weight, double* bias, long i)
+    {
+        if (weight is not null)
+            v *= Lanes.Load(weight + i);
+        if (bias is not null)
+            v += Lanes.Load(bias + i);
+        return v;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -163,10 +173,9 @@ internal static unsafe class SingleRows<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Standardized(double center, double inverse)
         {
-            var rounded = (float)center;
-            _center = Vector256.Create(rounded);
-            _centerLow = Vector256.Create((float)(center - rounded));
-            _inverse = Vector256.Create((float)inverse);
+            _center = Singles.Rounded(center);
+            _centerLow = Singles.Rounded(center - Float32.Widen(_center.GetLower()).ToScalar());
+            _inverse = Singles.Rounded(inverse);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -12,8 +12,19 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
 
     public readonly Vector256<float> A = a, B = b, C = c, D = d;
 
+    public static Singles Zero => default;
+
     /// <summary>How many values hold <paramref name="length"/> in whole groups.</summary>
     public static long Padded(long length) => (length + Count - 1) / Count * Count;
+
+    /// <summary>Eight times the same value.</summary>
+    /// <remarks>By vectors: the instruction that rounds one number waits for what its register held before, and rows would wait for each other.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Rounded(double value)
+    {
+        var four = Float32.Narrow(Vector256.Create(value));
+        return Vector256.Create(four, four);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Singles Load(float* from) =>
@@ -40,23 +51,10 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public double Sum()
     {
-        var (low, high) = Quarters();
-        return Sum(low + high);
-    }
-
-    /// <summary>The sums of four values each.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public (Vector256<double> low, Vector256<double> high) Quarters()
-    {
-        var v = (A + B) + (C + D);
-        return (Float32.Widen(v.GetLower()), Float32.Widen(v.GetUpper()));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static double Sum(Vector256<double> v)
-    {
-        var pair = v.GetLower() + v.GetUpper();
-        return pair.GetElement(0) + pair.GetElement(1);
+        var four = (A + B) + (C + D);
+        var two = Float32.Widen(four.GetLower()) + Float32.Widen(four.GetUpper());
+        var one = two.GetLower() + two.GetUpper();
+        return one.GetElement(0) + one.GetElement(1);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -148,6 +146,7 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
 internal readonly unsafe struct SingleParameter : IDisposable
 {
     /// <param name="values">The same values in float64; none for a parameter that is not there.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public SingleParameter(Doubles values)
     {
         Fits = true;
@@ -155,14 +154,17 @@ internal readonly unsafe struct SingleParameter : IDisposable
             return;
         var padded = Singles.Padded(values.Length);
         At = (float*)NativeMemory.AlignedAlloc((nuint)padded * sizeof(float), 64);
-        for (long i = 0; i < values.Length; i++)
+        Singles.Zero.Store(At + padded - Singles.Count);
+        var fits = Vector256<double>.AllBitsSet;
+        for (long i = 0; i < values.Length; i += Vector256<double>.Count)
         {
-            var value = values.At[i];
-            At[i] = (float)value;
-            Fits &= At[i] == value && Math.Abs(value) is 0 or (> 1e-20 and < 1e20) || !double.IsFinite(value);
+            var value = Vector256.Load(values.At + i);
+            var (rounded, magnitude) = (Float32.Narrow(value), Vector256.Abs(value));
+            var isPlain = Vector256.GreaterThan(magnitude, Vector256.Create(1e-20)) & Vector256.LessThan(magnitude, Vector256.Create(1e20));
+            fits &= (Vector256.Equals(Float32.Widen(rounded), value) & (isPlain | Vector256.Equals(value, Vector256<double>.Zero))) | ~Vector256.LessThan(magnitude, Vector256.Create(double.PositiveInfinity));
+            rounded.Store(At + i);
         }
-        for (var i = values.Length; i < padded; i++)
-            At[i] = 0;
+        Fits = Vector256.EqualsAll(fits.AsInt64(), Vector256<long>.AllBitsSet);
     }
 
     public float* At { get; }
