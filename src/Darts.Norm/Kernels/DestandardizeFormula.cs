@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
 namespace Darts.Norm.Kernels;
 
 /// <summary>What becomes of a distribution's parameter where <c>a = stdev / (weight + eps²)</c>: <c>y = a · (x - bias) + mean</c> for a location, and for the others as <see cref="LikelihoodParameter"/> says.</summary>
@@ -10,22 +13,17 @@ internal readonly struct DestandardizeFormula(long parameters, LikelihoodParamet
 
     public long Kinds => kinds.Length;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public MapCoefficients Coefficients(long kind, SeriesCoefficients of)
     {
-        var factor = of.Stdev / Divisor(of);
-        return kinds[kind] switch
-        {
-            LikelihoodParameter.Location => new(of.Bias, 0, factor, of.Mean),
-            LikelihoodParameter.Scale => new(0, 0, Math.Abs(factor), -0.0),
-            LikelihoodParameter.Variance => new(0, 0, factor * factor, -0.0),
-            LikelihoodParameter.LogScale => new(0, 0, 1, Logarithm.Of(Math.Abs(factor))),
-            _ => new(0, 0, 1, -0.0), // of which even a zero keeps its sign
-        };
+        var factor = of.Stdev / (of.Weight + Vector256.Create(eps * eps));
+        return kinds[kind] == LikelihoodParameter.Location ? new(of.Bias, Vector256<double>.Zero, factor, of.Mean) : OfScale(kinds[kind], factor);
     }
 
-    public (double weight, double bias) Gradients(long kind, double along, double sum, SeriesCoefficients of)
+    public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight)
     {
-        var (factor, divisor) = (of.Stdev / Divisor(of), Divisor(of));
+        var divisor = weight + (eps * eps);
+        var factor = stdev / divisor;
         return kinds[kind] switch
         {
             LikelihoodParameter.Location => (-along * factor / divisor, -sum * factor),
@@ -36,5 +34,17 @@ internal readonly struct DestandardizeFormula(long parameters, LikelihoodParamet
         };
     }
 
-    private double Divisor(SeriesCoefficients of) => of.Weight + (eps * eps);
+    private static MapCoefficients OfScale(LikelihoodParameter kind, Vector256<double> factor)
+    {
+        var (none, nothing) = (Vector256<double>.Zero, Vector256.Create(-0.0)); // to which even a zero keeps its sign
+        return kind switch
+        {
+            LikelihoodParameter.Scale => new(none, none, Vector256.Abs(factor), nothing),
+            LikelihoodParameter.Variance => new(none, none, factor * factor, nothing),
+            LikelihoodParameter.LogScale => new(none, none, Vector256<double>.One, Logarithms(Vector256.Abs(factor))),
+            _ => new(none, none, Vector256<double>.One, nothing),
+        };
+    }
+
+    private static Vector256<double> Logarithms(Vector256<double> of) => Vector256.Create(Logarithm.Of(of[0]), Logarithm.Of(of[1]), Logarithm.Of(of[2]), Logarithm.Of(of[3]));
 }

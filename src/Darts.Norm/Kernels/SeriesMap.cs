@@ -1,16 +1,23 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary><c>y = (x - center) · factor + shift</c>, each of these one number for a component of a series.</summary>
-/// <param name="Center">What is subtracted.</param>
-/// <param name="CenterLow">What <paramref name="Center"/> lost by rounding.</param>
-/// <param name="Factor">What is multiplied by.</param>
-/// <param name="Shift">What is added.</param>
-internal readonly record struct MapCoefficients(double Center, double CenterLow, double Factor, double Shift);
+/// <summary><c>y = (x - center) · factor + shift</c>, each of these one number for a component of a series; those of four.</summary>
+/// <param name="center">What is subtracted.</param>
+/// <param name="centerLow">What <paramref name="center"/> lost by rounding.</param>
+/// <param name="factor">What is multiplied by.</param>
+/// <param name="shift">What is added.</param>
+internal readonly struct MapCoefficients(Vector256<double> center, Vector256<double> centerLow, Vector256<double> factor, Vector256<double> shift)
+{
+    public readonly Vector256<double> Center = center, CenterLow = centerLow, Factor = factor, Shift = shift;
+}
 
-/// <summary>What a component of a series is mapped by.</summary>
-internal readonly record struct SeriesCoefficients(double Mean, double MeanLow, double Stdev, double Weight, double Bias);
+/// <summary>What four components of a series are mapped by.</summary>
+internal readonly struct SeriesCoefficients(Vector256<double> mean, Vector256<double> meanLow, Vector256<double> stdev, Vector256<double> weight, Vector256<double> bias)
+{
+    public readonly Vector256<double> Mean = mean, MeanLow = meanLow, Stdev = stdev, Weight = weight, Bias = bias;
+}
 
 /// <summary>A map whose coefficients come from a series' statistics and a component's parameters. Only what differs between them.</summary>
 internal interface ISeriesFormula
@@ -24,7 +31,7 @@ internal interface ISeriesFormula
     public MapCoefficients Coefficients(long kind, SeriesCoefficients of);
 
     /// <summary>The gradients of weight and bias, from the sums over a series of <c>go · (x - center)</c> and of <c>go</c>.</summary>
-    public (double weight, double bias) Gradients(long kind, double along, double sum, SeriesCoefficients of);
+    public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight);
 }
 
 /// <summary>Forward and backward of an <see cref="ISeriesFormula"/>, whatever the dtypes, strides, sizes and threads.</summary>
@@ -146,25 +153,27 @@ internal static unsafe class SeriesMap<TFormula>
         /// <summary>How many columns of a component follow each other that are mapped alike.</summary>
         public long Alike { get; } = formula.Repeat / formula.Kinds;
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum) =>
-            _formula.Gradients(kind, along, sum, Of(series, component));
+            _formula.Gradients(kind, along, sum, _statistics[(2 * _plane) + (series * Components) + component], _weight is null ? 1 : _weight[component]);
 
         /// <summary>Writes four runs of columns, and more of them up to whole groups of lanes: centers, what they lost, factors, shifts.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         public void Write(long series, double* to, long run)
         {
-            long i = 0;
-            for (long c = 0; c < Components; c++)
+            var of = _statistics + (series * Components);
+            var (c, whole) = (0L, Kinds * Alike == 1 ? Components - Vector256<double>.Count : -1);
+            for (; c <= whole; c += Vector256<double>.Count)
             {
-                var of = Of(series, c);
-                for (long kind = 0; kind < Kinds; kind++)
-                {
-                    var map = _formula.Coefficients(kind, of);
-                    for (var end = i + Alike; i < end; i++)
-                        (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center, map.CenterLow, map.Factor, map.Shift);
-                }
+                var map = _formula.Coefficients(0, Of(of + c, c));
+                map.Center.Store(to + c);
+                map.CenterLow.Store(to + run + c);
+                map.Factor.Store(to + (2 * run) + c);
+                map.Shift.Store(to + (3 * run) + c);
             }
-            for (var written = i; written < run; written *= 2)
+            for (; c < Components; c += Vector256<double>.Count)
+                WriteSome(of, c, to, run);
+            for (var written = Components * Kinds * Alike; written < run; written *= 2)
             {
                 var more = Math.Min(written, run - written) * sizeof(double);
                 for (var coefficient = to; coefficient < to + (4 * run); coefficient += run)
@@ -172,10 +181,44 @@ internal static unsafe class SeriesMap<TFormula>
             }
         }
 
-        private SeriesCoefficients Of(long series, long component)
+        /// <summary>Up to four components, each of as many columns as it has.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private void WriteSome(double* statistics, long first, double* to, long run)
         {
-            var at = _statistics + (series * Components) + component;
-            return new(at[0], at[_plane], at[2 * _plane], _weight is null ? 1 : _weight[component], _bias is null ? 0 : _bias[component]);
+            var count = (int)Math.Min(Vector256<double>.Count, Components - first);
+            var of = count < Vector256<double>.Count ? Some(statistics + first, first, count) : Of(statistics + first, first);
+            for (long kind = 0; kind < Kinds; kind++)
+            {
+                var map = _formula.Coefficients(kind, of);
+                for (var c = 0; c < count; c++)
+                {
+                    var i = (((first + c) * Kinds) + kind) * Alike;
+                    for (var end = i + Alike; i < end; i++)
+                        (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center[c], map.CenterLow[c], map.Factor[c], map.Shift[c]);
+                }
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private SeriesCoefficients Of(double* at, long component) => new(
+            Vector256.Load(at),
+            Vector256.Load(at + _plane),
+            Vector256.Load(at + (2 * _plane)),
+            _weight is null ? Vector256<double>.One : Vector256.Load(_weight + component),
+            _bias is null ? Vector256<double>.Zero : Vector256.Load(_bias + component));
+
+        /// <summary>The same of the first <paramref name="count"/>, where the statistics end there; the parameters are padded.</summary>
+        private SeriesCoefficients Some(double* at, long component, int count)
+        {
+            var padded = stackalloc double[3 * Vector256<double>.Count];
+            for (var i = 0; i < count; i++)
+                (padded[i], padded[4 + i], padded[8 + i]) = (at[i], at[_plane + i], at[(2 * _plane) + i]);
+            return new(
+                Vector256.Load(padded),
+                Vector256.Load(padded + 4),
+                Vector256.Load(padded + 8),
+                _weight is null ? Vector256<double>.One : Vector256.Load(_weight + component),
+                _bias is null ? Vector256<double>.Zero : Vector256.Load(_bias + component));
         }
     }
 

@@ -14,6 +14,9 @@ internal readonly unsafe struct SeriesSingles
     /// <summary>The largest coefficient, and one over the smallest factor, that products stay in float32's range with.</summary>
     private const double Most = 1e18;
 
+    /// <summary>2⁻⁶⁰</summary>
+    private const double Negligible = 1.0 / (1L << 60);
+
     private readonly float* _centers;
     private readonly long _run, _columns;
 
@@ -71,16 +74,21 @@ internal readonly unsafe struct SeriesSingles
         {
             var (center, factor, shift) = (Vector256.Load(from + i), Vector256.Load(from + (2 * run) + i), Vector256.Load(from + (3 * run) + i));
             var (rounded, high) = (Float32.Narrow(center), Float32.Narrow(factor));
+            high = (high.AsInt32() + Narrow(Vector256.GreaterThan(Vector256.Abs(Float32.Widen(high)), Vector256.Abs(factor)))).AsSingle(); // toward zero
             shift -= (center - Float32.Widen(rounded)) * factor;
             var fits = IsBelow(Most, center) & IsBelow(Most, shift) & IsBelow(Most, factor)
                 & (Vector256.GreaterThan(Vector256.Abs(factor), Vector256.Create(1 / Most)) | Vector256.Equals(factor, Vector256<double>.Zero));
             rounded.Store(to + i);
             high.Store(to + run + i);
-            Float32.Narrow(factor - Float32.Widen(high)).Store(to + (2 * run) + i);
+            // Of the factor's sign and never zero, so that an infinity times it is the same one.
+            Float32.Narrow(factor - Float32.Widen(high) + (factor * Vector256.Create(Negligible))).Store(to + (2 * run) + i);
             Float32.Narrow(shift).Store(to + (3 * run) + i);
-            Vector128.Narrow((~fits).GetLower().AsInt64(), (~fits).GetUpper().AsInt64()).Store(lost + i);
+            Narrow(~fits).Store(lost + i);
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> Narrow(Vector256<double> mask) => Vector128.Narrow(mask.GetLower().AsInt64(), mask.GetUpper().AsInt64());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> IsBelow(double most, Vector256<double> value) => Vector256.LessThan(Vector256.Abs(value), Vector256.Create(most));
@@ -120,9 +128,8 @@ internal readonly unsafe struct SeriesSingles
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Mapped(Vector256<float> x, float* center, long run)
     {
-        var (v, shift) = (x - Vector256.Load(center), Vector256.Load(center + (3 * run)));
-        var product = v * Vector256.Load(center + run);
-        return Or(product + ((v * Vector256.Load(center + (2 * run))) + shift), product + shift);
+        var v = x - Vector256.Load(center);
+        return (v * Vector256.Load(center + run)) + ((v * Vector256.Load(center + (2 * run))) + Vector256.Load(center + (3 * run)));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -139,15 +146,7 @@ internal readonly unsafe struct SeriesSingles
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Scaled(Vector256<float> x, float* factor, long run)
-    {
-        var product = x * Vector256.Load(factor);
-        return Or(product + (x * Vector256.Load(factor + run)), product);
-    }
-
-    /// <summary>What an infinity lost says nothing: there, the sum without it.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Or(Vector256<float> sum, Vector256<float> without) => Vector256.ConditionalSelect(Vector256.Equals(sum, sum), sum, without);
+    private static Vector256<float> Scaled(Vector256<float> x, float* factor, long run) => (x * Vector256.Load(factor)) + (x * Vector256.Load(factor + run));
 
     /// <summary>Whether every column reaches its shift.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]

@@ -35,13 +35,26 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             MeasureOnce(series, to);
         else
             MeasureTwice(series, to);
-        for (long c = 0; c < groups.Width; c++)
+        for (var c = T.FitsInDouble ? FirstInfinite(to, to + (2 * _plane), groups.Width) : 0; c < groups.Width; c++)
         {
             if (!IsOrdinary(to[c], to[(2 * _plane) + c]))
                 MeasureInRange(series, c, to + c);
-            if (measure.SubtractLast)
-                (to[c], to[_plane + c]) = Last(series, c);
         }
+        for (long c = 0; measure.SubtractLast && c < groups.Width; c++)
+            (to[c], to[_plane + c]) = Last(series, c);
+    }
+
+    /// <summary>All means and stdevs before this component are finite.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static long FirstInfinite(double* mean, double* stdev, long count)
+    {
+        var (c, infinity) = (0L, Vector256.Create(double.PositiveInfinity));
+        for (; c <= count - Vector256<double>.Count; c += Vector256<double>.Count)
+        {
+            if (!Vector256.LessThanAll(Vector256.Abs(Vector256.Load(mean + c)), infinity) || !Vector256.LessThanAll(Vector256.Load(stdev + c), infinity))
+                return c;
+        }
+        return c;
     }
 
     // For dtypes that leave float64 digits to spare: no losses to sum.

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Darts.Norm.Kernels;
 
 /// <summary><c>y = (x - mean) / stdev · weight + bias</c>.</summary>
@@ -7,7 +9,9 @@ internal readonly struct StandardizeFormula : ISeriesFormula
 
     public long Kinds => 1;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public MapCoefficients Coefficients(long kind, SeriesCoefficients of) => new(of.Mean, of.MeanLow, of.Weight / of.Stdev, of.Bias);
 
-    public (double weight, double bias) Gradients(long kind, double along, double sum, SeriesCoefficients of) => (along / of.Stdev, sum);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight) => (along / stdev, sum);
 }
