@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Darts.Norm.Kernels;
@@ -74,6 +75,7 @@ internal readonly unsafe struct Doubles : IDisposable
 
     public void Dispose() => NativeMemory.AlignedFree(At);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Read<T>(Rows rows)
         where T : IElement
     {
@@ -85,6 +87,7 @@ internal readonly unsafe struct Doubles : IDisposable
             row.Tail.Store(At + i);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Write<T>(double* from, byte* to, long length)
         where T : IElement
     {

@@ -94,6 +94,7 @@ internal readonly unsafe struct Float16 : IElement
 
     public static double Read(byte* from) => (double)*(Half*)from;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Lanes Load(byte* from)
     {
         var bits = Vector256.Load((ushort*)from);
@@ -104,6 +105,7 @@ internal readonly unsafe struct Float16 : IElement
             Float32.Widen(ToFloat(Vector256.WidenUpper(bits).GetUpper())));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Store(Lanes values, byte* to)
     {
         var low = Vector256.Create(FromFloat(HalfPrecision.RoundToOdd(values.A)), FromFloat(HalfPrecision.RoundToOdd(values.B)));
@@ -112,6 +114,7 @@ internal readonly unsafe struct Float16 : IElement
     }
 
     // The exponent is rebiased by a multiplication, which normalises subnormals on the way.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> ToFloat(Vector128<uint> half)
     {
         var magnitude = half & Vector128.Create(0x7FFFu);
@@ -121,6 +124,7 @@ internal readonly unsafe struct Float16 : IElement
         return (sign | value | (special & Vector128.Create(0x7F800000u))).AsSingle();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<uint> FromFloat(Vector128<uint> bits)
     {
         var magnitude = bits & Vector128.Create(0x7FFFFFFFu);
@@ -146,6 +150,7 @@ internal readonly unsafe struct BFloat16 : IElement
 
     public static double Read(byte* from) => BitConverter.UInt32BitsToSingle((uint)*(ushort*)from << 16);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static Lanes Load(byte* from)
     {
         var bits = Vector256.Load((ushort*)from);
@@ -153,6 +158,7 @@ internal readonly unsafe struct BFloat16 : IElement
         return new(Float32.Widen(low.GetLower()), Float32.Widen(low.GetUpper()), Float32.Widen(high.GetLower()), Float32.Widen(high.GetUpper()));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Store(Lanes values, byte* to)
     {
         var low = Vector256.Create(FromFloat(HalfPrecision.RoundToOdd(values.A)), FromFloat(HalfPrecision.RoundToOdd(values.B)));
@@ -160,6 +166,7 @@ internal readonly unsafe struct BFloat16 : IElement
         Vector256.Narrow(low, high).Store((ushort*)to);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<uint> FromFloat(Vector128<uint> bits)
     {
         var odd = Vector128.ShiftRightLogical(bits, 16) & Vector128<uint>.One;
@@ -191,6 +198,7 @@ internal readonly unsafe struct Gaps<T> : IElement
 internal static class HalfPrecision
 {
     /// <summary>Float32 with the last bit set where anything was lost: rounding that to fewer digits rounds the float64 value once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<uint> RoundToOdd(Vector256<double> value)
     {
         var lower = Float32.Narrow(value);
@@ -201,5 +209,6 @@ internal static class HalfPrecision
         return towardZero | (inexact & Vector128<uint>.One);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<uint> Narrow(Vector256<ulong> mask) => Vector128.Narrow(mask.GetLower(), mask.GetUpper());
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Darts.Norm.Kernels;
 
 /// <summary>
@@ -82,6 +84,7 @@ internal readonly unsafe struct SeriesGroups
     /// <param name="group">The first of them.</param>
     /// <param name="count">How many at most, and no more than <see cref="Chunk"/>.</param>
     /// <param name="gathered">Room for <see cref="Gathered"/> values.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public Row<T> Read<T>(long series, long group, long count, byte* gathered)
         where T : IElement
     {
@@ -121,6 +124,7 @@ internal readonly unsafe struct SeriesGroups
     /// <param name="group">The first of them.</param>
     /// <param name="count">How many at most.</param>
     /// <param name="keepsTheNext">Whether the groups after it hold values that are still to be read.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public Row<T> Write<T>(byte* start, long series, long group, long count, bool keepsTheNext = false)
         where T : IElement
     {
@@ -135,6 +139,7 @@ internal readonly unsafe struct SeriesGroups
         return ((series * Steps) + first, Math.Min(count * _together, Steps - first));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Gather<T>(long row, long steps, byte* to, byte* roomForMask)
         where T : IElement
     {

@@ -264,6 +264,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Write(double* to, double count, double mean, double low, double variance) =>
         (to[0], to[_plane], to[2 * _plane]) = count == 0 ? (0, 0, 1) : (mean, low, Math.Max(Math.Sqrt(variance + measure.Eps), measure.LeastStdev));
 
@@ -293,6 +294,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         double.IsFinite(mean) && (T.FitsInDouble || measure.Eps > Range.LeastSquare ? stdev < double.PositiveInfinity : Range.HoldsSquares(stdev * stdev));
 
     /// <summary>One component that is not: by a scale that keeps its squares in range.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MeasureInRange(long series, long component, double* to)
     {
         double largest = 0, sum = 0;
@@ -330,6 +332,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     }
 
     /// <summary>A value of the component that is not missing; zero where all are.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private double FirstObserved(long series, long component)
     {
         for (long step = 0; step < groups.Steps; step++)
@@ -341,6 +344,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     }
 
     /// <summary>The component's value at the last time that has one, where several are pooled at a time their mean, and what it lost by rounding; zero where all are missing.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private (double value, double lost) Last(long series, long component)
     {
         var at = groups.Steps - 1;

@@ -98,6 +98,7 @@ internal static unsafe class Sum
     }
 
     /// <summary>Adds one set of running sums to another.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Merge<T>(double* sums, double* more, long length)
         where T : IElement
     {
@@ -133,6 +134,7 @@ internal static unsafe class Sum
     }
 
     /// <summary>Puts what running sums lost back into them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Round<T>(double* sums, long length)
         where T : IElement
     {
