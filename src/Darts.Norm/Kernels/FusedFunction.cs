@@ -96,6 +96,6 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
     {
         public static Place? Of(Tensor? tensor) => tensor?.requires_grad == true ? Like(tensor) : null;
 
-        public static Place Like(Tensor tensor) => new(tensor.shape, tensor.dtype, tensor.device);
+        public static Place Like(Tensor tensor) => new(tensor.dim() == 1 ? [tensor.numel()] : tensor.shape, tensor.dtype, tensor.device); // a shape takes longer to ask for than all the rest
     }
 }

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>A few rows of float32, normalised together in float32; what a row has one of, in float64.</summary>
+/// <summary>A few rows of float32, normalised together: their squares in float32, their means in float64, and what is written in float32 where the rows are long.</summary>
 /// <remarks>
 /// Each step takes all rows before the next begins: a row's sums, root and division wait for each other, but not for the next row's.
 /// Where float32 might overflow or lose digits the inverse is NaN: such a row is left to float64.

@@ -12,8 +12,6 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
 
     public readonly Vector256<float> A = a, B = b, C = c, D = d;
 
-    public static Singles Zero => default;
-
     /// <summary>How many values hold <paramref name="length"/> in whole groups.</summary>
     public static long Padded(long length) => (length + Count - 1) / Count * Count;
 
@@ -154,7 +152,7 @@ internal readonly unsafe struct SingleParameter : IDisposable
             return;
         var padded = Singles.Padded(values.Length);
         At = (float*)NativeMemory.AlignedAlloc((nuint)padded * sizeof(float), 64);
-        Singles.Zero.Store(At + padded - Singles.Count);
+        default(Singles).Store(At + padded - Singles.Count);
         var fits = Vector256<double>.AllBitsSet;
         for (long i = 0; i < values.Length; i += Vector256<double>.Count)
         {
