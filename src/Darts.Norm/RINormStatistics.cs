@@ -31,10 +31,15 @@ public sealed class RINormStatistics : IDisposable
     /// <param name="values">Stacked along the first axis: mean, what it lost by rounding, stdev. Owned from here on.</param>
     /// <param name="dtype">The dtype that <see cref="mean"/> and <see cref="stdev"/> show.</param>
     internal RINormStatistics(Tensor values, ScalarType dtype)
+        : this(values, dtype, values.shape[1..])
+    {
+    }
+
+    private RINormStatistics(Tensor values, ScalarType dtype, long[] shape)
     {
         Values = values.DetachFromDisposeScope();
         this.dtype = dtype;
-        Shape = values.shape[1..];
+        Shape = shape;
     }
 
     /// <summary>The level: the mean, or with <see cref="RINorm.subtract_last"/> the last value. Not to be disposed.</summary>
@@ -126,7 +131,7 @@ public sealed class RINormStatistics : IDisposable
             return new(Formulas.SeriesStatistics(x, measure, gaps), x.dtype);
         var shape = x.shape;
         shape.AsSpan(1, shape.Length - 2).Fill(1);
-        return new(Memory.New([3, .. shape], ScalarType.Float64, CPU), x.dtype);
+        return new(Memory.New([3, .. shape], ScalarType.Float64, CPU), x.dtype, shape);
     }
 
     /// <summary>A copy that shows another dtype or lies on another device. Tensors that were shown follow to it.</summary>
