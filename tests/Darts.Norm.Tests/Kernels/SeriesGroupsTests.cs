@@ -16,7 +16,7 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
             {
                 foreach (var layout in (string[])["contiguous", "batch and time swapped", "components before time", "every second step", "repeated"])
                 {
-                    foreach (var mask in (string[])["none", "contiguous", "components before time", "a step at a time", "a step at a time, strided"])
+                    foreach (var mask in (string[])["none", "contiguous", "components before time", "every second step", "a step at a time", "a step at a time, strided"])
                         cases.Add(steps, width, layout, mask);
                 }
             }
@@ -71,6 +71,7 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
         {
             "none" => null,
             "components before time" => there.transpose(1, 2).contiguous().transpose(1, 2),
+            "every second step" => stack([there, there.logical_not()], 2).reshape(batch, 2 * steps, width).slice(1, 0, 2 * steps, 2),
             "a step at a time" => there.narrow(2, 0, 1).contiguous(),
             "a step at a time, strided" => there.narrow(2, width - 1, 1),
             _ => there,
