@@ -67,4 +67,26 @@ public sealed class ExactnessTests
                 string.Join("; ", Trial.Faults(problem with { Eps = eps }, Threads, isJudged)).Should().BeEmpty($"of {problem with { Eps = eps }}");
         }
     }
+
+    [Theory]
+    [InlineData(Kind.LayerNorm, true)]
+    [InlineData(Kind.LayerNorm, false)]
+    [InlineData(Kind.RMSNorm, true)]
+    [InlineData(Kind.RMSNorm, false)]
+    public void WeightGradient_OfManySubnormalRows_IsRight(Kind kind, bool frozen)
+    {
+        foreach (var seed in Enumerable.Range(0, 20))
+        {
+            var problem = Problem.Simple(kind, [700, 2]) with
+            {
+                Dtype = ScalarType.Float64,
+                ParameterDtype = ScalarType.Float64,
+                Content = Content.Subnormal,
+                GradLayout = Layout.RepeatedValues,
+                FrozenInput = frozen,
+                Seed = seed,
+            };
+            string.Join("; ", Trial.Faults(problem, Threads, isJudged: true)).Should().BeEmpty($"of {problem}");
+        }
+    }
 }

@@ -128,11 +128,19 @@ internal static unsafe class RowNormalization<TFormula>
             Blocks = blocks,
         };
         var isSingle = T.IsSingle && length >= SingleRows<TFormula>.Shortest;
-        var isLong = isSingle && SingleRows<TFormula>.IsLong(length);
-        using var singleWeight = isLong ? new SingleParameter(w) : default;
-        using var singleBias = isLong ? new SingleParameter(b) : default;
-        if (isSingle && (!isLong || (singleWeight.Fits && singleBias.Fits)))
-            Workers.Run(new SingleForwardWork<TFormula> { Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work), Weight = singleWeight.At, Bias = singleBias.At }, blocks.Count, rows.Count * length);
+        using var singleWeight = isSingle ? new SingleParameter(w, length) : default;
+        using var singleBias = isSingle ? new SingleParameter(b, length) : default;
+        if (isSingle && singleBias.IsSmallBeside(singleWeight))
+            Workers.Run(
+                new SingleForwardWork<TFormula>
+                {
+                    Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work),
+                    IsInSingle = length >= SingleRows<TFormula>.LeastInSingle && singleWeight.Fits && singleBias.Fits,
+                    Weight = singleWeight.At,
+                    Bias = singleBias.At,
+                },
+                blocks.Count,
+                rows.Count * length);
         else
             Workers.Run(work, blocks.Count, rows.Count * length);
         GC.KeepAlive(x);
@@ -160,6 +168,7 @@ internal static unsafe class RowNormalization<TFormula>
             Weight = w.At,
             WeightSums = weightSums.At,
             BiasSums = biasSums.At,
+            WeightUnit = WeightUnit<T>(statistics!),
             Eps = eps,
             Blocks = blocks,
         };
@@ -167,7 +176,23 @@ internal static unsafe class RowNormalization<TFormula>
         GC.KeepAlive(x);
         GC.KeepAlive(gradOutput);
         GC.KeepAlive(statistics);
-        return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, weight), Sum.Combined<T>(biasSums, blocks.Count, bias));
+        return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, weight, 1 / work.WeightUnit), Sum.Combined<T>(biasSums, blocks.Count, bias));
+    }
+
+    /// <summary>What the sums of a weight's gradient are multiplied by: where only eps divides all rows, which may be so small that the terms are subnormal, a power of two that leaves the terms their digits.</summary>
+    private static double WeightUnit<T>(Tensor statistics)
+        where T : IElement
+    {
+        if (T.FitsInDouble)
+            return 1;
+        var from = (double*)Memory.Start(statistics);
+        for (long i = 0; i < statistics.numel(); i += RowStatistics.Kept<T>())
+        {
+            var s = RowStatistics.Load<T>(from + i);
+            if (s.Square is not (0 or double.PositiveInfinity) || s.Unit > Math.ScaleB(1, 100))
+                return 1;
+        }
+        return Math.ScaleB(1, 200);
     }
 
     public struct ForwardWork<T> : IWork
@@ -282,6 +307,7 @@ internal static unsafe class RowNormalization<TFormula>
         public double* Weight;
         public double* WeightSums;
         public double* BiasSums;
+        public double WeightUnit;
         public double Eps;
         public Blocks Blocks;
 
@@ -331,7 +357,7 @@ internal static unsafe class RowNormalization<TFormula>
         private readonly void AccumulateCorrected(long first, int count, double* weightSums, double* biasSums)
         {
             for (var r = first; r < first + count; r++)
-                Accumulate(new(X[r], X.Length, X.End), new(GradOutput[r], X.Length, GradOutput.End), At(r), weightSums, biasSums);
+                Accumulate(new(X[r], X.Length, X.End), new(GradOutput[r], X.Length, GradOutput.End), At(r), WeightUnit, weightSums, biasSums);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -344,7 +370,7 @@ internal static unsafe class RowNormalization<TFormula>
             for (var r = 0; r < count; r++)
             {
                 var gx = new Row<T>(GradX + ((first + r) * size), length, GradX + (end * size));
-                WriteCorrected(new(X[first + r], length, X.End), new(GradOutput[first + r], length, GradOutput.End), gx, At(first + r), lost[r], Weight, weightSums, biasSums);
+                WriteCorrected(new(X[first + r], length, X.End), new(GradOutput[first + r], length, GradOutput.End), gx, At(first + r), lost[r], Weight, WeightUnit, weightSums, biasSums);
             }
         }
 
@@ -388,18 +414,18 @@ internal static unsafe class RowNormalization<TFormula>
         /// <summary>The gradients of a row of float64 values, with what the multiplications lose.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         private static void WriteCorrected(
-            Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, Loss lost, double* weight, double* weightSums, double* biasSums)
+            Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, Loss lost, double* weight, double weightUnit, double* weightSums, double* biasSums)
         {
             var padded = Lanes.Padded(x.Length);
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
             {
-                AddCorrected(x[i], go[i], s, weightSums, biasSums, padded, i);
+                AddCorrected(x[i], go[i], s, weightUnit, weightSums, biasSums, padded, i);
                 gx.Set(i, CorrectedGradient(TFormula.Center<T>(x[i], s), go[i], s, lost, weight, i));
             }
             if (i < x.Length)
             {
-                AddCorrected(x.Tail, go.Tail, s, weightSums, biasSums, padded, i);
+                AddCorrected(x.Tail, go.Tail, s, weightUnit, weightSums, biasSums, padded, i);
                 gx.SetTail(CorrectedGradient(TFormula.Center<T>(x.Tail, s), go.Tail, s, lost, weight, i));
             }
         }
@@ -421,23 +447,24 @@ internal static unsafe class RowNormalization<TFormula>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void Accumulate(Row<T> x, Row<T> go, RowStatistics s, double* weightSums, double* biasSums)
+        private static void Accumulate(Row<T> x, Row<T> go, RowStatistics s, double weightUnit, double* weightSums, double* biasSums)
         {
             var padded = Lanes.Padded(x.Length);
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                AddCorrected(x[i], go[i], s, weightSums, biasSums, padded, i);
+                AddCorrected(x[i], go[i], s, weightUnit, weightSums, biasSums, padded, i);
             if (i < x.Length)
-                AddCorrected(x.Tail, go.Tail, s, weightSums, biasSums, padded, i);
+                AddCorrected(x.Tail, go.Tail, s, weightUnit, weightSums, biasSums, padded, i);
         }
 
         /// <summary>The parameters' gradients are sums over the rows, of <c>go · x̂</c> and of <c>go</c>.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void AddCorrected(Lanes x, Lanes go, RowStatistics s, double* weightSums, double* biasSums, long padded, long i)
+        private static void AddCorrected(Lanes x, Lanes go, RowStatistics s, double weightUnit, double* weightSums, double* biasSums, long padded, long i)
         {
             if (weightSums is not null)
             {
-                var (a, b, c, d) = (Term(x.A, go.A, s), Term(x.B, go.B, s), Term(x.C, go.C, s), Term(x.D, go.D, s));
+                var unit = s.Unit * weightUnit;
+                var (a, b, c, d) = (Term(x.A, go.A, s, unit), Term(x.B, go.B, s, unit), Term(x.C, go.C, s, unit), Term(x.D, go.D, s, unit));
                 Sum.AddAt<T>(weightSums, padded, i, new(a.High, b.High, c.High, d.High), new(a.Low, b.Low, c.Low, d.Low));
             }
             if (biasSums is not null)
@@ -445,7 +472,7 @@ internal static unsafe class RowNormalization<TFormula>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Pair Term(Vector256<double> x, Vector256<double> go, RowStatistics s) => (TFormula.Center(x, s) * (s.Inverse, s.InverseLow)).Shifted(s.Unit) * go;
+        private static Pair Term(Vector256<double> x, Vector256<double> go, RowStatistics s, double unit) => (TFormula.Center(x, s) * (s.Inverse, s.InverseLow)).Shifted(unit) * go;
     }
 }
 

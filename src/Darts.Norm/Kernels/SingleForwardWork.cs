@@ -7,6 +7,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
     where TFormula : IRowFormula
 {
     public RowNormalization<TFormula>.ForwardWork<Float32> Wide; // the same work in float64, for rows that need it
+    public bool IsInSingle; // what is written; then with these parameters
     public float* Weight;
     public float* Bias;
 
@@ -26,10 +27,10 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
             for (var r = 0; r < count; r++)
                 x[r] = (float*)Wide.X[first + r];
             SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, center, inverse);
-            if (SingleRows<TFormula>.IsLong(length))
-                SingleRows<TFormula>.WriteLong(x, count, length, xEnd, y + (first * length), yEnd, center, inverse, Weight, Bias);
+            if (IsInSingle)
+                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, center, inverse, Weight, Bias);
             else
-                SingleRows<TFormula>.WriteShort(x, count, length, xEnd, y + (first * length), yEnd, center, inverse, Wide.Weight, Wide.Bias);
+                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, center, inverse, Wide.Weight, Wide.Bias);
             for (var r = 0; r < count; r++)
             {
                 if (double.IsNaN(inverse[r]))

@@ -15,7 +15,7 @@ internal static unsafe class SingleRows<TFormula>
     public const long Shortest = 64;
 
     /// <summary>So many values are written in float32; fewer, which conversions cost less, are rounded once.</summary>
-    private const long LeastInSingle = 128;
+    public const long LeastInSingle = 128;
 
     /// <summary>So many values are summed in float32, then their sums in float64.</summary>
     private const long Chunk = 16 * Singles.Count;
@@ -94,9 +94,9 @@ internal static unsafe class SingleRows<TFormula>
         sum += t * t;
     }
 
-    /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number.</summary>
+    /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void WriteLong(
+    public static void WriteInSingle(
         float** rows, int count, long length, float* end, float* to, float* toEnd, double* center, double* inverse, float* weight, float* bias)
     {
         for (var r = 0; r < count; r++)
@@ -113,9 +113,9 @@ internal static unsafe class SingleRows<TFormula>
         }
     }
 
-    /// <summary>The same of short rows, in float64.</summary>
+    /// <summary>The same, rounded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void WriteShort(
+    public static void WriteInDouble(
         float** rows, int count, long length, float* end, float* to, float* toEnd, double* center, double* inverse, double* weight, double* bias)
     {
         for (var r = 0; r < count; r++)
@@ -131,8 +131,6 @@ internal static unsafe class SingleRows<TFormula>
                 y.SetTail(Affine((TFormula.Centers ? x.Tail - c : x.Tail) * factor, weight, bias, i));
         }
     }
-
-    public static bool IsLong(long length) => length >= LeastInSingle;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Lanes Affine(Lanes v, double* weight, double* bias, long i)

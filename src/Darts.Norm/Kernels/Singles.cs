@@ -143,32 +143,46 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
 /// <summary>A parameter's values in float32, padded with zeros to whole groups.</summary>
 internal readonly unsafe struct SingleParameter : IDisposable
 {
+    private readonly double _least;
+    private readonly double _largest;
+
     /// <param name="values">The same values in float64; none for a parameter that is not there.</param>
+    /// <param name="length">How many, at least four.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public SingleParameter(Doubles values)
+    public SingleParameter(Doubles values, long length)
     {
-        Fits = true;
+        (Fits, _least) = (true, 1);
         if (values.At is null)
             return;
-        var padded = Singles.Padded(values.Length);
+        var padded = Singles.Padded(length);
         At = (float*)NativeMemory.AlignedAlloc((nuint)padded * sizeof(float), 64);
         default(Singles).Store(At + padded - Singles.Count);
-        var fits = Vector256<double>.AllBitsSet;
-        for (long i = 0; i < values.Length; i += Vector256<double>.Count)
+        var (fits, least, largest) = (Vector256<double>.AllBitsSet, Vector256.Create(double.PositiveInfinity), Vector256<double>.Zero);
+        var last = length - Vector256<double>.Count; // which may take some for the second time
+        for (var i = 0L; ; i = Math.Min(i + Vector256<double>.Count, last))
         {
             var value = Vector256.Load(values.At + i);
             var (rounded, magnitude) = (Float32.Narrow(value), Vector256.Abs(value));
-            var isPlain = Vector256.GreaterThan(magnitude, Vector256.Create(1e-20)) & Vector256.LessThan(magnitude, Vector256.Create(1e20));
-            fits &= (Vector256.Equals(Float32.Widen(rounded), value) & (isPlain | Vector256.Equals(value, Vector256<double>.Zero))) | ~Vector256.LessThan(magnitude, Vector256.Create(double.PositiveInfinity));
             rounded.Store(At + i);
+            var isPlain = Vector256.GreaterThan(magnitude, Vector256.Create(1e-20)) & Vector256.LessThan(magnitude, Vector256.Create(1e20));
+            fits &= Vector256.Equals(Float32.Widen(rounded), value) & (isPlain | Vector256.Equals(value, Vector256<double>.Zero));
+            (least, largest) = (Vector256.Min(least, magnitude), Vector256.Max(largest, magnitude));
+            if (i == last)
+                break;
         }
         Fits = Vector256.EqualsAll(fits.AsInt64(), Vector256<long>.AllBitsSet);
+        _least = Math.Min(Math.Min(least.GetElement(0), least.GetElement(1)), Math.Min(least.GetElement(2), least.GetElement(3)));
+        _largest = Math.Max(Math.Max(largest.GetElement(0), largest.GetElement(1)), Math.Max(largest.GetElement(2), largest.GetElement(3)));
     }
 
     public float* At { get; }
 
-    /// <summary>Whether products with it stay in float32's range.</summary>
+    /// <summary>Whether float32 holds it and products with it.</summary>
     public bool Fits { get; }
+
+    /// <summary>Whether it leaves the largest value of a normalised row times <paramref name="weight"/>, which is no less than the least weight, nearly as it is.</summary>
+    /// <remarks>What a larger one might leave of it has fewer digits than float32.</remarks>
+    public bool IsSmallBeside(SingleParameter weight) => _largest <= weight._least / 8;
 
     public void Dispose() => NativeMemory.AlignedFree(At);
 }

@@ -119,7 +119,11 @@ internal static unsafe class Sum
     }
 
     /// <summary>The gradient of a parameter from the sums of all blocks, added in order and rounded once.</summary>
-    public static Tensor? Combined<T>(Doubles sums, long blocks, Tensor? parameter)
+    /// <param name="sums">Of all blocks.</param>
+    /// <param name="blocks">How many.</param>
+    /// <param name="parameter">Whose gradient.</param>
+    /// <param name="unit">A power of two that the sums are multiplied by.</param>
+    public static Tensor? Combined<T>(Doubles sums, long blocks, Tensor? parameter, double unit = 1)
         where T : IElement
     {
         if (sums.At is null)
@@ -128,6 +132,8 @@ internal static unsafe class Sum
         for (long block = 1; block < blocks; block++)
             Merge<T>(sums.At, sums.At + (block * Doubles.Padded<T>(length)), length);
         Round<T>(sums.At, length);
+        for (long i = 0; unit != 1 && i < length; i++)
+            sums.At[i] *= unit;
         var gradient = Memory.Like(parameter);
         Doubles.Write(sums.At, gradient);
         return gradient;

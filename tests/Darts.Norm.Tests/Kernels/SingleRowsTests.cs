@@ -82,6 +82,24 @@ public sealed class SingleRowsTests : IDisposable
         ShouldBeRight(new RMSNorm(Length), x);
     }
 
+    [Theory]
+    [InlineData(0.1f)]
+    [InlineData(1f)]
+    public void LayerNorm_WhoseBiasCancelsTheLargestValue_IsRight(float weight)
+    {
+        using var norm = new LayerNorm(1024);
+        var x = Layers.Values([19, 1024], ScalarType.Float32) * 1e-3f;
+        x[.., 3] = 1f; // 32 once normalised
+        using (no_grad())
+        {
+            norm.weight!.fill_(weight);
+            norm.bias!.zero_();
+            norm.bias![3] = -31.7f * weight;
+        }
+
+        ShouldBeRight(norm, x);
+    }
+
     [Fact]
     public void LayerNorm_OfAConstantRow_IsItsBias()
     {
