@@ -17,8 +17,8 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>So many values are written in float32; fewer, which conversions cost less, are rounded once.</summary>
     public const long LeastInSingle = 128;
 
-    /// <summary>So many values are summed in float32, then their sums in float64.</summary>
-    private const long Chunk = 16 * Singles.Count;
+    /// <summary>So many squares are summed in float32, four to a lane, then their sums in float64: more would each round beside one that is large.</summary>
+    private const long Chunk = 4 * Singles.Count;
 
     /// <summary>What is subtracted from each row, and what it is multiplied by.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
