@@ -12,7 +12,7 @@ namespace Darts.Norm;
 /// </para>
 /// <para>
 /// Dtypes: the parameters' dtype, or Float16 and BFloat16 with Float32 parameters; the answer has the input's.
-/// Everything is computed in Float64 and rounded once; outputs of rows of 128 and more Float32 values in Float32, within 4 units in the last place of the row's largest, of <c>x̂ · weight</c> where <c>bias</c> cancels it.
+/// Everything is computed in Float64 and rounded once; outputs of rows of 64 and more Float32 values in part in Float32, within 4 units in the last place of the row's largest.
 /// </para>
 /// <para>
 /// Beside <c>using TorchSharp.Modules;</c> say which LayerNorm is meant: <c>using LayerNorm = Darts.Norm.LayerNorm;</c>.

@@ -12,7 +12,7 @@ namespace Darts.Norm;
 /// <para>Shape: input (*, dim), output the same. State: <c>g</c> (dim), ones at first. Units: the output has none, whatever the input's.</para>
 /// <para>
 /// Dtypes: input and <c>g</c> promote as in PyTorch.
-/// Everything is computed in Float64 and rounded once; outputs of rows of 128 and more Float32 values in Float32, within 4 units in the last place of the row's largest.
+/// Everything is computed in Float64 and rounded once; outputs of rows of 64 and more Float32 values in part in Float32, within 4 units in the last place of the row's largest.
 /// </para>
 /// <para>Source: Zhang and Sennrich, Root Mean Square Layer Normalization, 2019; Darts' <c>layer_norm_variants.RMSNorm</c>.</para>
 /// <example>
