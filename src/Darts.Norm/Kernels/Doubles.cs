@@ -71,7 +71,18 @@ internal readonly unsafe struct Doubles : IDisposable
         GC.KeepAlive(to);
     }
 
-    public void Clear() => NativeMemory.Clear(At, (nuint)Length * sizeof(double));
+    public void Clear() => new Span<byte>(At, (int)(Length * sizeof(double))).Clear();
+
+    /// <summary>Whether all are.</summary>
+    public bool AreFinite()
+    {
+        for (long i = 0; i < Length; i++)
+        {
+            if (!double.IsFinite(At[i]))
+                return false;
+        }
+        return true;
+    }
 
     public void Dispose() => NativeMemory.AlignedFree(At);
 

@@ -30,7 +30,7 @@ internal static unsafe class RowGradients<TFormula, T>
         var fraction = 1.0 / length;
         for (var r = 0; r < count; r++)
         {
-            var s = T.IsSingle ? TFormula.Of(meanSquare[r] * fraction, center[r], eps) : new(inverse[r], center[r]);
+            var s = T.IsSingle ? TFormula.Of(meanSquare[r] / length, center[r], eps) : new(inverse[r], center[r]);
             lost[r].Mean = lost[r].Mean * fraction * s.Inverse;
             lost[r].Along = lost[r].Along * fraction * s.Inverse * s.Inverse * s.Inverse; // in this order: zero stays zero however large the inverse
             if (!TFormula.FlowsThrough(s, eps))

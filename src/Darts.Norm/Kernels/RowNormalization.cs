@@ -15,7 +15,7 @@ internal readonly record struct RowStatistics(
     double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
 {
     /// <summary>How many values are kept of each row for the backward pass.</summary>
-    /// <remarks>Of float32 rows one, the center: what they are multiplied by was measured in float32, and is measured again in float64 beside their gradients.</remarks>
+    /// <remarks>Of float32 rows one, the mean, where the formula has one: what they are multiplied by was measured in float32, and is measured again in float64 beside their gradients.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Kept<T>()
         where T : IElement => T.IsSingle ? 1 : T.FitsInDouble ? 2 : 7;
@@ -56,7 +56,7 @@ internal struct Loss
 /// <summary>A normalisation of rows: <c>y = x̂ · weight + bias</c>. Only what differs between them.</summary>
 internal unsafe interface IRowFormula
 {
-    /// <summary>Whether the mean of the incoming gradient plays a part in the gradient.</summary>
+    /// <summary>Whether a row's mean is subtracted, so that the mean of the incoming gradient plays a part in the gradient.</summary>
     public static abstract bool Centers { get; }
 
     public static abstract void Measure<T>(Row<T> x, double eps, RowStatistics* to)
@@ -135,6 +135,7 @@ internal static unsafe class RowNormalization<TFormula>
                 new SingleForwardWork<TFormula>
                 {
                     Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work),
+                    LeastSquare = singleBias.IsZero ? SingleRows<TFormula>.LeastSquare : Math.Max(SingleRows<TFormula>.LeastSquare, eps), // below eps all that is left may be less than the bias
                     IsInSingle = length >= SingleRows<TFormula>.LeastInSingle && singleWeight.Fits && singleBias.Fits,
                     Weight = singleWeight.At,
                     Bias = singleBias.At,
@@ -173,6 +174,11 @@ internal static unsafe class RowNormalization<TFormula>
             Blocks = blocks,
         };
         Workers.Run(work, blocks.Count, rows.Count * length);
+        if (work.WeightUnit != 1 && !weightSums.AreFinite())
+        {
+            work.WeightUnit = 1;
+            Workers.Run(work, blocks.Count, rows.Count * length);
+        }
         GC.KeepAlive(x);
         GC.KeepAlive(gradOutput);
         GC.KeepAlive(statistics);

@@ -7,6 +7,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
     where TFormula : IRowFormula
 {
     public RowNormalization<TFormula>.ForwardWork<Float32> Wide; // the same work in float64, for rows that need it
+    public double LeastSquare; // of a row that float32 is enough for
     public bool IsInSingle; // what is written; then with these parameters
     public float* Weight;
     public float* Bias;
@@ -26,7 +27,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
             var count = (int)Math.Min(together, end - first);
             for (var r = 0; r < count; r++)
                 x[r] = (float*)Wide.X[first + r];
-            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, center, inverse);
+            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, center, inverse);
             if (IsInSingle)
                 SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, center, inverse, Weight, Bias);
             else

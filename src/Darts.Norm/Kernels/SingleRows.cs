@@ -17,12 +17,15 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>So many values are written in float32; fewer, which conversions cost less, are rounded once.</summary>
     public const long LeastInSingle = 128;
 
-    /// <summary>So many squares are summed in float32, four to a lane, then their sums in float64: more would each round beside one that is large.</summary>
-    private const long Chunk = 4 * Singles.Count;
+    /// <summary>So many squares are summed in float32, two to a lane, then their sums in float64: more would each round beside one that is large.</summary>
+    private const long Chunk = 2 * Singles.Count;
 
-    /// <summary>What is subtracted from each row, and what it is multiplied by.</summary>
+    /// <summary>The least mean square that float32 holds.</summary>
+    public const double LeastSquare = 1e-25;
+
+    /// <summary>What is subtracted from each row, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(float** rows, int count, long length, float* end, double eps, double* center, double* inverse)
+    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double* center, double* inverse)
     {
         var squares = stackalloc double[RowNormalization<TFormula>.RowsTogether];
         for (var r = 0; TFormula.Centers && r < count; r++)
@@ -36,7 +39,7 @@ internal static unsafe class SingleRows<TFormula>
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
             var meanSquare = Vector256.Load(squares + r) / n;
-            var isInRange = IsBetween(1e-25, meanSquare, 1e30);
+            var isInRange = IsBetween(least, meanSquare, 1e30);
             if (TFormula.Centers)
             {
                 var mean = Vector256.Load(center + r);
@@ -73,18 +76,18 @@ internal static unsafe class SingleRows<TFormula>
             var tail = TFormula.Centers ? x.OnRow(x.Tail - center) : x.Tail;
             sum = tail * tail;
         }
-        double total = 0;
+        var total = Vector256<double>.Zero;
         var i = 0L;
         for (var chunk = Chunk; chunk < x.Whole; chunk += Chunk)
         {
             for (; i < chunk; i += Singles.Count)
                 AddSquare(x[i], center, ref sum);
-            total += sum.Sum();
+            total += sum.Eights();
             sum = default;
         }
         for (; i < x.Whole; i += Singles.Count)
             AddSquare(x[i], center, ref sum);
-        return total + sum.Sum();
+        return Lanes.Sum(total + sum.Eights());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

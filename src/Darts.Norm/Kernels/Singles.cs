@@ -45,14 +45,12 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
         return new(A & Vector256.Load(mask), B & Vector256.Load(mask + 8), C & Vector256.Load(mask + 16), D & Vector256.Load(mask + 24));
     }
 
-    /// <summary>The sum, in one order.</summary>
+    /// <summary>The sums of eight values each, in float64 but for the first addition.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public double Sum()
+    public Vector256<double> Eights()
     {
-        var four = (A + B) + (C + D);
-        var two = Float32.Widen(four.GetLower()) + Float32.Widen(four.GetUpper());
-        var one = two.GetLower() + two.GetUpper();
-        return one.GetElement(0) + one.GetElement(1);
+        var (ab, cd) = (A + B, C + D);
+        return (Float32.Widen(ab.GetLower()) + Float32.Widen(ab.GetUpper())) + (Float32.Widen(cd.GetLower()) + Float32.Widen(cd.GetUpper()));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -180,9 +178,12 @@ internal readonly unsafe struct SingleParameter : IDisposable
     /// <summary>Whether float32 holds it and products with it.</summary>
     public bool Fits { get; }
 
-    /// <summary>Whether it leaves the largest value of a normalised row times <paramref name="weight"/>, which is no less than the least weight, nearly as it is.</summary>
+    /// <summary>Whether it leaves the largest value of a row times <paramref name="weight"/> nearly as it is, where normalising leaves that near one or above.</summary>
     /// <remarks>What a larger one might leave of it has fewer digits than float32.</remarks>
     public bool IsSmallBeside(SingleParameter weight) => _largest <= weight._least / 8;
+
+    /// <summary>Whether all of it is zero, or it is not there.</summary>
+    public bool IsZero => _largest == 0;
 
     public void Dispose() => NativeMemory.AlignedFree(At);
 }
