@@ -101,6 +101,20 @@ public sealed class SingleRowsTests : IDisposable
     }
 
     [Theory]
+    [InlineData(64)]
+    [InlineData(75)]
+    [InlineData(128)]
+    [InlineData(203)]
+    public void LayerNorm_OfASmallBias_IsRight(int length)
+    {
+        using var norm = new LayerNorm(length);
+        using (no_grad())
+            norm.bias!.copy_(linspace(-0.1, 0.1, length));
+
+        ShouldBeRight(norm, Layers.Values([19, length], ScalarType.Float32));
+    }
+
+    [Theory]
     [InlineData(64, 1e-4)]
     [InlineData(512, 1e-4)]
     [InlineData(512, 1e-5)]
