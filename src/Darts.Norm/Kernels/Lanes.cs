@@ -72,21 +72,13 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     public static Lanes operator *(Lanes x, Vector256<double> y) => new(x.A * y, x.B * y, x.C * y, x.D * y);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes operator *(Lanes x, double y)
-    {
-        var v = Vector256.Create(y);
-        return new(x.A * v, x.B * v, x.C * v, x.D * v);
-    }
+    public static Lanes operator *(Lanes x, double y) => x * Vector256.Create(y);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes operator -(Lanes x, Vector256<double> y) => new(x.A - y, x.B - y, x.C - y, x.D - y);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes operator -(Lanes x, double y)
-    {
-        var v = Vector256.Create(y);
-        return new(x.A - v, x.B - v, x.C - v, x.D - v);
-    }
+    public static Lanes operator -(Lanes x, double y) => x - Vector256.Create(y);
 
     /// <summary>What rounding <paramref name="product"/> lost of x · y, exactly: so the same with an instruction for it as without.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -185,6 +185,17 @@ internal static unsafe class RowNormalization<TFormula>
         return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, weight, 1 / work.WeightUnit), Sum.Combined<T>(biasSums, blocks.Count, bias));
     }
 
+    /// <summary><c>v · weight + bias</c>, of those that are there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes Affine(Lanes v, double* weight, double* bias, long i)
+    {
+        if (weight is not null)
+            v *= Lanes.Load(weight + i);
+        if (bias is not null)
+            v += Lanes.Load(bias + i);
+        return v;
+    }
+
     /// <summary>What the sums of a weight's gradient are multiplied by: where only eps divides all rows, which may be so small that the terms are subnormal, a power of two that leaves the terms their digits.</summary>
     private static double WeightUnit<T>(Tensor statistics)
         where T : IElement
@@ -266,15 +277,8 @@ internal static unsafe class RowNormalization<TFormula>
 
         /// <summary><c>y = x̂ · weight + bias</c>.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Lanes Normalized(Lanes x, RowStatistics s, double* weight, double* bias, long i)
-        {
-            var v = TFormula.Center<T>(x, s) * s.Inverse;
-            if (weight is not null)
-                v *= Lanes.Load(weight + i);
-            if (bias is not null)
-                v += Lanes.Load(bias + i);
-            return v;
-        }
+        private static Lanes Normalized(Lanes x, RowStatistics s, double* weight, double* bias, long i) =>
+            Affine(TFormula.Center<T>(x, s) * s.Inverse, weight, bias, i);
 
         // A method of its own: beside it the registers would not suffice for the other dtypes.
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -342,14 +346,14 @@ internal static unsafe class RowNormalization<TFormula>
         {
             var (length, size) = (X.Length, X.Length * T.Size);
             byte** x = stackalloc byte*[RowsTogether], go = stackalloc byte*[RowsTogether];
+            double* inverse = stackalloc double[RowsTogether], center = stackalloc double[RowsTogether];
             for (var r = 0; r < count; r++)
             {
                 x[r] = X[first + r];
                 go[r] = GradOutput[first + r];
+                var s = At(first + r);
+                (inverse[r], center[r]) = (s.Inverse, s.Center);
             }
-            double* inverse = stackalloc double[RowsTogether], center = stackalloc double[RowsTogether];
-            for (var r = 0; r < count; r++)
-                (inverse[r], center[r]) = (At(first + r).Inverse, At(first + r).Center);
             var lost = stackalloc Loss[RowsTogether];
             if (GradX is not null || T.IsSingle)
                 RowGradients<TFormula, T>.Project(x, X.End, go, GradOutput.End, count, length, Weight, Eps, inverse, center, lost);

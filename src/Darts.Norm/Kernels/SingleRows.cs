@@ -129,20 +129,10 @@ internal static unsafe class SingleRows<TFormula>
             var (c, factor) = (Vector256.Create(center[r]), Vector256.Create(inverse[r]));
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                y.Set(i, Affine((TFormula.Centers ? x[i] - c : x[i]) * factor, weight, bias, i));
+                y.Set(i, RowNormalization<TFormula>.Affine((TFormula.Centers ? x[i] - c : x[i]) * factor, weight, bias, i));
             if (i < length)
-                y.SetTail(Affine((TFormula.Centers ? x.Tail - c : x.Tail) * factor, weight, bias, i));
+                y.SetTail(RowNormalization<TFormula>.Affine((TFormula.Centers ? x.Tail - c : x.Tail) * factor, weight, bias, i));
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Lanes Affine(Lanes v, double* weight, double* bias, long i)
-    {
-        if (weight is not null)
-            v *= Lanes.Load(weight + i);
-        if (bias is not null)
-            v += Lanes.Load(bias + i);
-        return v;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

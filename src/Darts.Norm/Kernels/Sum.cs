@@ -104,9 +104,7 @@ internal static unsafe class Sum
     {
         var padded = Lanes.Padded(length);
         for (long i = 0; i < length; i += Lanes.Count)
-        {
             AddAt<T>(sums, padded, i, Lanes.Load(more + i), T.FitsInDouble ? default : Lanes.Load(more + padded + i));
-        }
     }
 
     /// <summary>The running sums of a block, all zero; null where there are none.</summary>
