@@ -31,7 +31,10 @@ internal static unsafe class BackwardFailure
     public static Tensor Gradient(long[] shape, ScalarType dtype, Device device)
     {
         if (device.type == DeviceType.CPU)
-            return zeros(shape, dtype); // autograd.grad of TorchSharp ends the process where one is missing or wrong
+        {
+            using var zero = zeros([], dtype); // takes no memory: that may be what there is none of
+            return zero.expand(shape); // autograd.grad of TorchSharp ends the process where one is missing or wrong
+        }
         _elsewhere = Interlocked.Exchange(ref _here, null) ?? _elsewhere;
         return empty(shape, dtype, device.type == DeviceType.META ? CPU : META);
     }
@@ -49,7 +52,7 @@ internal static unsafe class BackwardFailure
     {
         if (thrown.Exception is not ExternalException error)
             return;
-        if (_here is { } here && error.Message.Contains(here.Text, StringComparison.Ordinal))
+        if (_here is { } here && (here.Error is OutOfMemoryException || error.Message.Contains(here.Text, StringComparison.Ordinal))) // without memory libtorch may fail before the end
         {
             _here = null;
             Explain(error, here);

@@ -47,7 +47,7 @@ internal sealed class FusedFunction : autograd.SingleTensorFunction<FusedFunctio
             var gradients = is_grad_enabled() ? Differentiable(call, inputs, grad_output) : call.Operation.Backward(inputs, grad_output, call.Wanted);
             return HandOver(call, gradients);
         }
-        catch (Exception error) when (error is not OutOfMemoryException)
+        catch (Exception error)
         {
             BackwardFailure.Record(error, "The backward of a Darts.Norm layer failed");
             var call = (Call)ctx.get_data(nameof(Call));

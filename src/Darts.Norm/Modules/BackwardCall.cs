@@ -226,7 +226,7 @@ internal sealed class BackwardCall
                 gradients = isInput ? call.Inputs(gradients) : call.Outputs(gradients);
                 answer = Array.ConvertAll(tied, index => Reference(gradients[index], places[index]!, index));
             }
-            catch (Exception error) when (error is not OutOfMemoryException)
+            catch (Exception error)
             {
                 BackwardFailure.Record(error, $"A backward hook of {PythonText.ClassName(call._module)} failed");
                 call._gradOutput = null;

@@ -16,20 +16,92 @@ public sealed class FusedFunctionTests
         var x = ones(2, 3).requires_grad_(wantsInput);
         var (weight, bias) = (ones(3).requires_grad_(wantsParameters), zeros(3).requires_grad_(wantsParameters));
         var wanted = new[] { x, weight, bias }.Where(tensor => tensor.requires_grad).ToArray();
-        new Failing().Apply(x, weight, bias).Invoking(y => y.sum().backward()).Should().Throw<ExternalException>().WithMessage("*no gradient*");
-        new Failing().Apply(x, weight, bias).Invoking(y => autograd.grad([y.sum()], wanted)).Should().Throw<ExternalException>().WithMessage("*no gradient*");
+        new Failing(new InvalidOperationException("This operation has no gradient.")).Apply(x, weight, bias).Invoking(y => y.sum().backward()).Should().Throw<ExternalException>().WithMessage("*no gradient*");
+        new Failing(new InvalidOperationException("This operation has no gradient.")).Apply(x, weight, bias).Invoking(y => autograd.grad([y.sum()], wanted)).Should().Throw<ExternalException>().WithMessage("*no gradient*");
 
         using var layer = new LayerNorm(3);
         layer.forward(x).sum().backward();
         layer.bias!.grad!.Doubles().Should().Equal(2, 2, 2);
     }
 
-    private sealed class Failing : FusedOperation
+    /// <summary>With the larger size libtorch runs out of memory as well, before the pass is at its end.</summary>
+    [Theory]
+    [InlineData(6)]
+    [InlineData(1L << 50)]
+    public void Backward_WithoutMemory_IsAnExceptionAndNotTheEndOfTheProcess(long size)
+    {
+        using var scope = NewDisposeScope();
+        var leaf = zeros(1).expand(size).detach().requires_grad_();
+        var error = new InsufficientMemoryException("There is no memory.");
+        for (var i = 0; i < 2; i++)
+        {
+            var y = new Failing(error).Apply(leaf.narrow(0, 0, 6), null, null).sum();
+            y.Invoking(sum => sum.backward()).Should().Throw<ExternalException>().WithMessage("*There is no memory.").WithInnerException<InsufficientMemoryException>();
+        }
+
+        using var layer = new LayerNorm(6);
+        layer.forward(leaf.narrow(0, 0, 6).detach()).sum().backward();
+        layer.bias!.grad!.Doubles().Should().OnlyContain(gradient => gradient == 1);
+    }
+
+    /// <summary>As in PyTorch: not zeros, nothing.</summary>
+    [Fact]
+    public void Backward_WhereNoGradientComesIn_GivesNone()
+    {
+        using var scope = NewDisposeScope();
+        var x = Layers.Values([2, 3]).requires_grad_();
+        using var layer = new LayerNorm(3);
+        var untouched = Layers.Values([2, 3]).requires_grad_();
+        (WithoutGradient.apply(layer.forward(x)).sum() + untouched.sum()).backward();
+        untouched.grad.Should().NotBeNull();
+        (x.grad, layer.weight!.grad, layer.bias!.grad).Should().Be((null, null, null));
+    }
+
+    /// <summary>The tensor that the kernels wrote becomes the leaf's.</summary>
+    [Theory]
+    [InlineData(16 * 1024)]
+    [InlineData(100_000)]
+    public void Backward_OfALargeLeaf_GivesItsGradientWithoutACopy(long size)
+    {
+        using var scope = NewDisposeScope();
+        var x = ones(size).requires_grad_();
+        var operation = new Giving();
+        operation.Apply(x, null, null).sum().backward();
+        x.grad!.Doubles().Should().OnlyContain(gradient => gradient == 3);
+        x.grad!.storage<float>().data_ptr().Should().Be(operation.Given);
+    }
+
+    private sealed class Giving : FusedOperation
+    {
+        public nint Given { get; private set; }
+
+        public override Tensor Formula(Inputs inputs) => inputs.X * 3;
+
+        public override (Tensor output, Tensor? statistics) Forward(Inputs inputs, bool keepStatistics) => (inputs.X * 3, null);
+
+        public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted)
+        {
+            var gradient = full_like(inputs.X, 3).MoveToOuterDisposeScope();
+            Given = gradient.storage<float>().data_ptr();
+            return new(gradient, null, null);
+        }
+    }
+
+    private sealed class WithoutGradient : autograd.SingleTensorFunction<WithoutGradient>
+    {
+        public override string Name => nameof(WithoutGradient);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars) => ((Tensor)vars[0]).clone();
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => [null!];
+    }
+
+    private sealed class Failing(Exception error) : FusedOperation
     {
         public override Tensor Formula(Inputs inputs) => inputs.X.clone();
 
         public override (Tensor output, Tensor? statistics) Forward(Inputs inputs, bool keepStatistics) => (inputs.X.clone(), null);
 
-        public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) => throw new InvalidOperationException("This operation has no gradient.");
+        public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) => throw error;
     }
 }
