@@ -17,7 +17,7 @@ public sealed class MemoryTests
     {
         using var layer = Layers.All[name].New(dtype);
         var inputs = Layers.All[name].Shapes.Select(shape => Layers.Values(shape, dtype)).ToList();
-        inputs.AddRange(inputs.ToList().Select(x => x.expand([2, .. x.shape]).select(0, 1)));
+        inputs.AddRange([.. inputs.Select(x => x.expand([2, .. x.shape]).select(0, 1)), .. inputs.Select(x => stack([x, x], -1).select(-1, 1))]);
         layer.forward(inputs[0]).Dispose();
         Alone.TensorsLeft(() => inputs.ForEach(x => layer.forward(x))).Should().Be(inputs.Count);
         using var noGrad = no_grad();

@@ -71,8 +71,6 @@ internal readonly unsafe struct Doubles : IDisposable
         GC.KeepAlive(to);
     }
 
-    public void Clear() => new Span<byte>(At, (int)(Length * sizeof(double))).Clear();
-
     /// <summary>Whether all are.</summary>
     public bool AreFinite()
     {

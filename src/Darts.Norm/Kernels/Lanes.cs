@@ -90,10 +90,12 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
 
     /// <summary>The same of four.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<double> Loss(Vector256<double> x, Vector256<double> y, Vector256<double> product)
+    public static Vector256<double> Loss(Vector256<double> x, Vector256<double> y, Vector256<double> product) =>
+        Fma.IsSupported ? Fma.MultiplySubtract(x, y, product) : LossOneByOne(x, y, product);
+
+    /// <summary>The same without the machine's instruction for it.</summary>
+    public static Vector256<double> LossOneByOne(Vector256<double> x, Vector256<double> y, Vector256<double> product)
     {
-        if (Fma.IsSupported)
-            return Fma.MultiplySubtract(x, y, product);
         var loss = product;
         for (var i = 0; i < Vector256<double>.Count; i++)
             loss = loss.WithElement(i, Math.FusedMultiplyAdd(x.GetElement(i), y.GetElement(i), -product.GetElement(i)));

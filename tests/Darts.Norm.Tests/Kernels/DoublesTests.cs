@@ -58,12 +58,15 @@ public sealed unsafe class DoublesTests : IDisposable
     }
 
     [Fact]
-    public void Clear_OfValues_MakesAllZero()
+    public void AreFinite_WithOneThatIsNot_IsFalseWhereverItIs()
     {
-        using var doubles = new Doubles(33);
-        new Span<double>(doubles.At, 48).Fill(3);
-        doubles.Clear();
-        new Span<double>(doubles.At, 48).ToArray().Should().OnlyContain(value => value == 0);
+        using var doubles = new Doubles(32);
+        for (var hurt = -1; hurt < 32; hurt++)
+        {
+            for (var i = 0; i < 32; i++)
+                doubles.At[i] = i != hurt ? i : i % 2 == 0 ? double.NaN : double.NegativeInfinity;
+            doubles.AreFinite().Should().Be(hurt < 0);
+        }
     }
 
     [Fact]

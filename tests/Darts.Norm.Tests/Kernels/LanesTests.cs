@@ -52,6 +52,11 @@ public sealed class LanesTests
         for (var i = 0; i < Lanes.Count; i++)
             ((Exact(product[i]) + Exact(loss[i])) * Exact(1)).Should().Be(Exact(Values(x)[i]) * Exact(Values(y)[i]));
         loss.Should().OnlyContain(lost => lost != 0);
+        for (var i = 0; i < Lanes.Count; i += 4)
+        {
+            var four = Lanes.LossOneByOne(Vector256.Create(Values(x), i), Vector256.Create(Values(y), i), Vector256.Create(product, i));
+            Enumerable.Range(0, 4).Select(lane => four[lane]).Should().Equal(loss[i..(i + 4)], "it is the same without the machine's instruction");
+        }
     }
 
     [Fact]

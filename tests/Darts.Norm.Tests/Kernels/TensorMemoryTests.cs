@@ -17,6 +17,16 @@ public sealed unsafe class TensorMemoryTests : IDisposable
             (*(float*)Memory.Start(part)).Should().Be(part.flatten()[0].item<float>());
     }
 
+    /// <summary>Larger than a span can be; nothing is written, so it takes no memory.</summary>
+    [Theory]
+    [InlineData(1L << 31, ScalarType.Int8)]
+    [InlineData(1L << 28, ScalarType.Float64)]
+    public void Start_OfALargeTensor_IsItsFirstValue(long size, ScalarType dtype)
+    {
+        var large = empty(size, dtype);
+        (Memory.Start(large) == Memory.Start(large.narrow(0, 0, 1))).Should().BeTrue();
+    }
+
     [Fact]
     public void Like_OfAnyStrides_IsContiguousOfItsShapeAndDtype()
     {

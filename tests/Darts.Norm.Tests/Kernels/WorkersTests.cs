@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using Darts.Norm.Kernels;
 
 namespace Darts.Norm.Tests.Kernels;
@@ -28,8 +29,10 @@ public sealed class WorkersTests : IDisposable
         ran.Order().Should().Equal(Enumerable.Range(0, (int)blocks).Select(block => (long)block));
     }
 
-    [Fact]
-    public void Run_OfMuchWork_IsOnAllThreadsAtOnce()
+    [Theory]
+    [InlineData(Many)]
+    [InlineData(2 * 16 * 1024)]
+    public void Run_OfMuchWork_IsOnAllThreadsAtOnce(long values)
     {
         using var all = new CountdownEvent(Threads);
         var met = new ConcurrentQueue<bool>();
@@ -40,7 +43,7 @@ public sealed class WorkersTests : IDisposable
                 met.Enqueue(all.Wait(TimeSpan.FromSeconds(20)));
             }),
             Threads,
-            Many);
+            values);
         met.Should().Equal(true, true, true);
     }
 
@@ -80,7 +83,23 @@ public sealed class WorkersTests : IDisposable
             var run = () => Workers.Run(new Work(block => throw new InvalidOperationException($"block {block}")), 20, values);
             run.Should().Throw<InvalidOperationException>().WithMessage("block *");
         }
-        Run_OfMuchWork_IsOnAllThreadsAtOnce();
+        Run_OfMuchWork_IsOnAllThreadsAtOnce(Many);
+    }
+
+    [Fact]
+    public void Run_OfWork_HoldsNothingOfIt()
+    {
+        var used = Run();
+        Alone.Collect();
+        used.IsAlive.Should().BeFalse();
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static WeakReference Run()
+        {
+            var used = new object();
+            Workers.Run(new Work(_ => GC.KeepAlive(used)), 20, Many);
+            return new(used);
+        }
     }
 
     [Theory]
