@@ -12,8 +12,7 @@ internal sealed class DestandardizeOperation(RINormStatistics statistics, double
 
     public override Tensor Formula(Inputs inputs) => Formulas.Destandardize(inputs, eps, kinds, ResultDtype(inputs.X, inputs.Weight, inputs.Bias));
 
-    public override (Tensor output, Tensor? statistics) Forward(Inputs inputs, bool keepStatistics) =>
-        (SeriesMap<DestandardizeFormula>.Forward(Of(inputs), inputs, measure: null, default), inputs.Statistics);
+    public override Tensor Forward(Inputs inputs) => SeriesMap<DestandardizeFormula>.Forward(Of(inputs), inputs, measure: null, default);
 
     public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
         SeriesMap<DestandardizeFormula>.Backward(Of(inputs), inputs, gradOutput, default, wanted);

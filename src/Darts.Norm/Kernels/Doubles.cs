@@ -6,10 +6,18 @@ namespace Darts.Norm.Kernels;
 /// <summary>Float64 values outside of the garbage collector's reach, in whole groups of lanes, aligned for them.</summary>
 internal readonly unsafe struct Doubles : IDisposable
 {
+    /// <param name="length">How many; for none no memory is taken.</param>
     public Doubles(long length)
     {
         Length = Lanes.Padded(length);
-        At = (double*)NativeMemory.AlignedAlloc((nuint)Math.Max(Length, Lanes.Count) * sizeof(double), 64);
+        try
+        {
+            At = length == 0 ? null : (double*)NativeMemory.AlignedAlloc((nuint)Length * sizeof(double), 64);
+        }
+        catch (OutOfMemoryException error)
+        {
+            throw Memory.DoesNotFit([length], ScalarType.Float64, error);
+        }
     }
 
     /// <summary>The number of values, rounded up to whole groups of lanes.</summary>

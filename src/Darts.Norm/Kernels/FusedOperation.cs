@@ -13,17 +13,20 @@ internal abstract class FusedOperation
         if (is_grad_enabled() && (x.requires_grad || weight?.requires_grad == true || bias?.requires_grad == true))
             return FusedFunction.Apply(this, inputs, dtype);
         if (x.dtype == dtype && x.is_contiguous() && Mask is null)
-            return Forward(inputs, keepStatistics: false).output;
+            return Forward(inputs);
 
         using var scope = NewDisposeScope();
-        return Forward(inputs with { X = x.to(dtype) }, keepStatistics: false).output.MoveToOuterDisposeScope();
+        return Forward(inputs with { X = x.to(dtype) }).MoveToOuterDisposeScope();
     }
 
     /// <summary>The definition in tensor operations: it runs on every device and differentiates to any order.</summary>
     public abstract Tensor Formula(Inputs inputs);
 
-    /// <summary>Statistics that do not come out of <see cref="Forward"/>; null where they do.</summary>
+    /// <summary>Statistics of x that somebody else has too; null where there are none.</summary>
     public virtual Tensor? Statistics => null;
+
+    /// <summary>How many numbers <see cref="Forward"/> keeps of x for <see cref="Backward"/>, where it is asked to.</summary>
+    public virtual long Keeps(Tensor x) => 0;
 
     /// <summary>Where the input has a value, of its shape; null for everywhere.</summary>
     public virtual Tensor? Mask => null;
@@ -31,12 +34,12 @@ internal abstract class FusedOperation
     /// <summary>The dtype of the result, in which <see cref="Forward"/> and <see cref="Backward"/> get their input.</summary>
     public virtual ScalarType ResultDtype(Tensor x, Tensor? weight, Tensor? bias) => x.dtype;
 
-    /// <summary>The result by kernels, and what <see cref="Backward"/> needs to know besides the inputs.</summary>
-    public abstract (Tensor output, Tensor? statistics) Forward(Inputs inputs, bool keepStatistics);
+    /// <summary>The result by kernels.</summary>
+    public abstract Tensor Forward(Inputs inputs);
 
-    /// <summary>The gradients by kernels; the inputs' statistics are those of <see cref="Forward"/>.</summary>
+    /// <summary>The gradients by kernels, with what <see cref="Forward"/> kept.</summary>
     public abstract Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted);
 }
 
-/// <summary>What an operation computes with.</summary>
-internal readonly record struct Inputs(Tensor X, Tensor? Weight, Tensor? Bias, Tensor? Statistics, Tensor? Mask);
+/// <summary>What an operation computes with. What is kept of a forward goes to room that is asked for, or not at all.</summary>
+internal readonly record struct Inputs(Tensor X, Tensor? Weight, Tensor? Bias, Tensor? Statistics, Tensor? Mask, Doubles Kept = default);

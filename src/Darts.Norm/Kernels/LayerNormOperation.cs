@@ -7,8 +7,9 @@ internal sealed class LayerNormOperation(long[] normalized_shape, double eps) : 
 
     public override Tensor Formula(Inputs inputs) => Formulas.LayerNorm(inputs.X, normalized_shape, inputs.Weight, inputs.Bias, eps);
 
-    public override (Tensor output, Tensor? statistics) Forward(Inputs inputs, bool keepStatistics) =>
-        RowNormalization<LayerNormFormula>.Forward(inputs, _length, eps, keepStatistics);
+    public override long Keeps(Tensor x) => RowNormalization<LayerNormFormula>.Keeps(x, _length);
+
+    public override Tensor Forward(Inputs inputs) => RowNormalization<LayerNormFormula>.Forward(inputs, _length, eps);
 
     public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
         RowNormalization<LayerNormFormula>.Backward(inputs, gradOutput, _length, eps, wanted);

@@ -43,6 +43,10 @@ internal static unsafe class Memory
         }
     }
 
+    /// <summary>The exception for memory that there is not.</summary>
+    public static InsufficientMemoryException DoesNotFit(long[] shape, ScalarType dtype, Exception error) =>
+        new($"A result must fit in memory, but one of size {Require.Size(shape)}, dtype {dtype}, does not: {error.Message.Split('\n')[0]}. Pass the batch in parts.", error);
+
     private static Tensor WithHugePages(Tensor result)
     {
         var bytes = result.numel() * result.element_size();
@@ -50,9 +54,6 @@ internal static unsafe class Memory
             HugePages.Advise(Start(result), bytes);
         return result;
     }
-
-    private static InsufficientMemoryException DoesNotFit(long[] shape, ScalarType dtype, ExternalException error) =>
-        new($"A result must fit in memory, but one of size {Require.Size(shape)}, dtype {dtype}, does not: {error.Message.Split('\n')[0]}. Pass the batch in parts.", error);
 
     private static byte* Address(Tensor tensor)
     {

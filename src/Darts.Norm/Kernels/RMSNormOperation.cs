@@ -8,8 +8,9 @@ internal sealed class RMSNormOperation(long dim, double eps) : FusedOperation
 
     public override Tensor Formula(Inputs inputs) => Formulas.RMSNorm(inputs.X, inputs.Weight!, Math.Pow(dim, -0.5), eps);
 
-    public override (Tensor output, Tensor? statistics) Forward(Inputs inputs, bool keepStatistics) =>
-        RowNormalization<RMSNormFormula>.Forward(inputs, dim, eps, keepStatistics);
+    public override long Keeps(Tensor x) => RowNormalization<RMSNormFormula>.Keeps(x, dim);
+
+    public override Tensor Forward(Inputs inputs) => RowNormalization<RMSNormFormula>.Forward(inputs, dim, eps);
 
     public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
         RowNormalization<RMSNormFormula>.Backward(inputs, gradOutput, dim, eps, wanted);

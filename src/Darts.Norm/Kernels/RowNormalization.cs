@@ -89,13 +89,21 @@ internal static unsafe class RowNormalization<TFormula>
     /// <summary>So many rows stay in the nearest cache until they are written.</summary>
     public static int Together(long length) => length <= 256 ? RowsTogether : length <= 1024 ? RowsTogether / 2 : 1;
 
-    /// <summary>The normalised rows, and the statistics that <see cref="Backward"/> asks for.</summary>
-    public static (Tensor output, Tensor? statistics) Forward(Inputs inputs, long length, double eps, bool keepStatistics) => inputs.X.dtype switch
+    /// <summary>How many numbers are kept of all rows for <see cref="Backward"/>.</summary>
+    public static long Keeps(Tensor x, long length) => x.numel() / length * x.dtype switch
     {
-        ScalarType.Float16 => Forward<Float16>(inputs, length, eps, keepStatistics),
-        ScalarType.BFloat16 => Forward<BFloat16>(inputs, length, eps, keepStatistics),
-        ScalarType.Float32 => Forward<Float32>(inputs, length, eps, keepStatistics),
-        _ => Forward<Float64>(inputs, length, eps, keepStatistics),
+        ScalarType.Float32 => RowStatistics.Kept<Float32>(),
+        ScalarType.Float64 => RowStatistics.Kept<Float64>(),
+        _ => RowStatistics.Kept<Float16>(),
+    };
+
+    /// <summary>The normalised rows.</summary>
+    public static Tensor Forward(Inputs inputs, long length, double eps) => inputs.X.dtype switch
+    {
+        ScalarType.Float16 => Forward<Float16>(inputs, length, eps),
+        ScalarType.BFloat16 => Forward<BFloat16>(inputs, length, eps),
+        ScalarType.Float32 => Forward<Float32>(inputs, length, eps),
+        _ => Forward<Float64>(inputs, length, eps),
     };
 
     /// <summary>The gradients that are wanted, the others null.</summary>
@@ -107,13 +115,12 @@ internal static unsafe class RowNormalization<TFormula>
         _ => Backward<Float64>(inputs, gradOutput, length, eps, wanted),
     };
 
-    private static (Tensor output, Tensor? statistics) Forward<T>(Inputs inputs, long length, double eps, bool keepStatistics)
+    private static Tensor Forward<T>(Inputs inputs, long length, double eps)
         where T : IElement
     {
-        var (x, weight, bias, _, _) = inputs;
+        var (x, weight, bias, _, _, kept) = inputs;
         var output = Memory.Like(x);
         var rows = new Rows(ref x, length);
-        var statistics = keepStatistics ? empty(rows.Count, RowStatistics.Kept<T>(), ScalarType.Float64) : null;
         using var w = Doubles.Of(weight, length);
         using var b = Doubles.Of(bias, length);
         var blocks = new Blocks(rows.Count, length);
@@ -121,7 +128,7 @@ internal static unsafe class RowNormalization<TFormula>
         {
             X = rows,
             Y = Memory.Start(output),
-            Statistics = statistics is null ? null : (double*)Memory.Start(statistics),
+            Statistics = kept.At,
             Weight = w.At,
             Bias = b.At,
             Eps = eps,
@@ -145,13 +152,13 @@ internal static unsafe class RowNormalization<TFormula>
         else
             Workers.Run(work, blocks.Count, rows.Count * length);
         GC.KeepAlive(x);
-        return (output, statistics);
+        return output;
     }
 
     private static Gradients Backward<T>(Inputs inputs, Tensor gradOutput, long length, double eps, Wanted wanted)
         where T : IElement
     {
-        var (x, weight, bias, statistics, _) = inputs;
+        var (x, weight, bias, _, _, kept) = inputs;
         var gradX = wanted.X ? Memory.Like(x) : null;
         var rows = new Rows(ref x, length);
         var gradRows = new Rows(ref gradOutput, length);
@@ -165,11 +172,11 @@ internal static unsafe class RowNormalization<TFormula>
             X = rows,
             GradOutput = gradRows,
             GradX = gradX is null ? null : Memory.Start(gradX),
-            Statistics = (double*)Memory.Start(statistics!),
+            Statistics = kept.At,
             Weight = w.At,
             WeightSums = weightSums.At,
             BiasSums = biasSums.At,
-            WeightUnit = WeightUnit<T>(statistics!),
+            WeightUnit = WeightUnit<T>(kept.At, rows.Count),
             Eps = eps,
             Blocks = blocks,
         };
@@ -181,7 +188,6 @@ internal static unsafe class RowNormalization<TFormula>
         }
         GC.KeepAlive(x);
         GC.KeepAlive(gradOutput);
-        GC.KeepAlive(statistics);
         return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, weight, 1 / work.WeightUnit), Sum.Combined<T>(biasSums, blocks.Count, bias));
     }
 
@@ -197,15 +203,14 @@ internal static unsafe class RowNormalization<TFormula>
     }
 
     /// <summary>What the sums of a weight's gradient are multiplied by: where only eps divides all rows, which may be so small that the terms are subnormal, a power of two that leaves the terms their digits.</summary>
-    private static double WeightUnit<T>(Tensor statistics)
+    private static double WeightUnit<T>(double* statistics, long rows)
         where T : IElement
     {
         if (T.FitsInDouble)
             return 1;
-        var from = (double*)Memory.Start(statistics);
-        for (long i = 0; i < statistics.numel(); i += RowStatistics.Kept<T>())
+        for (long row = 0; row < rows; row++)
         {
-            var s = RowStatistics.Load<T>(from + i);
+            var s = RowStatistics.Load<T>(statistics + (row * RowStatistics.Kept<T>()));
             if (s.Square is not (0 or double.PositiveInfinity) || s.Unit > Math.ScaleB(1, 100))
                 return 1;
         }

@@ -71,7 +71,7 @@ internal static unsafe class SeriesMap<TFormula>
     private static Tensor Forward<T>(TFormula formula, Inputs inputs, Measure? measure, Gaps gaps)
         where T : IElement
     {
-        var (x, weight, bias, statistics, mask) = inputs;
+        var (x, weight, bias, statistics, mask, _) = inputs;
         var output = Memory.Like(x);
         var components = statistics!.size(-1);
         var source = new SeriesGroups(ref x, components * formula.Repeat, ref mask);
@@ -103,7 +103,7 @@ internal static unsafe class SeriesMap<TFormula>
     private static Gradients Backward<T>(TFormula formula, Inputs inputs, Tensor gradOutput, Wanted wanted)
         where T : IElement
     {
-        var (x, weight, bias, statistics, mask) = inputs;
+        var (x, weight, bias, statistics, mask, _) = inputs;
         var gradX = wanted.X ? Memory.Like(x) : null;
         var components = statistics!.size(-1);
         var groups = new SeriesGroups(ref x, components * formula.Repeat, ref mask);

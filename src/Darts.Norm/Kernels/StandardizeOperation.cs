@@ -14,8 +14,7 @@ internal sealed class StandardizeOperation(RINormStatistics statistics, Measure?
 
     public override Tensor Formula(Inputs inputs) => Formulas.Standardize(inputs, Of(inputs), ResultDtype(inputs.X, inputs.Weight, inputs.Bias));
 
-    public override (Tensor output, Tensor? statistics) Forward(Inputs inputs, bool keepStatistics) =>
-        (SeriesMap<StandardizeFormula>.Forward(default, inputs, measure, Of(inputs)), inputs.Statistics);
+    public override Tensor Forward(Inputs inputs) => SeriesMap<StandardizeFormula>.Forward(default, inputs, measure, Of(inputs));
 
     public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
         SeriesMap<StandardizeFormula>.Backward(default, inputs, gradOutput, Of(inputs), wanted);

@@ -106,7 +106,8 @@ internal sealed class BackwardCall
         if (indices.Length == 0)
             return null;
         var side = new Side(this, places, indices, isInput);
-        return [.. indices.Zip(HookFunction.Apply([.. indices.Select(i => (Tensor)items[i]!)], side))];
+        Tensor[] tensors = [.. indices.Select(i => (Tensor)items[i]!)];
+        return [.. indices.Zip(AutogradNode.Tie(tensors, tensors, [], side))];
     }
 
     private Tensor?[] Outputs(Tensor?[] gradients)
@@ -157,7 +158,7 @@ internal sealed class BackwardCall
         }
     }
 
-    private void Own(IEnumerable<Tensor> gradients) => _own.AddRange(gradients.Select(gradient => gradient.DetachFromDisposeScope()));
+    private void Own(IEnumerable<Tensor?> gradients) => _own.AddRange(gradients.OfType<Tensor>().Select(gradient => gradient.DetachFromDisposeScope()));
 
     private void Release()
     {
@@ -207,22 +208,20 @@ internal sealed class BackwardCall
     }
 
     /// <summary>The inputs or the outputs, of which some are tied.</summary>
-    internal sealed class Side(BackwardCall call, Place?[] places, int[] tied, bool isInput) : IDisposable
+    private sealed class Side(BackwardCall call, Place?[] places, int[] tied, bool isInput) : IBackward
     {
-        private readonly HandedOver _handedOver = new();
-
-        /// <summary>Of the tied tensors' gradients, those to go on with.</summary>
-        public Tensor?[] Backward(IReadOnlyList<Tensor> incoming)
+        /// <summary>Of the tied tensors' gradients, those to go on with. A hook is told of an output that has none.</summary>
+        public Tensor?[] Backward(AutogradNode node, Tensor?[] gradOutputs)
         {
             if (!isInput)
                 call.Release(); // of a backward that did not reach the inputs
-            call.Own(incoming);
+            call.Own(gradOutputs);
             Tensor?[] answer;
             try
             {
                 var gradients = new Tensor?[places.Length];
-                foreach (var (index, gradient) in tied.Zip(incoming))
-                    gradients[index] = gradient.IsInvalid ? null : gradient;
+                foreach (var (index, gradient) in tied.Zip(gradOutputs))
+                    gradients[index] = gradient;
                 gradients = isInput ? call.Inputs(gradients) : call.Outputs(gradients);
                 answer = Array.ConvertAll(tied, index => Reference(gradients[index], places[index]!, index));
             }
@@ -230,20 +229,15 @@ internal sealed class BackwardCall
             {
                 BackwardFailure.Record(error, $"A backward hook of {PythonText.ClassName(call._module)} failed");
                 call._gradOutput = null;
-                answer = Array.ConvertAll(tied, index => (Tensor?)BackwardFailure.Gradient(places[index]!.Shape, places[index]!.Dtype, places[index]!.Device));
+                answer = Array.ConvertAll(tied, index => (Tensor?)BackwardFailure.Gradient(places[index]!.Shape, places[index]!.Dtype, places[index]!.Device).DetachFromDisposeScope());
             }
             if (call._gradOutput is null || isInput)
                 call.Release();
-            _handedOver.Take(answer);
             return answer;
         }
 
         /// <summary>The graph is gone.</summary>
-        public void Dispose()
-        {
-            _handedOver.Dispose();
-            call.Release();
-        }
+        public void Dispose() => call.Release();
 
         // Another reference to the same tensor, for libtorch: the hook's own stays the hook's.
         private static Tensor? Reference(Tensor? gradient, Place place, int index)
@@ -255,7 +249,7 @@ internal sealed class BackwardCall
             if (!place.Fits(gradient))
                 throw new InvalidOperationException(
                     $"A backward hook returned an invalid gradient at index {index} - got {Require.Size(gradient.shape)} on {gradient.device} but expected shape compatible with {Require.Size(place.Shape)} on {place.Device}");
-            return gradient.positive();
+            return gradient.positive().DetachFromDisposeScope();
         }
     }
 }

@@ -1,0 +1,201 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>What a node of torch's graph does in the backward pass.</summary>
+internal interface IBackward : IDisposable
+{
+    /// <summary>The gradients of the node's inputs, out of the current scope, null where there is none. Nothing must be thrown: the caller is libtorch.</summary>
+    /// <param name="node">Gives back what was saved.</param>
+    /// <param name="gradOutputs">Those of the node's outputs, to be disposed; null where there is none.</param>
+    public Tensor?[] Backward(AutogradNode node, Tensor?[] gradOutputs);
+}
+
+/// <summary>A node of torch's graph whose backward is this library's.</summary>
+/// <remarks>
+/// What <c>torch.autograd.Function</c> of TorchSharp does by the same native functions, which takes half as long again for small inputs, and for large ones an unused tensor as
+/// large as the output. A node is told when libtorch frees it; then it goes to another call, since what libtorch calls back takes longer to make than all the rest.
+/// </remarks>
+internal sealed unsafe class AutogradNode
+{
+    /// <summary>So many wait for another call at most.</summary>
+    private const int Most = 1024;
+
+    private static readonly Stack<AutogradNode> Unused = new();
+
+    [ThreadStatic]
+    private static nint* _wrapped;
+
+    [ThreadStatic]
+    private static nint[]? _answer;
+
+    private readonly ApplyFunction _applyFunction; // held, since libtorch has their addresses alone
+    private readonly DeleteFunction _deleteFunction;
+    private readonly nint _apply;
+    private readonly nint _delete;
+    private readonly HandedOver _handedOver = new();
+    private GCHandle _self; // nothing else holds a node that lives in a graph
+    private Pointers _node;
+    private nint[] _saved = [];
+    private IBackward? _function;
+
+    private AutogradNode()
+    {
+        (_applyFunction, _deleteFunction) = (Apply, Delete);
+        (_apply, _delete) = (Marshal.GetFunctionPointerForDelegate(_applyFunction), Marshal.GetFunctionPointerForDelegate(_deleteFunction));
+        _self = GCHandle.Alloc(this);
+    }
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    private delegate Handles ApplyFunction(nint* gradients, int count);
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    private delegate void DeleteFunction();
+
+    /// <summary>Makes the outputs depend on the inputs.</summary>
+    /// <param name="inputs">Those that a gradient belongs to.</param>
+    /// <param name="outputs">An input among them is answered with a view, which must not be changed in place.</param>
+    /// <param name="saved">What the backward asks for; that it is changed in place before is an error then.</param>
+    /// <param name="function">The backward, disposed with the graph, or with the exception that this ends in.</param>
+    /// <returns>The outputs as part of the graph, in the current scope.</returns>
+    public static Tensor[] Tie(Tensor[] inputs, Tensor[] outputs, Tensor?[] saved, IBackward function)
+    {
+        AutogradNode? node;
+        lock (Unused)
+            _ = Unused.TryPop(out node);
+        node ??= new();
+        node._function = function;
+        node._node = THSAutograd_CSharpNode_ctor(node._apply, node._delete);
+        if (node._node.Shared == 0)
+            node.Delete();
+        CheckForErrors();
+        var shared = node._node; // once it is disposed below, the node may be another call's
+        try
+        {
+            return node.Tie(inputs, outputs, saved);
+        }
+        finally
+        {
+            THSAutograd_CSharpNode_disposeSharedPtr(shared);
+            GC.KeepAlive(inputs);
+            GC.KeepAlive(outputs);
+            GC.KeepAlive(saved);
+        }
+    }
+
+    /// <summary>What was saved at this place, in the current scope; null where nothing was.</summary>
+    public Tensor? Saved(int index)
+    {
+        if (_saved[index] == 0)
+            return null;
+        var tensor = THSAutograd_SavedVariable_unpack(_saved[index], _node);
+        CheckForErrors();
+        return Tensor.UnsafeCreateTensor(tensor);
+    }
+
+    private Tensor[] Tie(Tensor[] inputs, Tensor[] outputs, Tensor?[] saved)
+    {
+        nint* variables = stackalloc nint[inputs.Length], results = stackalloc nint[outputs.Length], wrapped = stackalloc nint[outputs.Length];
+        for (var i = 0; i < inputs.Length; i++)
+            variables[i] = inputs[i].Handle;
+        var given = new Handles { Array = variables, Count = inputs.Length };
+        for (var i = 0; i < outputs.Length; i++)
+            results[i] = outputs[i].Handle;
+
+        THSAutograd_CSharpNode_setNextEdges(_node, given, 1);
+        CheckForErrors();
+        _wrapped = wrapped;
+        THSAutograd_Function_wrapOutputs(given, default, default, new() { Array = results, Count = outputs.Length }, _node, &Wrapped);
+        CheckForErrors();
+        var tied = new Tensor[outputs.Length];
+        for (var i = 0; i < tied.Length; i++)
+            tied[i] = Tensor.UnsafeCreateTensor(wrapped[i]);
+
+        if (_saved.Length != saved.Length)
+            _saved = new nint[saved.Length];
+        for (var i = 0; i < saved.Length; i++)
+        {
+            if (saved[i] is not { } tensor)
+                continue;
+            _saved[i] = THSAutograd_SavedVariable_ctor(tensor.Handle, _node, 0);
+            CheckForErrors();
+        }
+        return tied;
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static nint* Wrapped(nint count) => _wrapped;
+
+    private Handles Apply(nint* gradients, int count)
+    {
+        HandedOver.DisposeLast();
+        var gradOutputs = new Tensor?[count];
+        for (var i = 0; i < count; i++)
+            gradOutputs[i] = gradients[i] == 0 ? null : Tensor.UnsafeCreateTensor(gradients[i]);
+        var answer = _function!.Backward(this, gradOutputs);
+        _handedOver.Take(answer);
+        if (_answer is null || _answer.Length < answer.Length)
+            _answer = GC.AllocateUninitializedArray<nint>(answer.Length, pinned: true);
+        for (var i = 0; i < answer.Length; i++)
+            _answer[i] = answer[i]?.Handle ?? 0;
+        BackwardFailure.Reassert();
+        return new() { Array = (nint*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_answer)), Count = answer.Length };
+    }
+
+    private void Delete()
+    {
+        _handedOver.DisposeAll();
+        foreach (ref var saved in _saved.AsSpan())
+        {
+            if (saved != 0)
+                THSAutograd_SavedVariable_dispose(saved);
+            saved = 0;
+        }
+        if (_node.Weak != 0)
+            THSAutograd_CSharpNode_disposeWeakPtr(_node);
+        _node = default;
+        _function!.Dispose();
+        _function = null;
+        lock (Unused)
+        {
+            if (Unused.Count < Most)
+                Unused.Push(this);
+            else
+                _self.Free();
+        }
+    }
+
+    private struct Handles
+    {
+        public nint* Array;
+        public long Count;
+    }
+
+    private readonly record struct Pointers(nint Shared, nint Weak);
+
+    [DllImport("LibTorchSharp")]
+    private static extern Pointers THSAutograd_CSharpNode_ctor(nint apply, nint delete);
+
+    [DllImport("LibTorchSharp")]
+    private static extern void THSAutograd_CSharpNode_disposeSharedPtr(Pointers node);
+
+    [DllImport("LibTorchSharp")]
+    private static extern void THSAutograd_CSharpNode_disposeWeakPtr(Pointers node);
+
+    [DllImport("LibTorchSharp")]
+    private static extern void THSAutograd_CSharpNode_setNextEdges(Pointers node, Handles variables, byte is_executable);
+
+    [DllImport("LibTorchSharp")]
+    private static extern void THSAutograd_Function_wrapOutputs(
+        Handles variables, Handles nonDifferentiable, Handles dirty, Handles outputs, Pointers node, delegate* unmanaged[Cdecl]<nint, nint*> allocator);
+
+    [DllImport("LibTorchSharp")]
+    private static extern nint THSAutograd_SavedVariable_ctor(nint variable, Pointers node, byte is_inplace_on_view);
+
+    [DllImport("LibTorchSharp")]
+    private static extern void THSAutograd_SavedVariable_dispose(nint saved);
+
+    [DllImport("LibTorchSharp")]
+    private static extern nint THSAutograd_SavedVariable_unpack(nint saved, Pointers node);
+}
