@@ -1,0 +1,153 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>What a node of torch's graph is asked, gives back and holds.</summary>
+[Collection(nameof(Alone))] // collects garbage
+public sealed class AutogradNodeTests
+{
+    [Fact]
+    public void Tie_OfAFunction_KeepsItAndDisposesItOnceWithTheGraph()
+    {
+        using var scope = NewDisposeScope();
+        var x = ones(2).requires_grad_();
+        for (var i = 1; i < 4; i++) // a node serves one call after the other
+        {
+            var times = 0;
+            var (y, given) = Tied(x, () => times++);
+            Alone.Collect();
+            (times, given.IsAlive).Should().Be((0, true));
+            var other = y.alias();
+            y.Dispose();
+            times.Should().Be(0, "the graph is still there");
+            other.Dispose();
+            times.Should().Be(1);
+            Alone.Collect();
+            given.IsAlive.Should().BeFalse("nothing holds it any longer");
+        }
+    }
+
+    [Fact]
+    public void Backward_OfSeveralOutputs_GetsEachOnesGradientAndGivesThatOfEachInput()
+    {
+        using var scope = NewDisposeScope();
+        var inputs = Enumerable.Range(1, 3).Select(i => full(i, i, ScalarType.Float64).requires_grad_()).ToArray();
+        var seen = new List<double?>();
+        for (var i = 0; i < 3; i++)
+        {
+            seen.Clear();
+            var outputs = AutogradNode.Tie(
+                inputs,
+                [.. Enumerable.Range(1, 4).Select(size => zeros(size, ScalarType.Float64))],
+                [],
+                new Function((_, gradients) =>
+                {
+                    seen.AddRange(gradients.Select(gradient => gradient?.sum().item<double>()));
+                    return [full(1, 5, ScalarType.Float64), null, full(3, 7, ScalarType.Float64)];
+                }));
+            outputs.Should().HaveCount(4).And.OnlyContain(output => output.requires_grad && !output.is_leaf);
+            (outputs[0].sum() + (2 * outputs[3]).sum()).backward();
+            seen.Should().Equal(1, null, null, 8);
+        }
+        inputs[0].grad!.Doubles().Should().Equal(15);
+        inputs[1].grad.Should().BeNull();
+        inputs[2].grad!.Doubles().Should().Equal(21, 21, 21);
+    }
+
+    [Fact]
+    public void Saved_InTheBackward_IsWhatWasSavedWithItsPlaceInTheGraph()
+    {
+        using var scope = NewDisposeScope();
+        foreach (var count in (int[])[2, 3, 2, 0, 5]) // a node serves calls of any number
+        {
+            var x = ones(2).requires_grad_();
+            Tensor?[] saved = [.. Enumerable.Range(0, count).Select(i => i == 1 ? null : i == 0 ? x : full(3, i))];
+            List<Tensor?> given = [];
+            var y = AutogradNode.Tie([x], [zeros(2)], saved, new Function((node, _) =>
+            {
+                given.AddRange(Enumerable.Range(0, count).Select(node.Saved));
+                return [ones(2)];
+            }))[0];
+            y.sum().backward();
+            for (var i = 0; i < count; i++)
+            {
+                (given[i] is null).Should().Be(i == 1);
+                if (given[i] is { } tensor)
+                    (Layers.SameBits(tensor, saved[i]!), tensor.requires_grad).Should().Be((true, i == 0));
+            }
+        }
+    }
+
+    /// <summary>As for torch's own functions.</summary>
+    [Fact]
+    public void Backward_OfSavedThatWasChanged_IsAnError()
+    {
+        using var scope = NewDisposeScope();
+        var (x, saved) = (ones(2).requires_grad_(), ones(2));
+        Exception? error = null;
+        var y = AutogradNode.Tie([x], [zeros(2)], [saved], new Function((node, _) =>
+        {
+            error = FluentActions.Invoking(() => node.Saved(0)).Should().Throw<ExternalException>().Which;
+            return [ones(2)];
+        }))[0];
+        saved.add_(1);
+        y.sum().backward();
+        error!.Message.Should().Contain("modified by an inplace operation");
+    }
+
+    [Fact]
+    public void Tie_OfAnInputAsOutput_AnswersAView()
+    {
+        using var scope = NewDisposeScope();
+        var leaf = ones(2).requires_grad_();
+        var x = leaf * 1;
+        var y = AutogradNode.Tie([x], [x], [], new Function((_, gradients) => [gradients[0]!.mul(3).DetachFromDisposeScope()]))[0];
+        ReferenceEquals(x, y).Should().BeFalse();
+        y.sum().backward();
+        leaf.grad!.Doubles().Should().Equal(3, 3);
+    }
+
+    [Fact]
+    public void TieAndBackward_OutsideAnyScope_LeaveNothing()
+    {
+        using var x = ones(2).requires_grad_();
+        using var saved = ones(2);
+        Once();
+        Alone.TensorsLeft(() =>
+        {
+            for (var i = 0; i < 10; i++)
+                Once();
+        }).Should().Be(0);
+
+        void Once()
+        {
+            using var output = zeros(2);
+            var function = new Function((node, gradients) =>
+            {
+                node.Saved(0)!.Dispose();
+                gradients[0]!.Dispose();
+                return [ones(2)];
+            });
+            using var y = AutogradNode.Tie([x], [output], [saved, null], function)[0];
+            using var grad = ones(2);
+            y.backward([grad]);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static (Tensor tied, WeakReference given) Tied(Tensor x, Action disposed)
+    {
+        using var output = zeros(2);
+        var given = new Function((_, _) => [null], disposed);
+        return (AutogradNode.Tie([x], [output], [x], given)[0], new(given));
+    }
+
+    private sealed class Function(Func<AutogradNode, Tensor?[], Tensor?[]> backward, Action? disposed = null) : IBackward
+    {
+        public Tensor?[] Backward(AutogradNode node, Tensor?[] gradOutputs) => backward(node, gradOutputs);
+
+        public void Dispose() => disposed?.Invoke();
+    }
+}
