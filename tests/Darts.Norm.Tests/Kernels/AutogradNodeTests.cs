@@ -136,6 +136,55 @@ public sealed class AutogradNodeTests
         }
     }
 
+    [Fact]
+    public void Tie_OfMoreThanWaitForAnotherCall_GivesEachItsOwnGradient()
+    {
+        using var scope = NewDisposeScope();
+        for (var round = 0; round < 2; round++)
+        {
+            var leaves = Enumerable.Range(0, 1500).Select(_ => ones(1).requires_grad_()).ToArray();
+            var outputs = leaves.Select((leaf, i) => AutogradNode.Tie([leaf], [zeros(1)], [], new Function((_, _) => [full(1, i).DetachFromDisposeScope()]))[0]).ToArray();
+            foreach (var output in outputs)
+                output.backward();
+            leaves.Select(leaf => leaf.grad!.item<float>()).Should().Equal(Enumerable.Range(0, 1500).Select(i => (float)i));
+            foreach (var output in outputs)
+                output.Dispose();
+        }
+    }
+
+    [Fact]
+    public void Tie_OfADisposedTensor_ThrowsAndDisposesTheFunction()
+    {
+        using var x = ones(2).requires_grad_();
+        using var output = zeros(2);
+        var gone = ones(2);
+        gone.Dispose();
+        var times = 0;
+        FluentActions.Invoking(() =>
+        {
+            using var scope = NewDisposeScope();
+            return AutogradNode.Tie([x], [output.clone()], [gone], new Function((_, _) => [null], () => times++));
+        }).Should().Throw<Exception>();
+        times.Should().Be(1);
+    }
+
+    [Fact]
+    public void Backward_OnManyThreadsThroughOneGraph_IsRight()
+    {
+        using var x = ones(64).requires_grad_();
+        using var output = zeros(64);
+        using var y = AutogradNode.Tie([x], [output], [], new Function((_, gradients) =>
+        {
+            using var gradient = gradients[0]!;
+            return [(gradient * 3).DetachFromDisposeScope()];
+        }))[0];
+        Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+        {
+            using var scope = NewDisposeScope();
+            autograd.grad([y], [x], [full(64, (double)i)], retain_graph: true)[0].Doubles().Should().OnlyContain(value => value == 3 * i);
+        });
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static (Tensor tied, WeakReference given) Tied(Tensor x, Action disposed)
     {
