@@ -14,40 +14,48 @@ internal static unsafe class RowGradients<TFormula, T>
     public static void Project(
         byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, double* weight, double eps, double* inverse, double* center, Loss* lost)
     {
-        var meanSquare = stackalloc double[RowNormalization<TFormula>.RowsTogether];
+        double* squares = stackalloc double[RowNormalization<TFormula>.RowsTogether], differences = stackalloc double[RowNormalization<TFormula>.RowsTogether];
         for (var r = 0; r < count; r++)
         {
             var (x, go) = (new Row<T>(rows[r], length, end), new Row<T>(gradRows[r], length, gradEnd));
             var c = Vector256.Create(center[r]);
             var (tail, gradTail) = (x.Tail, go.Tail); // sums that are alive while they are read would not stay in registers
-            var (sum, dot, squares) = (default(Half), default(Half), default(Half));
+            var (sum, dot, square, difference) = (default(Half), default(Half), default(Half), default(Half));
             if (x.Whole < length)
-                Add(TFormula.Centers ? x.OnRow(tail - c) : tail, gradTail, weight, x.Whole, ref sum, ref dot, ref squares);
+                Add(TFormula.Centers ? x.OnRow(tail - c) : tail, gradTail, weight, x.Whole, ref sum, ref dot, ref square, ref difference);
             for (long i = 0; i < x.Whole; i += Lanes.Count)
-                Add(TFormula.Centers ? x[i] - c : x[i], go[i], weight, i, ref sum, ref dot, ref squares);
-            (lost[r].Mean, lost[r].Along, meanSquare[r]) = (sum.Sum(), dot.Sum(), squares.Sum());
+                Add(TFormula.Centers ? x[i] - c : x[i], go[i], weight, i, ref sum, ref dot, ref square, ref difference);
+            (lost[r].Mean, lost[r].Along, squares[r], differences[r]) = (sum.Sum(), dot.Sum(), square.Sum(), difference.Sum());
         }
         var fraction = 1.0 / length;
         for (var r = 0; r < count; r++)
         {
-            var s = T.IsSingle ? TFormula.Of(meanSquare[r] / length, center[r], eps) : new(inverse[r], center[r]);
+            var s = new RowStatistics(inverse[r], center[r]);
+            if (T.IsSingle)
+            {
+                var difference = TFormula.Centers ? differences[r] * fraction : 0;
+                lost[r].Along -= lost[r].Mean * difference;
+                s = TFormula.Of(Math.Max((squares[r] / length) - (difference * difference), 0), center[r] + difference, eps);
+                (inverse[r], center[r]) = (s.Inverse, s.Center);
+            }
             lost[r].Mean = lost[r].Mean * fraction * s.Inverse;
             lost[r].Along = lost[r].Along * fraction * s.Inverse * s.Inverse * s.Inverse; // in this order: zero stays zero however large the inverse
             if (!TFormula.FlowsThrough(s, eps))
                 lost[r] = default;
-            inverse[r] = s.Inverse;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Lanes v, Lanes go, double* weight, long i, ref Half sum, ref Half dot, ref Half squares)
+    private static void Add(Lanes v, Lanes go, double* weight, long i, ref Half sum, ref Half dot, ref Half square, ref Half difference)
     {
         var g = weight is null ? go : go * Lanes.Load(weight + i);
         if (TFormula.Centers)
             sum.Add(g);
         dot.Add(g * v);
         if (T.IsSingle)
-            squares.Add(v * v);
+            square.Add(v * v);
+        if (T.IsSingle && TFormula.Centers)
+            difference.Add(v);
     }
 
     /// <summary>Sums of two values each: with sixteen the registers would not suffice.</summary>

@@ -19,9 +19,9 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         var y = (float*)Wide.Y;
         var yEnd = y + (end * length);
         var xEnd = (float*)Wide.X.End;
-        var x = stackalloc float*[RowNormalization<TFormula>.RowsTogether];
-        double* center = stackalloc double[RowNormalization<TFormula>.RowsTogether], inverse = stackalloc double[RowNormalization<TFormula>.RowsTogether];
-        var together = RowNormalization<TFormula>.Together(length);
+        var x = stackalloc float*[SingleRows<TFormula>.Most];
+        double* center = stackalloc double[SingleRows<TFormula>.Most], inverse = stackalloc double[SingleRows<TFormula>.Most];
+        var together = length <= 128 ? SingleRows<TFormula>.Most : RowNormalization<TFormula>.Together(length);
         for (var first = Wide.Blocks.First(block); first < end; first += together)
         {
             var count = (int)Math.Min(together, end - first);

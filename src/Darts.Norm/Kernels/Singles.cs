@@ -6,35 +6,28 @@ namespace Darts.Norm.Kernels;
 
 /// <summary>Thirty-two float32 values that are computed with together, in float32.</summary>
 /// <remarks>As in <see cref="Lanes"/>, the number and the order of additions are part of the result.</remarks>
-internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
+internal readonly unsafe struct Singles(Vector512<float> a, Vector512<float> b)
 {
     public const int Count = 32;
 
-    public readonly Vector256<float> A = a, B = b, C = c, D = d;
+    public readonly Vector512<float> A = a, B = b;
 
     /// <summary>How many values hold <paramref name="length"/> in whole groups.</summary>
     public static long Padded(long length) => (length + Count - 1) / Count * Count;
 
-    /// <summary>Eight times the same value.</summary>
+    /// <summary>Sixteen times the same value.</summary>
     /// <remarks>By vectors: the instruction that rounds one number waits for what its register held before, and rows would wait for each other.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Rounded(double value)
-    {
-        var four = Float32.Narrow(Vector256.Create(value));
-        return Vector256.Create(four, four);
-    }
+    public static Vector512<float> Rounded(double value) => Vector512.Create(Float32.Narrow(Vector256.Create(value)).ToScalar());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles Load(float* from) =>
-        new(Vector256.Load(from), Vector256.Load(from + 8), Vector256.Load(from + 16), Vector256.Load(from + 24));
+    public static Singles Load(float* from) => new(Vector512.Load(from), Vector512.Load(from + 16));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* to)
     {
         A.Store(to);
-        B.Store(to + 8);
-        C.Store(to + 16);
-        D.Store(to + 24);
+        B.Store(to + 16);
     }
 
     /// <summary>The first values; zero from <paramref name="count"/> on.</summary>
@@ -42,28 +35,28 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
     public Singles First(long count)
     {
         var mask = (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Count - count;
-        return new(A & Vector256.Load(mask), B & Vector256.Load(mask + 8), C & Vector256.Load(mask + 16), D & Vector256.Load(mask + 24));
+        return new(A & Vector512.Load(mask), B & Vector512.Load(mask + 16));
     }
 
-    /// <summary>The sums of eight values each, in float64 but for the first addition.</summary>
+    /// <summary>The sums of four values each, in float64 but for the first addition.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector256<double> Eights()
+    public Vector512<double> Fours()
     {
-        var (ab, cd) = (A + B, C + D);
-        return (Float32.Widen(ab.GetLower()) + Float32.Widen(ab.GetUpper())) + (Float32.Widen(cd.GetLower()) + Float32.Widen(cd.GetUpper()));
+        var (low, high) = Vector512.Widen(A + B);
+        return low + high;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator +(Singles x, Singles y) => new(x.A + y.A, x.B + y.B, x.C + y.C, x.D + y.D);
+    public static Singles operator +(Singles x, Singles y) => new(x.A + y.A, x.B + y.B);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator *(Singles x, Singles y) => new(x.A * y.A, x.B * y.B, x.C * y.C, x.D * y.D);
+    public static Singles operator *(Singles x, Singles y) => new(x.A * y.A, x.B * y.B);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator -(Singles x, Vector256<float> y) => new(x.A - y, x.B - y, x.C - y, x.D - y);
+    public static Singles operator -(Singles x, Vector512<float> y) => new(x.A - y, x.B - y);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator *(Singles x, Vector256<float> y) => new(x.A * y, x.B * y, x.C * y, x.D * y);
+    public static Singles operator *(Singles x, Vector512<float> y) => new(x.A * y, x.B * y);
 
     // Thirty-two lanes of all ones, then as many of zeros: the address says how many are kept.
     private static ReadOnlySpan<int> Masks =>
@@ -109,7 +102,7 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
 
     /// <summary>Eight values; what lies beyond the row is anything.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector256<float> Part(long i) => _start + i + 8 <= _end ? Vector256.Load(_start + i) : LoadLast(_start + i, Length - i).A;
+    public Vector256<float> Part(long i) => _start + i + 8 <= _end ? Vector256.Load(_start + i) : LoadLast(_start + i, Length - i).A.GetLower();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void SetPart(long i, Vector256<float> values)
