@@ -50,11 +50,17 @@ internal static class Require
         if (parameter is { IsInvalid: true })
             throw new ObjectDisposedException(
                 layer, $"{layer} computes with its own parameters, but one of them was disposed. Dispose the layer, never its parameters, and assign a new one: layer.parameter = torch.nn.Parameter(...).");
-        if (parameter is not null && (input.device_type != parameter.device_type || input.device_index != parameter.device_index))
+        if (parameter is not null && AreApart(input, parameter))
             throw new ArgumentException(
                 $"{layer} and its input must be on one device, but the layer has a parameter on {parameter.device} and the input, {Describe(input)}, is on {input.device}. "
                 + $"Move one: layer.to(device), or {argument}.to(device).",
                 argument);
+    }
+
+    private static bool AreApart(Tensor a, Tensor b)
+    {
+        var type = a.device_type;
+        return type != b.device_type || (type != DeviceType.CPU && a.device_index != b.device_index);
     }
 
     /// <summary>A parameter that may take the place of <paramref name="old"/>. What has integers already, by a cast, may have others.</summary>

@@ -25,26 +25,33 @@ internal sealed class FusedFunction : IBackward
     public static Tensor Apply(FusedOperation operation, Inputs inputs, ScalarType dtype)
     {
         HandedOver.DisposeLast();
-        using var scope = NewDisposeScope();
-        var x = inputs.X.dtype == dtype ? inputs.X : inputs.X.to(dtype);
+        using var converted = inputs.X.dtype == dtype ? null : inputs.X.to(dtype);
+        var x = converted ?? inputs.X;
         // libtorch copies a leaf's gradient that somebody else refers to, as a node does; a view's backward passes on one that nobody does.
-        if (x.is_leaf && x.requires_grad && x.numel() >= WorthAView)
-            x = x.view_as(x);
-        inputs = inputs with { X = x, Kept = new(operation.Keeps(x)) };
-        Tensor output;
+        using var view = x.is_leaf && x.requires_grad && x.numel() >= WorthAView ? x.view_as(x) : null;
+        inputs = inputs with { X = view ?? x, Kept = new(operation.Keeps(x)) };
+        var (_, weight, bias, statistics, mask, kept) = inputs;
         try
         {
-            using var noGrad = no_grad();
-            output = operation.Forward(inputs);
+            using var output = Forward(operation, inputs);
+            var function = new FusedFunction(operation, inputs);
+            kept = default; // is the function's now
+            return AutogradNode.Tie(function.OfEachInput(inputs.X, weight, bias)!, [output], [inputs.X, weight, bias, statistics, mask], function)[0];
         }
         catch
         {
-            inputs.Kept.Dispose();
+            kept.Dispose();
             throw;
         }
-        var (_, weight, bias, statistics, mask, _) = inputs;
-        var function = new FusedFunction(operation, inputs);
-        return AutogradNode.Tie(function.OfEachInput(x, weight, bias)!, [output], [x, weight, bias, statistics, mask], function)[0].MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Forward(FusedOperation operation, Inputs inputs)
+    {
+        if (operation.IsPlain(inputs.X))
+            return operation.Forward(inputs);
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return operation.Forward(inputs).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -54,9 +61,12 @@ internal sealed class FusedFunction : IBackward
             return Given(default);
         try
         {
-            using var scope = NewDisposeScope();
-            var inputs = new Inputs(node.Saved(0)!, node.Saved(1), node.Saved(2), node.Saved(3), node.Saved(4), _kept);
-            return Given(is_grad_enabled() ? Differentiable(inputs, gradOutput) : _operation.Backward(inputs, gradOutput, _wanted));
+            using var x = node.Saved(0)!;
+            using Tensor? weight = node.Saved(1), bias = node.Saved(2), statistics = node.Saved(3), mask = node.Saved(4);
+            var inputs = new Inputs(x, weight, bias, statistics, mask, _kept);
+            var isDifferentiable = is_grad_enabled();
+            using var scope = !isDifferentiable && _operation.IsPlain(x) && gradOutput.is_contiguous() ? null : NewDisposeScope();
+            return Given(isDifferentiable ? Differentiable(inputs, gradOutput) : _operation.Backward(inputs, gradOutput, _wanted));
         }
         catch (Exception error)
         {

@@ -12,12 +12,15 @@ internal abstract class FusedOperation
         var dtype = ResultDtype(x, weight, bias);
         if (is_grad_enabled() && (x.requires_grad || weight?.requires_grad == true || bias?.requires_grad == true))
             return FusedFunction.Apply(this, inputs, dtype);
-        if (x.dtype == dtype && x.is_contiguous() && Mask is null)
+        if (x.dtype == dtype && IsPlain(x))
             return Forward(inputs);
 
         using var scope = NewDisposeScope();
         return Forward(inputs with { X = x.to(dtype) }).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Whether the kernels make no tensors on the way to their results.</summary>
+    public bool IsPlain(Tensor x) => x.is_contiguous() && Mask is null;
 
     /// <summary>The definition in tensor operations: it runs on every device and differentiates to any order.</summary>
     public abstract Tensor Formula(Inputs inputs);

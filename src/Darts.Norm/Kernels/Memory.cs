@@ -9,13 +9,7 @@ internal static unsafe class Memory
     private const long Large = 4 << 20;
 
     /// <summary>The address of a CPU tensor's first value. The tensor must be kept alive.</summary>
-    public static byte* Start(Tensor tensor)
-    {
-        if (tensor.is_contiguous() && tensor.numel() * tensor.element_size() <= int.MaxValue)
-            return Address(tensor);
-        using var first = tensor.as_strided([1], [1], tensor.storage_offset());
-        return Address(first);
-    }
+    public static byte* Start(Tensor tensor) => THSTensor_data(tensor.Handle);
 
     /// <summary>A contiguous tensor of this shape and dtype, values to be written.</summary>
     public static Tensor Like(Tensor tensor)
@@ -49,15 +43,12 @@ internal static unsafe class Memory
 
     private static Tensor WithHugePages(Tensor result)
     {
-        var bytes = result.numel() * result.element_size();
-        if (bytes >= Large)
+        var values = result.numel();
+        if (values >= Large / sizeof(double) && values * result.element_size() is >= Large and var bytes)
             HugePages.Advise(Start(result), bytes);
         return result;
     }
 
-    private static byte* Address(Tensor tensor)
-    {
-        fixed (byte* address = tensor.bytes)
-            return address;
-    }
+    [DllImport("LibTorchSharp")]
+    private static extern byte* THSTensor_data(nint tensor);
 }

@@ -49,10 +49,10 @@ internal readonly unsafe struct SeriesSingles
     public long CountLost(long width) => CountLost(Lost, width);
 
     /// <summary>Groups of values side by side; the last may be shorter.</summary>
-    public void Map(byte* x, byte* y, long length) => Map((float*)x, (float*)y, length, _columns, _centers, _run);
+    public void Map(byte* x, byte* y, long length) => Map<Affine>((float*)x, (float*)y, length, _columns, _centers, _run);
 
     /// <summary><c>y = x · factor</c> of the same.</summary>
-    public void Scale(byte* x, byte* y, long length) => Scale((float*)x, (float*)y, length, _columns, _centers + _run, _run);
+    public void Scale(byte* x, byte* y, long length) => MapEach<Factor>((float*)x, (float*)y, length, _columns, _centers + _run, _run);
 
     /// <summary>Gives up the columns of which no result is as large as their shift: what was lost before the addition is much beside it.</summary>
     /// <param name="results">Rows of <paramref name="width"/> results, side by side.</param>
@@ -105,48 +105,77 @@ internal readonly unsafe struct SeriesSingles
         return count;
     }
 
+    /// <summary>Four groups at a time, for which the coefficients are read once. A column may be mapped for the second time with the last ones.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Map(float* x, float* y, long length, long columns, float* center, long run)
+    private static void Map<TMap>(float* x, float* y, long length, long columns, float* coefficients, long run)
+        where TMap : struct, IMap<TMap>
     {
-        for (; length > 0; length -= columns, x += columns, y += columns)
+        var (last, four) = (columns - Vector512<float>.Count, SeriesGroups.AtATime * columns);
+        for (; last >= 0 && length >= four; length -= four, x += four, y += four)
         {
-            var (i, count) = (0L, Math.Min(length, columns));
-            for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
-                Mapped(Vector256.Load(x + i), center + i, run).Store(y + i);
-            if (i < count)
-                MapRest(x + i, y + i, count - i, center + i, run);
+            for (var i = 0L; ; i = Math.Min(i + Vector512<float>.Count, last))
+            {
+                var map = TMap.Load(coefficients + i, run);
+                float* from = x + i, to = y + i;
+                map.Of(Vector512.Load(from)).Store(to);
+                map.Of(Vector512.Load(from + columns)).Store(to + columns);
+                map.Of(Vector512.Load(from + (2 * columns))).Store(to + (2 * columns));
+                map.Of(Vector512.Load(from + (3 * columns))).Store(to + (3 * columns));
+                if (i == last)
+                    break;
+            }
         }
+        MapEach<TMap>(x, y, length, columns, coefficients, run);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void MapRest(float* x, float* y, long count, float* center, long run)
-    {
-        for (long i = 0; i < count; i++)
-            y[i] = Mapped(Vector256.CreateScalar(x[i]), center + i, run).ToScalar();
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Mapped(Vector256<float> x, float* center, long run)
-    {
-        var v = x - Vector256.Load(center);
-        return (v * Vector256.Load(center + run)) + ((v * Vector256.Load(center + (2 * run))) + Vector256.Load(center + (3 * run)));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Scale(float* x, float* y, long length, long columns, float* factor, long run)
+    private static void MapEach<TMap>(float* x, float* y, long length, long columns, float* coefficients, long run)
+        where TMap : struct, IMap<TMap>
     {
         for (; length > 0; length -= columns, x += columns, y += columns)
         {
             var (i, count) = (0L, Math.Min(length, columns));
-            for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
-                Scaled(Vector256.Load(x + i), factor + i, run).Store(y + i);
+            for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count)
+                TMap.Load(coefficients + i, run).Of(Vector512.Load(x + i)).Store(y + i);
             for (; i < count; i++)
-                y[i] = Scaled(Vector256.CreateScalar(x[i]), factor + i, run).ToScalar();
+                y[i] = TMap.Load(coefficients + i, run).Of(Vector512.CreateScalar(x[i])).ToScalar();
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Scaled(Vector256<float> x, float* factor, long run) => (x * Vector256.Load(factor)) + (x * Vector256.Load(factor + run));
+    /// <summary>What becomes of sixteen values.</summary>
+    private interface IMap<TSelf>
+    {
+        public static abstract TSelf Load(float* from, long run);
+
+        public Vector512<float> Of(Vector512<float> x);
+    }
+
+    private readonly struct Affine(Vector512<float> center, Factor factor, Vector512<float> shift) : IMap<Affine>
+    {
+        private readonly Vector512<float> _center = center, _shift = shift;
+        private readonly Factor _factor = factor;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Affine Load(float* from, long run) => new(Vector512.Load(from), Factor.Load(from + run, run), Vector512.Load(from + (3 * run)));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector512<float> Of(Vector512<float> x)
+        {
+            var v = x - _center;
+            return (v * _factor.High) + ((v * _factor.Low) + _shift);
+        }
+    }
+
+    private readonly struct Factor(Vector512<float> high, Vector512<float> low) : IMap<Factor>
+    {
+        public readonly Vector512<float> High = high, Low = low;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Factor Load(float* from, long run) => new(Vector512.Load(from), Vector512.Load(from + run));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector512<float> Of(Vector512<float> x) => (x * High) + (x * Low);
+    }
 
     /// <summary>Whether every column reaches its shift.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
