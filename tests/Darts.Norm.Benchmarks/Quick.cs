@@ -43,8 +43,12 @@ public static class Quick
         foreach (var contender in contenders)
             Time(contender, 1);
         var repeats = contenders.Select(contender => Math.Max(1, (int)(0.0005 / Time(contender, 1)))).ToArray();
-        foreach (var (contender, repeat) in contenders.Zip(repeats)) // until the runtime has compiled what is called often
-            Time(contender, repeat > 1 ? 200 : 0);
+        for (var round = 0; round < 2 && repeats.Max() > 1; round++) // until the runtime has compiled what is called often, which it does meanwhile
+        {
+            foreach (var (contender, repeat) in contenders.Zip(repeats))
+                Time(contender, repeat > 1 ? 200 : 0);
+            Thread.Sleep(150);
+        }
         var times = contenders.Select(_ => new List<double>()).ToArray();
         var start = Stopwatch.GetTimestamp();
         while (times[0].Count < 3 || (Stopwatch.GetElapsedTime(start).TotalSeconds < seconds && times[0].Count < 200))

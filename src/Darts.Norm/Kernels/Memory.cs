@@ -16,7 +16,7 @@ internal static unsafe class Memory
     {
         try
         {
-            return WithHugePages(tensor.is_contiguous() ? empty_like(tensor) : empty(tensor.shape, tensor.dtype, tensor.device));
+            return WithHugePages(tensor.is_contiguous() ? empty_like(tensor, device: CPU) : empty(tensor.shape, tensor.dtype));
         }
         catch (ExternalException error)
         {

@@ -12,20 +12,21 @@ internal readonly unsafe struct Rows
     public Rows(ref Tensor tensor, long length)
     {
         Length = length;
-        var size = tensor.element_size();
+        Size = tensor.element_size();
         Count = tensor.numel() / length;
         if (tensor.is_contiguous())
         {
             _start = Memory.Start(tensor);
-            _stride = length * size;
+            _stride = length * Size;
             End = _start + (Count * _stride);
             return;
         }
         var axes = Outer(tensor, length) ?? Outer(tensor = Packed(tensor, length), length)!;
         _start = Memory.Start(tensor);
-        End = _start + ((length + axes.Sum(axis => (axis.size - 1) * axis.stride)) * size);
+        End = _start + ((length + axes.Sum(axis => (axis.size - 1) * axis.stride)) * Size);
+        var size = Size;
         if (axes.Count <= 1)
-            _stride = axes.Count == 1 ? axes[0].stride * size : 0;
+            _stride = axes.Count == 1 ? axes[0].stride * Size : 0;
         else
             _axes = [.. axes.Select(axis => (axis.size, axis.stride * size))];
     }
@@ -33,6 +34,9 @@ internal readonly unsafe struct Rows
     public long Count { get; }
 
     public long Length { get; }
+
+    /// <summary>The size of a value.</summary>
+    public long Size { get; }
 
     /// <summary>The end of the tensor's memory.</summary>
     public byte* End { get; }
@@ -42,9 +46,8 @@ internal readonly unsafe struct Rows
     /// <summary>Whether any <paramref name="count"/> rows that follow each other within <paramref name="run"/> rows lie side by side.</summary>
     /// <param name="run">The rows from one multiple of this to the next belong together.</param>
     /// <param name="count">How many are read together.</param>
-    /// <param name="size">The size of a value.</param>
-    public bool LieTogether(long run, long count, long size) =>
-        count == 1 || (_axes is null ? _stride == Length * size || Count == 1 : _axes[^1].stride == Length * size && _axes[^1].size % run == 0);
+    public bool LieTogether(long run, long count) =>
+        count == 1 || (_axes is null ? _stride == Length * Size || Count == 1 : _axes[^1].stride == Length * Size && _axes[^1].size % run == 0);
 
     private long Offset(long row)
     {

@@ -32,19 +32,19 @@ internal readonly unsafe struct SeriesGroups
     /// <param name="mask">Of the tensor's shape, or with a last axis of 1, false where a value is missing: it is read as NaN. Null where all are there. Replaced as the tensor is.</param>
     public SeriesGroups(ref Tensor tensor, long width, ref Tensor? mask)
     {
+        _rows = new(ref tensor, width);
         Batch = tensor.size(0);
-        Steps = tensor.numel() / (Batch * width);
+        Steps = _rows.Count / Batch;
         StepsAtATime = Steps / tensor.size(1);
         Width = width;
-        _rows = new(ref tensor, width);
         _isMasked = mask is not null;
         _together = Together(width, Steps);
-        _lieTogether = _rows.LieTogether(Steps, Steps, tensor.element_size());
+        _lieTogether = _rows.LieTogether(Steps, Steps);
         if (!_isMasked)
             return;
         _isMaskedByRow = width > 1 && mask!.size(-1) == 1;
         _mask = new(ref mask!, _isMaskedByRow ? 1 : width);
-        _maskLiesTogether = _mask.LieTogether(Steps, Steps, size: 1);
+        _maskLiesTogether = _mask.LieTogether(Steps, Steps);
     }
 
     /// <inheritdoc cref="SeriesGroups(ref Tensor, long, ref Tensor?)"/>
