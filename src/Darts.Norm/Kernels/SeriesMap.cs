@@ -111,9 +111,9 @@ internal static unsafe class SeriesMap<TFormula>
         using var w = Doubles.Of(weight, components);
         using var b = Doubles.Of(bias, components);
         var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
-        var length = Doubles.Padded<T>(components);
-        using var weightSums = wanted.Weight || wanted.Bias ? new Doubles(length * blocks.Count) : default;
-        using var biasSums = wanted.Weight || wanted.Bias ? new Doubles(length * blocks.Count) : default;
+        var length = wanted.Weight || wanted.Bias ? Doubles.Padded<T>(components) * blocks.Count : 0;
+        using var weightSums = new Doubles(length);
+        using var biasSums = new Doubles(length);
         Workers.Run(
             new BackwardWork<T>
             {
@@ -144,6 +144,7 @@ internal static unsafe class SeriesMap<TFormula>
         private readonly double* _statistics = (double*)Memory.Start(statistics);
         private readonly double* _weight = weight.At;
         private readonly double* _bias = bias.At;
+        private readonly long _width = groups.Width;
         private readonly long _plane = groups.Batch * (groups.Width / formula.Repeat);
 
         public long Components { get; } = groups.Width / formula.Repeat;
@@ -153,16 +154,17 @@ internal static unsafe class SeriesMap<TFormula>
         /// <summary>How many columns of a component follow each other that are mapped alike.</summary>
         public long Alike { get; } = formula.Repeat / formula.Kinds;
 
+        /// <summary>Of weight and bias, which are there both or neither.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum) =>
-            _formula.Gradients(kind, along, sum, _statistics[(2 * _plane) + (series * Components) + component], _weight is null ? 1 : _weight[component]);
+            _formula.Gradients(kind, along, sum, _statistics[(2 * _plane) + (series * Components) + component], _weight[component]);
 
         /// <summary>Writes four runs of columns, and more of them up to whole groups of lanes: centers, what they lost, factors, shifts.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         public void Write(long series, double* to, long run)
         {
             var of = _statistics + (series * Components);
-            var (c, whole) = (0L, Kinds * Alike == 1 ? Components - Vector256<double>.Count : -1);
+            var (c, whole) = (0L, Components == _width ? Components - Vector256<double>.Count : -1);
             for (; c <= whole; c += Vector256<double>.Count)
             {
                 var map = _formula.Coefficients(0, Of(of + c, c));
@@ -173,7 +175,7 @@ internal static unsafe class SeriesMap<TFormula>
             }
             for (; c < Components; c += Vector256<double>.Count)
                 WriteSome(of, c, to, run);
-            for (var written = Components * Kinds * Alike; written < run; written *= 2)
+            for (var written = _width; written < run; written *= 2)
             {
                 var more = Math.Min(written, run - written) * sizeof(double);
                 for (var coefficient = to; coefficient < to + (4 * run); coefficient += run)
@@ -186,7 +188,7 @@ internal static unsafe class SeriesMap<TFormula>
         private void WriteSome(double* statistics, long first, double* to, long run)
         {
             var count = (int)Math.Min(Vector256<double>.Count, Components - first);
-            var of = count < Vector256<double>.Count ? Some(statistics + first, first, count) : Of(statistics + first, first);
+            var of = Some(statistics + first, first, count);
             for (long kind = 0; kind < Kinds; kind++)
             {
                 var map = _formula.Coefficients(kind, of);
@@ -207,7 +209,7 @@ internal static unsafe class SeriesMap<TFormula>
             _weight is null ? Vector256<double>.One : Vector256.Load(_weight + component),
             _bias is null ? Vector256<double>.Zero : Vector256.Load(_bias + component));
 
-        /// <summary>The same of the first <paramref name="count"/>, where the statistics end there; the parameters are padded.</summary>
+        /// <summary>The same of the first <paramref name="count"/>: the statistics may end there; the parameters are padded.</summary>
         private SeriesCoefficients Some(double* at, long component, int count)
         {
             var padded = stackalloc double[3 * Vector256<double>.Count];

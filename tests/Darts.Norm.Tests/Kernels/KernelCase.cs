@@ -42,7 +42,7 @@ internal sealed class KernelCase : IDisposable
                 X = Leaf(Input([.. shape, Math.Max(3, kinds.Length)], dtype, level, isStrided));
                 break;
         }
-        GradOutput = Values(X.shape, dtype, 123).to(dtype);
+        GradOutput = Strided(Values(X.shape, dtype, 123).to(dtype), isStrided);
     }
 
     public static string[] RowOperations => [nameof(RMSNorm), nameof(LayerNorm), "LayerNormNoBias"];
@@ -62,6 +62,13 @@ internal sealed class KernelCase : IDisposable
     /// <summary>The output and the gradients of x, weight and bias, by the kernels.</summary>
     public List<Tensor> ByKernels() => WithGradients(Operation.Apply(X, Weight, Bias));
 
+    /// <summary>Of the gradients of x, weight and bias those that are wanted, by the kernels; the output must have been computed.</summary>
+    public Tensor?[] Backward(Wanted wanted)
+    {
+        var gradients = Operation.Backward(new(X.detach(), Weight?.detach(), Bias?.detach(), Operation.Statistics, Operation.Mask), GradOutput, wanted);
+        return [gradients.X, gradients.Weight, gradients.Bias];
+    }
+
     /// <summary>The same by the formula; the statistics are the kernels'.</summary>
     public List<Tensor> ByFormula() => WithGradients(Operation.Formula(new(X, Weight, Bias, Operation.Statistics, Operation.Mask)));
 
@@ -79,11 +86,9 @@ internal sealed class KernelCase : IDisposable
 
     private static Tensor Leaf(Tensor tensor) => tensor.detach().requires_grad_();
 
-    private static Tensor Input(long[] shape, ScalarType dtype, double level, bool isStrided)
-    {
-        var values = (Values(shape, dtype, 1) + level).to(dtype);
-        return isStrided ? values.transpose(0, 1).contiguous().transpose(0, 1) : values;
-    }
+    private static Tensor Input(long[] shape, ScalarType dtype, double level, bool isStrided) => Strided((Values(shape, dtype, 1) + level).to(dtype), isStrided);
+
+    private static Tensor Strided(Tensor values, bool isStrided) => isStrided ? values.transpose(0, 1).contiguous().transpose(0, 1) : values;
 
     /// <summary>Numbers of 20 bits between -2 and 2, in float64.</summary>
     private static Tensor Values(long[] shape, ScalarType dtype, uint seed)

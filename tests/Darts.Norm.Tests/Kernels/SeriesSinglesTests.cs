@@ -1,9 +1,10 @@
+using Darts.Norm.Kernels;
 using Darts.Norm.Tests.Reference;
 
 namespace Darts.Norm.Tests.Kernels;
 
 /// <summary>Series of float32, which are mapped in float32 where that is as good as in float64.</summary>
-public sealed class SeriesSinglesTests : IDisposable
+public sealed unsafe class SeriesSinglesTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
 
@@ -45,6 +46,46 @@ public sealed class SeriesSinglesTests : IDisposable
         var x = Layers.Values([5, steps, components], ScalarType.Float32) + 2;
 
         Layers.SameBits(rin.forward(x), rin.transform(x)).Should().BeTrue();
+    }
+
+    /// <summary>Of columns that leave float32's range, and of those that their shift cancels, among any number.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(8)]
+    [InlineData(16)]
+    [InlineData(21)]
+    [InlineData(40)]
+    public void CountLost_OfTheFirstColumns_IsHowManyAre(int columns)
+    {
+        var run = Lanes.Padded(columns);
+        using var coefficients = new Doubles(4 * run);
+        using var room = new Doubles(3 * run);
+        double[] ordinary = [0.3, 0, 0.7, 1.5], least = [0, 0, 1e-12, 0], zero = [0, 0, 0, 0];
+        double[][] lost = [[1e19, 0, 0.7, 1.5], [0.3, 0, -1e19, 1.5], [0.3, 0, 0.7, -1e19], [0.3, 0, 1e-19, 1.5], [double.NaN, 0, 1, 1], [0, 0, double.PositiveInfinity, 0]];
+        var are = new bool[columns];
+        for (var i = 0; i < run; i++)
+        {
+            if (i < columns)
+                are[i] = i % 3 == 0;
+            var of = i >= columns || i % 3 == 0 ? lost[(i / 3) % lost.Length] : i % 5 == 0 ? least : i % 7 == 0 ? zero : ordinary;
+            for (var k = 0; k < 4; k++)
+                coefficients.At[(k * run) + i] = of[k];
+        }
+        var singles = new SeriesSingles(coefficients.At, run, (float*)room.At, columns);
+        for (var width = 0; width <= columns; width++)
+            singles.CountLost(width).Should().Be(are.Take(width).Count(isLost => isLost));
+        Enumerable.Range(0, columns).Select(i => singles.IsLost(i)).Should().Equal(are);
+
+        // Those with a shift, of which every second reaches it: just so, in the last row.
+        var results = new float[3 * columns];
+        for (var i = 0; i < columns; i++)
+            (results[i], results[columns + i], results[(2 * columns) + i]) = (-1, 0.5f, i % 2 == 0 ? -1.5f : 1.25f);
+        Array.Resize(ref results, results.Length + 16);
+        fixed (float* at = results)
+            singles.LoseCancelled((byte*)at, 3, columns - 1);
+        Enumerable.Range(0, columns).Select(i => singles.IsLost(i))
+            .Should().Equal(Enumerable.Range(0, columns).Select(i => are[i] || (i < columns - 1 && i % 2 == 1 && coefficients.At[(3 * run) + i] == 1.5)));
     }
 
     private static void ShouldBeRight(RINorm rin, Tensor input, Func<RINorm, Tensor> inSingles, Func<RINorm, Tensor> wide)
