@@ -15,7 +15,7 @@ internal readonly record struct RowStatistics(
     double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
 {
     /// <summary>How many values are kept of each row for the backward pass.</summary>
-    /// <remarks>Of float32 rows one, the mean, where the formula has one: what they are multiplied by was measured in float32, and is measured again in float64 beside their gradients.</remarks>
+    /// <remarks>Of float32 rows one, the mean, where the formula has one: they were measured in float32, and are measured about it in float64 beside their gradients.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Kept<T>()
         where T : IElement => T.IsSingle ? 1 : T.FitsInDouble ? 2 : 7;
@@ -143,7 +143,7 @@ internal static unsafe class RowNormalization<TFormula>
                 {
                     Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work),
                     LeastSquare = singleBias.IsZero ? SingleRows<TFormula>.LeastSquare : Math.Max(SingleRows<TFormula>.LeastSquare, eps), // below eps all that is left may be less than the bias
-                    IsInSingle = length >= SingleRows<TFormula>.LeastInSingle && singleWeight.Fits && singleBias.Fits,
+                    IsInSingle = singleWeight.Fits && singleBias.Fits,
                     Weight = singleWeight.At,
                     Bias = singleBias.At,
                 },

@@ -20,6 +20,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         var yEnd = y + (end * length);
         var xEnd = (float*)Wide.X.End;
         var x = stackalloc float*[SingleRows<TFormula>.Most];
+        var level = stackalloc float[SingleRows<TFormula>.Most];
         double* center = stackalloc double[SingleRows<TFormula>.Most], inverse = stackalloc double[SingleRows<TFormula>.Most];
         var together = length <= 128 ? SingleRows<TFormula>.Most : RowNormalization<TFormula>.Together(length);
         for (var first = Wide.Blocks.First(block); first < end; first += together)
@@ -27,9 +28,9 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
             var count = (int)Math.Min(together, end - first);
             for (var r = 0; r < count; r++)
                 x[r] = (float*)Wide.X[first + r];
-            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, center, inverse);
+            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, level, center, inverse);
             if (IsInSingle)
-                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, center, inverse, Weight, Bias);
+                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, level, center, inverse, Weight, Bias);
             else
                 SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, center, inverse, Wide.Weight, Wide.Bias);
             for (var r = 0; r < count; r++)

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>A few rows of float32, normalised together: their squares in float32, their means in float64, and what is written in float32 where the rows are long.</summary>
+/// <summary>Some rows of float32, normalised together in float32; what is summed goes to float64 by fours.</summary>
 /// <remarks>
 /// Each step takes all rows before the next begins: a row's sums, root and division wait for each other, but not for the next row's.
 /// Where float32 might overflow or lose digits the inverse is NaN: such a row is left to float64.
@@ -14,9 +14,6 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>Shorter rows have too few squares for their roundings to cancel, and are computed in float64.</summary>
     public const long Shortest = 64;
 
-    /// <summary>So many values are written in float32; fewer, which conversions cost less, are rounded once.</summary>
-    public const long LeastInSingle = 64;
-
     /// <summary>So many rows at most are measured together.</summary>
     public const int Most = 32;
 
@@ -24,56 +21,44 @@ internal static unsafe class SingleRows<TFormula>
     public const double LeastSquare = 1e-25;
 
     /// <summary>What is subtracted from each row, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
-    /// <remarks>Differences to a rough mean are summed, and their squares; where that is far from the mean, once more about what came out.</remarks>
+    /// <remarks>
+    /// From the sums of values and squares, or where the mean is further from zero than the row's spread, of the differences to that mean, rounded: the level, otherwise zero.
+    /// Which one is each row's own affair.
+    /// </remarks>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double* center, double* inverse)
+    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, float* level, double* center, double* inverse)
     {
-        var levels = stackalloc float[Most];
         Vector512<double>* sums = stackalloc Vector512<double>[Most], squares = stackalloc Vector512<double>[Most];
-        for (var r = 0; TFormula.Centers && r < count; r++)
-            levels[r] = Level(rows[r]);
         for (var r = 0; r < count; r++)
-            AddDifferences(new(rows[r], length, end), levels[r], sums + r, squares + r);
+            AddUp(new(rows[r], length, end), 0, isFar: false, sums + r, squares + r);
         var fraction = Vector256.Create(1.0 / length);
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
             var meanSquare = Sums(squares + r) * fraction;
             if (TFormula.Centers)
             {
-                var difference = Sums(sums + r) * fraction;
-                if (Vector256.GreaterThanAny(difference * difference * 2, meanSquare))
+                var mean = Sums(sums + r) * fraction;
+                var far = Vector256.GreaterThan(mean * mean * 2, meanSquare);
+                Float32.Narrow(mean & far).Store(level + r);
+                mean.Store(center + r);
+                if (far != Vector256<double>.Zero)
                 {
                     for (var i = r; i < Math.Min(r + Vector256<double>.Count, count); i++)
-                        Approach(new(rows[i], length, end), levels + i, sums + i, squares + i);
-                    (meanSquare, difference) = (Sums(squares + r) * fraction, Sums(sums + r) * fraction);
+                    {
+                        if (level[i] != 0)
+                            AddUpFar(new(rows[i], length, end), level[i], sums + i, squares + i);
+                    }
+                    meanSquare = Sums(squares + r) * fraction;
+                    mean = Sums(sums + r) * fraction;
+                    (Float32.Widen(Vector128.Load(level + r)) + mean).Store(center + r);
                 }
-                (Float32.Widen(Vector128.Load(levels + r)) + difference).Store(center + r);
-                meanSquare = Vector256.Max(meanSquare - (difference * difference), Vector256<double>.Zero);
+                meanSquare = Vector256.Max(meanSquare - (mean * mean), Vector256<double>.Zero);
             }
             var factor = TFormula.Inverse(meanSquare, eps);
             var isInRange = IsBetween(least, meanSquare, 1e30) & IsBetween(1e-15, factor, 1e15);
             Vector256.ConditionalSelect(isInRange, factor, Vector256.Create(double.NaN)).Store(inverse + r);
         }
-    }
-
-    /// <summary>The mean of the first values.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Level(float* row)
-    {
-        var four = Vector128.Load(row) + Vector128.Load(row + 4);
-        return ((four.GetElement(0) + four.GetElement(1)) + (four.GetElement(2) + four.GetElement(3))) / 8;
-    }
-
-    /// <summary>Measures a row whose mean is further from the level than its own spread about the mean instead.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Approach(SingleRow x, float* level, Vector512<double>* sum, Vector512<double>* square)
-    {
-        var difference = Lanes.Sum(sum->GetLower() + sum->GetUpper()) / x.Length;
-        if (!(difference * difference * 2 > Lanes.Sum(square->GetLower() + square->GetUpper()) / x.Length))
-            return;
-        *level = (float)(*level + difference);
-        AddDifferences(x, *level, sum, square);
     }
 
     /// <summary>Of four rows.</summary>
@@ -85,9 +70,9 @@ internal static unsafe class SingleRows<TFormula>
     private static Vector256<double> IsBetween(double least, Vector256<double> value, double most) =>
         Vector256.GreaterThan(value, Vector256.Create(least)) & Vector256.LessThan(value, Vector256.Create(most));
 
-    /// <summary>The differences to a number, and their squares, by fours in float32: more would each round beside one that is large.</summary>
+    /// <summary>The values, or their differences to the level, and their squares, by fours in float32: more would each round beside one that is large.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddDifferences(SingleRow x, float level, Vector512<double>* sums, Vector512<double>* squares)
+    private static void AddUp(SingleRow x, float level, bool isFar, Vector512<double>* sums, Vector512<double>* squares)
     {
         Vector512<double> sum = default, square = default;
         if (x.Whole < x.Length)
@@ -95,29 +80,30 @@ internal static unsafe class SingleRows<TFormula>
             AddTail(x, level, sums, squares);
             (sum, square) = (*sums, *squares);
         }
-        var center = Vector512.Create(level);
-        var i = 0L;
+        var (i, center) = (0L, Vector512.Create(level));
         for (; i <= x.Length - (2 * Singles.Count); i += 2 * Singles.Count)
         {
             var (a, b) = (x[i], x[i + Singles.Count]);
-            if (TFormula.Centers)
-            {
+            if (isFar)
                 (a, b) = (a - center, b - center);
+            if (TFormula.Centers)
                 sum += (a + b).Fours();
-            }
             square += ((a * a) + (b * b)).Fours();
         }
         if (i < x.Whole)
-            Add(TFormula.Centers ? x[i] - center : x[i], ref sum, ref square);
+            Add(isFar ? x[i] - center : x[i], ref sum, ref square);
         (*sums, *squares) = (sum, square);
     }
 
-    // A method of its own, as below: beside calls nothing stays in registers.
+    // Methods of their own, as below: beside calls nothing stays in registers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddUpFar(SingleRow x, float level, Vector512<double>* sums, Vector512<double>* squares) => AddUp(x, level, isFar: true, sums, squares);
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddTail(SingleRow x, float level, Vector512<double>* sums, Vector512<double>* squares)
     {
         Vector512<double> sum = default, square = default;
-        Add(TFormula.Centers ? x.OnRow(x.Tail - Vector512.Create(level)) : x.Tail, ref sum, ref square);
+        Add(x.OnRow(x.Tail - Vector512.Create(level)), ref sum, ref square);
         (*sums, *squares) = (sum, square);
     }
 
@@ -132,26 +118,26 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInSingle(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, double* center, double* inverse, float* weight, float* bias)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, float* level, double* center, double* inverse, float* weight, float* bias)
     {
         for (var r = 0; r < count; r++)
         {
             if (double.IsNaN(inverse[r]))
                 continue;
             var (x, y) = (new SingleRow(rows[r], length, end), new SingleRow(to + (r * length), length, toEnd));
-            var row = new Standardized(center[r], inverse[r]);
+            var row = new Standardized(level[r], center[r], inverse[r]);
             var i = 0L;
             for (; i < x.Whole; i += Singles.Count)
                 y.Set(i, Affine(row.Of(x[i]), weight, bias, i));
             if (i < length)
-                WriteTail(x, y, center[r], inverse[r], weight, bias);
+                WriteTail(x, y, level[r], center[r], inverse[r], weight, bias);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteTail(SingleRow x, SingleRow y, double center, double inverse, float* weight, float* bias)
+    private static void WriteTail(SingleRow x, SingleRow y, float level, double center, double inverse, float* weight, float* bias)
     {
-        var row = new Standardized(center, inverse);
+        var row = new Standardized(level, center, inverse);
         for (var i = x.Whole; i < x.Length; i += Vector256<float>.Count)
             y.SetPart(i, Affine(row.Of(x.Part(i)), weight, bias, i));
     }
@@ -195,24 +181,36 @@ internal static unsafe class SingleRows<TFormula>
         return v;
     }
 
-    /// <summary><c>x̂ = (x - center) · inverse</c>, the center as two numbers.</summary>
+    /// <summary><c>x̂ = (x - center) · inverse</c>: what the level leaves of the center, and what the inverse lost by rounding, is added last.</summary>
     private readonly struct Standardized
     {
-        private readonly Vector512<float> _center, _centerLow;
-        private readonly Vector512<float> _inverse;
+        private readonly Vector512<float> _level, _inverse, _inverseLow, _rest;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Standardized(double center, double inverse)
+        public Standardized(float level, double center, double inverse)
         {
-            _center = Singles.Rounded(center);
-            _centerLow = Singles.Rounded(center - _center.ToScalar());
+            _level = Vector512.Create(level);
             _inverse = Singles.Rounded(inverse);
+            _inverseLow = Singles.Rounded(inverse - _inverse.ToScalar());
+            _rest = Singles.Rounded((level - center) * inverse);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector256<float> Of(Vector256<float> x) => TFormula.Centers ? (x - _center.GetLower() - _centerLow.GetLower()) * _inverse.GetLower() : x * _inverse.GetLower();
+        public Vector256<float> Of(Vector256<float> x)
+        {
+            if (!TFormula.Centers)
+                return (x * _inverse.GetLower()) + (x * _inverseLow.GetLower());
+            var v = x - _level.GetLower();
+            return (v * _inverse.GetLower()) + ((v * _inverseLow.GetLower()) + _rest.GetLower());
+        }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Singles Of(Singles x) => TFormula.Centers ? (x - _center - _centerLow) * _inverse : x * _inverse;
+        public Singles Of(Singles x)
+        {
+            if (!TFormula.Centers)
+                return (x * _inverse) + (x * _inverseLow);
+            var v = x - _level;
+            return (v * _inverse) + ((v * _inverseLow) + _rest);
+        }
     }
 }

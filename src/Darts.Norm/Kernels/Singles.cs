@@ -53,6 +53,9 @@ internal readonly unsafe struct Singles(Vector512<float> a, Vector512<float> b)
     public static Singles operator *(Singles x, Singles y) => new(x.A * y.A, x.B * y.B);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Singles operator +(Singles x, Vector512<float> y) => new(x.A + y, x.B + y);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Singles operator -(Singles x, Vector512<float> y) => new(x.A - y, x.B - y);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
