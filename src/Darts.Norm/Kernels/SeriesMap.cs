@@ -400,11 +400,8 @@ internal static unsafe class SeriesMap<TFormula>
                 {
                     var last = at + (3 * columns) + i;
                     AddFour(x, go, at + i, columns, x[last], go[last], center + i, along + i, sums + i);
-                    for (var next = last + columns; next <= last + four; next += columns)
-                    {
-                        x.Prefetch(next);
-                        go.Prefetch(next);
-                    }
+                    x.PrefetchGroups(last + columns, columns);
+                    go.PrefetchGroups(last + columns, columns);
                 }
                 if (i < columns)
                     AddLastFour(x, go, at + i, columns, center + i, along + i, sums + i);

@@ -159,8 +159,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             {
                 var last = at + (3 * columns) + i;
                 AddFour(x[at + i], x[at + columns + i], x[last - columns], x[last], i, centers, sums, squares, counts);
-                for (var next = last + columns; next <= last + (SeriesGroups.AtATime * columns); next += columns)
-                    x.Prefetch(next);
+                x.PrefetchGroups(last + columns, columns);
             }
             if (i < columns)
                 AddLastFour(x, at + i, columns, i, centers, sums, squares, counts);
@@ -290,27 +289,19 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     }
 
     /// <summary>Whether nothing overflowed, and nothing vanished that eps does not outweigh.</summary>
-    private bool IsOrdinary(double mean, double stdev) =>
-        double.IsFinite(mean) && (T.FitsInDouble || measure.Eps > Range.LeastSquare ? stdev < double.PositiveInfinity : Range.HoldsSquares(stdev * stdev));
+    private static bool IsOrdinary(double mean, double stdev) => double.IsFinite(mean) && Range.HoldsSquares(stdev * stdev);
 
     /// <summary>One component that is not: by a scale that keeps its squares in range.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MeasureInRange(long series, long component, double* to)
     {
-        double largest = 0, sum = 0;
+        double largest = 0;
         for (long step = 0; step < groups.Steps; step++)
         {
-            if (!TryAt(series, step, component, out var x))
-                continue;
-            sum += x;
-            largest = Math.Max(largest, Math.Abs(x));
+            if (TryAt(series, step, component, out var x))
+                largest = Math.Max(largest, Math.Abs(x));
         }
         var count = Count(component);
-        if (!double.IsFinite(largest))
-        {
-            (to[0], to[_plane], to[2 * _plane]) = (sum / count, 0, double.NaN);
-            return;
-        }
         var scale = Range.Scale(Math.Max(largest, Math.Sqrt(measure.Eps)));
         double total = 0, lost = 0, squares = 0, squaresLost = 0;
         for (long step = 0; step < groups.Steps; step++)
