@@ -29,6 +29,9 @@ public sealed class LanesTests
         var sums = Each(i => i switch { 5 => 1e16, 9 => -1e16, _ => 1 + (0.1 * i) });
         double By4(int i) => sums[i] + sums[i + 4] + (sums[i + 8] + sums[i + 12]);
         Of(i => sums[i]).Sum().Should().Be(By4(0) + By4(1) + (By4(2) + By4(3)));
+        double Of4(int i) => sums[i] + sums[i + 1] + (sums[i + 2] + sums[i + 3]);
+        var four = Lanes.Sums(Vector256.Create(sums, 0), Vector256.Create(sums, 4), Vector256.Create(sums, 8), Vector256.Create(sums, 12));
+        Enumerable.Range(0, 4).Select(i => four[i]).Should().Equal(Of4(0), Of4(4), Of4(8), Of4(12));
     }
 
     /// <summary>Each lane has a hole in another place.</summary>
