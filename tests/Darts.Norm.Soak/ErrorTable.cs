@@ -14,7 +14,7 @@ public static class ErrorTable
     {
         yield return "| layer | dtype | input | output | op by op | layer_norm | gradient | op by op | layer_norm |";
         yield return "|---|---|---|---|---|---|---|---|---|";
-        foreach (var kind in (Kind[])[Kind.RMSNorm, Kind.LayerNorm, Kind.RINorm])
+        foreach (var kind in (Kind[])[Kind.RMSNorm, Kind.LayerNorm, Kind.LayerNormWithoutBias, Kind.RINorm])
         {
             foreach (var dtype in Dtypes)
             {

@@ -37,6 +37,47 @@ public sealed class SingleRowsTests : IDisposable
         ShouldBeRight(new LayerNorm(length), x);
     }
 
+    /// <summary>Roundings that are alike in all values do not cancel.</summary>
+    [Theory]
+    [InlineData(64, 34, -562.31213f, 466.14166f, 0.3)]
+    [InlineData(97, 50, 0.005383171f, -0.011139224f, 0.3)]
+    [InlineData(128, 66, -522.9836f, 624.0405f, 0.3)]
+    [InlineData(100, 52, -0.0018554953f, -2.3609f, 0.3)]
+    [InlineData(64, 32, 0.0017841834f, 0.0017841836f, 0)] // only eps divides
+    [InlineData(129, 65, 0.00010815708f, 0.00010815707f, 0)]
+    public void LayerNorm_OfTwoValuesOnly_IsRight(int length, int ones, float one, float other, double spread)
+    {
+        var x = full([9, length], other);
+        x[.., ..ones] = one;
+        using var norm = new LayerNorm(length);
+        using (no_grad())
+            norm.weight!.copy_(1 + (spread * linspace(-2, 2, length)));
+
+        ShouldBeRight(norm, x);
+    }
+
+    /// <summary>Rows are measured together, some about zero and some about their mean.</summary>
+    [Theory]
+    [InlineData(64)]
+    [InlineData(96)]
+    [InlineData(101)]
+    [InlineData(300)]
+    public void Layers_OfRowsNearAndFar_AreTheSameBitsAloneAndTogether(int length)
+    {
+        var x = Layers.Values([41, length], ScalarType.Float32);
+        x += x.std(1, keepdim: true) * linspace(-2, 2, 41).unsqueeze(-1);
+        using var norm = new LayerNorm(length);
+        using var rms = new RMSNorm(length);
+        foreach (var layer in (NormModule[])[norm, rms])
+        {
+            using var noGrad = no_grad();
+            var together = layer.forward(x);
+            for (var row = 0; row < 41; row++)
+                Layers.SameBits(layer.forward(x[row..(row + 1)]), together[row..(row + 1)]).Should().BeTrue();
+            ShouldBeRight(layer, x);
+        }
+    }
+
     [Theory]
     [InlineData(1e-30)]
     [InlineData(1e-42)]
