@@ -24,6 +24,22 @@ public sealed class MemoryTests
         Alone.TensorsLeft(() => inputs.ForEach(x => layer.forward(x))).Should().Be(inputs.Count);
     }
 
+    [Fact]
+    public void Forward_WithParametersOfEverySecondValue_LeavesItsOutput()
+    {
+        using var layer = new LayerNorm(5);
+        using var values = Layers.Values([5, 2]);
+        using var weight = values.select(1, 0);
+        using var bias = values.select(1, 1);
+        (layer.weight, layer.bias) = (nn.Parameter(weight), nn.Parameter(bias));
+        layer.weight.is_contiguous().Should().BeFalse();
+        using var x = ones(2, 5);
+        layer.forward(x).Dispose();
+        Alone.TensorsLeft(() => layer.forward(x)).Should().Be(1);
+        using var noGrad = no_grad();
+        Alone.TensorsLeft(() => layer.forward(x)).Should().Be(1);
+    }
+
     [Theory]
     [MemberData(nameof(NamesAndDtypes))]
     public void ForwardAndBackward_OutsideAnyScope_LeaveTheGradientsThatWereRead(string name, ScalarType dtype)

@@ -104,7 +104,6 @@ internal sealed unsafe class AutogradNode
             results[i] = outputs[i].Handle;
 
         THSAutograd_CSharpNode_setNextEdges(_node, given, 1);
-        CheckForErrors();
         _wrapped = wrapped;
         THSAutograd_Function_wrapOutputs(given, default, default, new() { Array = results, Count = outputs.Length }, _node, &Wrapped);
         CheckForErrors();
@@ -119,8 +118,8 @@ internal sealed unsafe class AutogradNode
             if (saved[i] is not { } tensor)
                 continue;
             _saved[i] = THSAutograd_SavedVariable_ctor(tensor.Handle, _node, 0);
-            CheckForErrors();
         }
+        CheckForErrors();
         return tied;
     }
 

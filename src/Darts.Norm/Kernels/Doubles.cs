@@ -49,6 +49,8 @@ internal readonly unsafe struct Doubles : IDisposable
                 break;
         }
         GC.KeepAlive(values);
+        if (!ReferenceEquals(values, tensor))
+            values.Dispose();
         return doubles;
     }
 

@@ -12,29 +12,29 @@ internal sealed class FusedFunction : IBackward
     private readonly Place? _weight, _bias;
     private readonly Doubles _kept;
 
-    private FusedFunction(FusedOperation operation, Inputs inputs)
+    private FusedFunction(FusedOperation operation, Inputs inputs, Wanted wanted)
     {
-        var (x, weight, bias, _, _, kept) = inputs;
+        var (_, weight, bias, _, _, kept) = inputs;
         _operation = operation;
         (_hasWeight, _hasBias) = (weight is not null, bias is not null);
-        _wanted = new(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true);
+        _wanted = wanted;
         (_weight, _bias) = (_wanted.Weight ? Place.Like(weight!) : null, _wanted.Bias ? Place.Like(bias!) : null);
         _kept = kept;
     }
 
-    public static Tensor Apply(FusedOperation operation, Inputs inputs, ScalarType dtype)
+    public static Tensor Apply(FusedOperation operation, Inputs inputs, ScalarType dtype, Wanted wanted)
     {
         HandedOver.DisposeLast();
         using var converted = inputs.X.dtype == dtype ? null : inputs.X.to(dtype);
         var x = converted ?? inputs.X;
         // libtorch copies a leaf's gradient that somebody else refers to, as a node does; a view's backward passes on one that nobody does.
-        using var view = x.is_leaf && x.requires_grad && x.numel() >= WorthAView ? x.view_as(x) : null;
+        using var view = wanted.X && x.numel() >= WorthAView && x.is_leaf ? x.view_as(x) : null;
         inputs = inputs with { X = view ?? x, Kept = new(operation.Keeps(x)) };
         var (_, weight, bias, statistics, mask, kept) = inputs;
         try
         {
             using var output = Forward(operation, inputs);
-            var function = new FusedFunction(operation, inputs);
+            var function = new FusedFunction(operation, inputs, wanted);
             kept = default; // is the function's now
             return AutogradNode.Tie(function.OfEachInput(inputs.X, weight, bias)!, [output], [inputs.X, weight, bias, statistics, mask], function)[0];
         }

@@ -10,8 +10,9 @@ internal abstract class FusedOperation
         if (x.device_type != DeviceType.CPU || x.numel() == 0)
             return Formula(inputs);
         var dtype = ResultDtype(x, weight, bias);
-        if (is_grad_enabled() && (x.requires_grad || weight?.requires_grad == true || bias?.requires_grad == true))
-            return FusedFunction.Apply(this, inputs, dtype);
+        var wanted = is_grad_enabled() ? new Wanted(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true) : default;
+        if (wanted != default)
+            return FusedFunction.Apply(this, inputs, dtype, wanted);
         if (x.dtype == dtype && IsPlain(x))
             return Forward(inputs);
 

@@ -88,6 +88,7 @@ internal readonly unsafe struct Rows
     /// <summary>The same values with the last axes side by side. An axis before them that only repeats goes on repeating.</summary>
     private static Tensor Packed(Tensor tensor, long length)
     {
+        using var scope = NewDisposeScope();
         var (shape, strides) = (tensor.shape, tensor.stride());
         var outer = shape.Length;
         for (long inner = 1; inner < length; outer--)
@@ -98,6 +99,6 @@ internal readonly unsafe struct Rows
             if (strides[axis] == 0 && shape[axis] > 1)
                 once = once.narrow(axis, 0, 1);
         }
-        return once.contiguous().expand(shape);
+        return once.contiguous().expand(shape).MoveToOuterDisposeScope();
     }
 }
