@@ -44,6 +44,18 @@ public sealed class FusedFunctionTests
         layer.bias!.grad!.Doubles().Should().OnlyContain(gradient => gradient == 1);
     }
 
+    /// <summary>The gradients after the first that failed are zeros: what fails because of them says nothing.</summary>
+    [Fact]
+    public void Backward_WhereSeveralFail_IsTheFirstsException()
+    {
+        using var scope = NewDisposeScope();
+        var x = ones(2, 3).requires_grad_();
+        var y = new Failing(new InvalidOperationException("first")).Apply(new Failing(new InvalidOperationException("second")).Apply(x, null, null), null, null);
+        y.Invoking(output => output.sum().backward()).Should().Throw<ExternalException>().WithMessage("*first").WithInnerException<InvalidOperationException>();
+        new Failing(new InvalidOperationException("second\nin two lines")).Apply(x, null, null)
+            .Invoking(output => output.sum().backward()).Should().Throw<ExternalException>().WithMessage("*second");
+    }
+
     /// <summary>As in PyTorch: not zeros, nothing.</summary>
     [Fact]
     public void Backward_WhereNoGradientComesIn_GivesNone()

@@ -188,6 +188,25 @@ public sealed class BackwardHookTests
         }
     }
 
+    /// <summary>The pass of a device may run on a thread of its own, where nothing can be thrown to the caller.</summary>
+    [Fact]
+    public void Hook_ThatThrowsOnAnotherDevice_ReachesTheCaller()
+    {
+        using var scope = NewDisposeScope();
+        var net = new Square();
+        var x = ones([2], device: META, requires_grad: true);
+        var thrown = new NotFiniteNumberException("not today");
+        var handle = net.register_full_backward_hook((_, _, _) => throw thrown);
+        for (var i = 0; i < 2; i++)
+        {
+            FluentActions.Invoking(() => net.call(x).sum().backward()).Should().Throw<ExternalException>()
+                .WithMessage("A backward hook of Square failed: NotFiniteNumberException: not today").Which.InnerException.Should().BeSameAs(thrown);
+        }
+        handle.remove();
+        net.call(x).sum().backward();
+        x.grad!.shape.Should().Equal(2);
+    }
+
     [Fact]
     public void Hook_WrongAnswers_AreErrorsThatSaySo()
     {
