@@ -35,23 +35,24 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             MeasureOnce(series, to);
         else
             MeasureTwice(series, to);
-        for (var c = T.FitsInDouble ? FirstInfinite(to, to + (2 * _plane), groups.Width) : 0; c < groups.Width; c++)
+        for (var c = T.FitsInDouble ? FirstInfinite(to + (2 * _plane), groups.Width) : 0; c < groups.Width; c++)
         {
-            if (!IsOrdinary(to[c], to[(2 * _plane) + c]))
+            var stdev = to[(2 * _plane) + c];
+            if (!Range.HoldsSquares(stdev * stdev))
                 MeasureInRange(series, c, to + c);
         }
         for (long c = 0; measure.SubtractLast && c < groups.Width; c++)
             (to[c], to[_plane + c]) = Last(series, c);
     }
 
-    /// <summary>All means and stdevs before this component are finite.</summary>
+    /// <summary>All stdevs before this component are finite, and with them the means.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static long FirstInfinite(double* mean, double* stdev, long count)
+    private static long FirstInfinite(double* stdev, long count)
     {
         var (c, infinity) = (0L, Vector256.Create(double.PositiveInfinity));
         for (; c <= count - Vector256<double>.Count; c += Vector256<double>.Count)
         {
-            if (!Vector256.LessThanAll(Vector256.Abs(Vector256.Load(mean + c)), infinity) || !Vector256.LessThanAll(Vector256.Load(stdev + c), infinity))
+            if (!Vector256.LessThanAll(Vector256.Load(stdev + c), infinity))
                 return c;
         }
         return c;
@@ -288,10 +289,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         return c;
     }
 
-    /// <summary>Whether nothing overflowed, and nothing vanished that eps does not outweigh.</summary>
-    private static bool IsOrdinary(double mean, double stdev) => double.IsFinite(mean) && Range.HoldsSquares(stdev * stdev);
-
-    /// <summary>One component that is not: by a scale that keeps its squares in range.</summary>
+    /// <summary>One component whose squares overflowed, or vanished and eps does not outweigh them: by a scale that keeps them in range.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MeasureInRange(long series, long component, double* to)
     {

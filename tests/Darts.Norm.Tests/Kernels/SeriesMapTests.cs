@@ -91,7 +91,11 @@ public sealed class SeriesMapTests : IDisposable
         rin.forward(stack([Layers.Of(3, -1, 3, -1), Layers.Of(0.3, -1, 0.3, -1)], 1).to(ScalarType.Float32).unsqueeze(0));
         rin.stdev!.Doubles()[0].Should().Be(2);
         foreach (var infinity in (double[])[double.PositiveInfinity, double.NegativeInfinity])
-            rin.inverse(full([1, 3, 2, 1], infinity)).Doubles().Should().OnlyContain(value => value == infinity);
+        {
+            var forecast = full([1, 3, 2, 1], infinity);
+            forecast[0, 1] = 5;
+            rin.inverse(forecast)[0, 0].Doubles().Should().OnlyContain(value => value == infinity);
+        }
     }
 
     /// <summary>The formula's, in what is not finite as well.</summary>
