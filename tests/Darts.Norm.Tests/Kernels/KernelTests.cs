@@ -13,7 +13,7 @@ public sealed class KernelTests : IDisposable
     // Tails of every kind, one block and several, one thread's work and more.
     private static readonly long[][] RowShapes = [[5, 3], [3, 16], [4, 3, 17], [70, 37], [2, 2100], [1300, 64], [2100, 41]];
 
-    private static readonly long[][] SeriesShapes = [[2, 5, 4], [3, 1, 3], [2, 3, 4, 5], [3, 96, 7], [3, 21, 16], [3, 40, 70], [40, 100, 9], [70, 130, 17]];
+    private static readonly long[][] SeriesShapes = [[2, 5, 4], [3, 1, 3], [2, 3, 4, 5], [3, 96, 7], [3, 21, 16], [3, 40, 70], [2, 5, 128], [40, 100, 9], [70, 130, 17]];
 
     public static TheoryData<string, ScalarType> Operations
     {

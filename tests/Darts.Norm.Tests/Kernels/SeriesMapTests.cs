@@ -109,7 +109,7 @@ public sealed class SeriesMapTests : IDisposable
         using (no_grad())
         {
             var flat = one.X.view(-1);
-            foreach (var i in (long[])[3, 300, 600])
+            foreach (var i in (long[])[3, 300, 600, flat.numel() - 1])
                 flat[i] = double.NaN;
         }
         var (kernels, formula) = (one.ByKernels(), one.ByFormula());
