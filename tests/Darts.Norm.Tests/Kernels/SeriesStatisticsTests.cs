@@ -91,7 +91,7 @@ public sealed unsafe class SeriesStatisticsTests : IDisposable
     [InlineData(double.NegativeInfinity, double.NegativeInfinity)]
     public void Measure_OfAComponentThatIsNotFinite_IsNoStdevAndTheMeanOfIt(double value, double mean)
     {
-        foreach (var (component, step) in ((long, long)[])[(0, 0), (2, 33), (3, 0), (4, 0), (4, 33)])
+        foreach (var (component, step) in ((long, long)[])[(0, 0), (2, 33), (3, 0), (5, 0), (8, 33)])
         {
             Check<Float64>(ScalarType.Float64, component, step);
             Check<Float32>(ScalarType.Float32, component, step);
@@ -102,11 +102,11 @@ public sealed unsafe class SeriesStatisticsTests : IDisposable
         void Check<T>(ScalarType dtype, long component, long step)
             where T : IElement
         {
-            var x = Layers.Values([1, 40, 5], dtype);
+            var x = Layers.Values([1, 40, 9], dtype);
             var sound = Measured<T>(x, new(1e-5));
             x[0, step, component] = value;
             var hurt = Measured<T>(x, new(1e-5));
-            for (var c = 0; c < 5; c++)
+            for (var c = 0; c < 9; c++)
                 hurt[c].Should().Be(c == component ? (mean, 0, double.NaN) : sound[c]);
         }
     }
