@@ -39,6 +39,7 @@ internal sealed unsafe class AutogradNode
     private Pointers _node;
     private nint[] _saved = [];
     private IBackward? _function;
+    private int _inputs;
 
     private AutogradNode()
     {
@@ -103,14 +104,9 @@ internal sealed unsafe class AutogradNode
         for (var i = 0; i < outputs.Length; i++)
             results[i] = outputs[i].Handle;
 
+        _inputs = inputs.Length;
         THSAutograd_CSharpNode_setNextEdges(_node, given, 1);
-        _wrapped = wrapped;
-        THSAutograd_Function_wrapOutputs(given, default, default, new() { Array = results, Count = outputs.Length }, _node, &Wrapped);
         CheckForErrors();
-        var tied = new Tensor[outputs.Length];
-        for (var i = 0; i < tied.Length; i++)
-            tied[i] = Tensor.UnsafeCreateTensor(wrapped[i]);
-
         if (_saved.Length != saved.Length)
             _saved = new nint[saved.Length];
         for (var i = 0; i < saved.Length; i++)
@@ -118,8 +114,15 @@ internal sealed unsafe class AutogradNode
             if (saved[i] is not { } tensor)
                 continue;
             _saved[i] = THSAutograd_SavedVariable_ctor(tensor.Handle, _node, 0);
+            CheckForErrors(); // each time: a call that succeeds takes the error of the last away
         }
+
+        _wrapped = wrapped; // last, so that an error leaves no tensors
+        THSAutograd_Function_wrapOutputs(given, default, default, new() { Array = results, Count = outputs.Length }, _node, &Wrapped);
         CheckForErrors();
+        var tied = new Tensor[outputs.Length];
+        for (var i = 0; i < tied.Length; i++)
+            tied[i] = Tensor.UnsafeCreateTensor(wrapped[i]);
         return tied;
     }
 
@@ -132,7 +135,16 @@ internal sealed unsafe class AutogradNode
         var gradOutputs = new Tensor?[count];
         for (var i = 0; i < count; i++)
             gradOutputs[i] = gradients[i] == 0 ? null : Tensor.UnsafeCreateTensor(gradients[i]);
-        var answer = _function!.Backward(this, gradOutputs);
+        Tensor?[] answer;
+        try
+        {
+            answer = _function!.Backward(this, gradOutputs);
+        }
+        catch (Exception error)
+        {
+            BackwardFailure.Record(error, "A backward of Darts.Norm failed");
+            answer = new Tensor?[_inputs];
+        }
         _handedOver.Take(answer);
         if (_answer is null || _answer.Length < answer.Length)
             _answer = GC.AllocateUninitializedArray<nint>(answer.Length, pinned: true);

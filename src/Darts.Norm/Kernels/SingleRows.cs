@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Some rows of float32, normalised together in float32; what is summed goes to float64 by fours.</summary>
+/// <summary>Some rows of float32, normalised together in float32; means are taken in float64, where squares go by pairs.</summary>
 /// <remarks>
 /// Each step takes all rows before the next begins: a row's sums, root and division wait for each other, but not for the next row's.
 /// Where float32 might overflow or lose digits the inverse is NaN: such a row is left to float64.
@@ -21,10 +21,7 @@ internal static unsafe class SingleRows<TFormula>
     public const double LeastSquare = 1e-25;
 
     /// <summary>What is subtracted from each row, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
-    /// <remarks>
-    /// From the sums of values and squares, or where the mean is further from zero than the row's spread, of the differences to that mean, rounded: the level, otherwise zero.
-    /// Which one is each row's own affair.
-    /// </remarks>
+    /// <remarks>The mean in float64: a value near it has no digits but those of the mean. Squares of the values, or where the mean is not small beside them, of the differences to it: which is each row's own affair.</remarks>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Measure(float** rows, int count, long length, float* end, double eps, double least, float* level, double* center, double* inverse)
@@ -32,26 +29,25 @@ internal static unsafe class SingleRows<TFormula>
         Vector512<double>* sums = stackalloc Vector512<double>[Most], squares = stackalloc Vector512<double>[Most];
         for (var r = 0; r < count; r++)
             AddUp(new(rows[r], length, end), 0, isFar: false, sums + r, squares + r);
-        var fraction = Vector256.Create(1.0 / length);
+        var n = Vector256.Create((double)length);
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
-            var meanSquare = Sums(squares + r) * fraction;
+            var meanSquare = Sums(squares + r) / n;
             if (TFormula.Centers)
             {
-                var mean = Sums(sums + r) * fraction;
-                var far = Vector256.GreaterThan(mean * mean * 2, meanSquare);
-                Float32.Narrow(mean & far).Store(level + r);
+                var mean = Sums(sums + r) / n;
                 mean.Store(center + r);
+                Float32.Narrow(mean).Store(level + r);
+                var far = Vector256.GreaterThan(mean * mean * 9, meanSquare);
                 if (far != Vector256<double>.Zero)
                 {
                     for (var i = r; i < Math.Min(r + Vector256<double>.Count, count); i++)
                     {
-                        if (level[i] != 0)
+                        if (far.GetElement(i - r) != 0)
                             AddUpFar(new(rows[i], length, end), level[i], sums + i, squares + i);
                     }
-                    meanSquare = Sums(squares + r) * fraction;
-                    mean = Sums(sums + r) * fraction;
-                    (Float32.Widen(Vector128.Load(level + r)) + mean).Store(center + r);
+                    meanSquare = Sums(squares + r) / n;
+                    mean -= Float32.Widen(Float32.Narrow(mean & far));
                 }
                 meanSquare = Vector256.Max(meanSquare - (mean * mean), Vector256<double>.Zero);
             }
@@ -70,7 +66,7 @@ internal static unsafe class SingleRows<TFormula>
     private static Vector256<double> IsBetween(double least, Vector256<double> value, double most) =>
         Vector256.GreaterThan(value, Vector256.Create(least)) & Vector256.LessThan(value, Vector256.Create(most));
 
-    /// <summary>The values, or their differences to the level, and their squares, by fours in float32: more would each round beside one that is large.</summary>
+    /// <summary>The values, and their squares or those of their differences to the level by pairs in float32: more would each round beside one that is large.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUp(SingleRow x, float level, bool isFar, Vector512<double>* sums, Vector512<double>* squares)
     {
@@ -84,14 +80,21 @@ internal static unsafe class SingleRows<TFormula>
         for (; i <= x.Length - (2 * Singles.Count); i += 2 * Singles.Count)
         {
             var (a, b) = (x[i], x[i + Singles.Count]);
+            if (TFormula.Centers && !isFar)
+                sum += a.Fours() + b.Fours();
             if (isFar)
                 (a, b) = (a - center, b - center);
-            if (TFormula.Centers)
-                sum += (a + b).Fours();
             square += ((a * a) + (b * b)).Fours();
         }
         if (i < x.Whole)
-            Add(isFar ? x[i] - center : x[i], ref sum, ref square);
+        {
+            var v = x[i];
+            if (TFormula.Centers && !isFar)
+                sum += v.Fours();
+            if (isFar)
+                v -= center;
+            square += (v * v).Fours();
+        }
         (*sums, *squares) = (sum, square);
     }
 
@@ -102,17 +105,8 @@ internal static unsafe class SingleRows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddTail(SingleRow x, float level, Vector512<double>* sums, Vector512<double>* squares)
     {
-        Vector512<double> sum = default, square = default;
-        Add(x.OnRow(x.Tail - Vector512.Create(level)), ref sum, ref square);
-        (*sums, *squares) = (sum, square);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Singles v, ref Vector512<double> sum, ref Vector512<double> square)
-    {
-        if (TFormula.Centers)
-            sum += v.Fours();
-        square += (v * v).Fours();
+        var tail = x.OnRow(x.Tail - Vector512.Create(level));
+        (*sums, *squares) = (tail.Fours(), (tail * tail).Fours());
     }
 
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>

@@ -38,12 +38,12 @@ internal readonly unsafe struct Singles(Vector512<float> a, Vector512<float> b)
         return new(A & Vector512.Load(mask), B & Vector512.Load(mask + 16));
     }
 
-    /// <summary>The sums of four values each, in float64 but for the first addition.</summary>
+    /// <summary>The sums of four values each, in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector512<double> Fours()
     {
-        var (low, high) = Vector512.Widen(A + B);
-        return low + high;
+        var ((aLow, aHigh), (bLow, bHigh)) = (Vector512.Widen(A), Vector512.Widen(B));
+        return (aLow + aHigh) + (bLow + bHigh);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

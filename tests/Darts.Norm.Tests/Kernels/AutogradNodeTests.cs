@@ -169,6 +169,15 @@ public sealed class AutogradNodeTests
     }
 
     [Fact]
+    public void Backward_ThatThrows_IsAnExceptionOfTheCaller()
+    {
+        using var scope = NewDisposeScope();
+        var x = ones(2).requires_grad_();
+        var y = AutogradNode.Tie([x], [zeros(2)], [], new Function((_, _) => throw new InvalidOperationException("There is none.")))[0];
+        y.Invoking(output => output.sum().backward()).Should().Throw<ExternalException>().WithMessage("*There is none.");
+    }
+
+    [Fact]
     public void Backward_OnManyThreadsThroughOneGraph_IsRight()
     {
         using var x = ones(64).requires_grad_();

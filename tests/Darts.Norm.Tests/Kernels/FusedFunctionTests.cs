@@ -69,6 +69,40 @@ public sealed class FusedFunctionTests
         (x.grad, layer.weight!.grad, layer.bias!.grad).Should().Be((null, null, null));
     }
 
+    /// <summary>A gradient with a history may be the last to hold the graph that it comes from.</summary>
+    [Fact]
+    public void SecondOrder_ManyTimes_FreesEachGraphOnce()
+    {
+        using var layer = new LayerNorm(8);
+        using var x = rand(4, 8).requires_grad_();
+        for (var i = 0; i < 20; i++)
+        {
+            using var scope = NewDisposeScope();
+            var y = layer.forward(x);
+            var gradient = autograd.grad([(y * y * y).sum()], [x], retain_graph: true, create_graph: true)[0];
+            if (i % 2 == 0)
+                gradient.square().sum().backward();
+        }
+        x.grad!.isfinite().all().item<bool>().Should().BeTrue();
+    }
+
+    [Fact]
+    public void Forward_OfWhatCannotBeSaved_ThrowsAndLeavesNothing()
+    {
+        using var layer = new LayerNorm(8);
+        using var x = OfInference();
+        Once();
+        Alone.TensorsLeft(Once).Should().Be(0);
+
+        void Once() => layer.Invoking(norm => norm.forward(x)).Should().Throw<ExternalException>().WithMessage("*nference*");
+
+        static Tensor OfInference()
+        {
+            using var inference = inference_mode();
+            return rand(4, 8);
+        }
+    }
+
     /// <summary>The tensor that the kernels wrote becomes the leaf's.</summary>
     [Theory]
     [InlineData(16 * 1024)]

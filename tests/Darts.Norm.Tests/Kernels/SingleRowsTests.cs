@@ -56,6 +56,36 @@ public sealed class SingleRowsTests : IDisposable
         ShouldBeRight(norm, x);
     }
 
+    /// <summary>What little is left of a value near the mean becomes the row's largest.</summary>
+    [Theory]
+    [InlineData(64, 10)]
+    [InlineData(96, 1e3)]
+    [InlineData(192, 1e5)]
+    public void LayerNorm_OfOneLargeWeight_IsRight(int length, double weight)
+    {
+        var x = randn(400, length);
+        x[.., 7] = x.mean([1L]) + (x[.., 7] * (float)(1 / weight));
+        using var norm = new LayerNorm(length);
+        using (no_grad())
+            norm.weight![7] = weight;
+
+        ShouldBeRight(norm, x);
+    }
+
+    [Theory]
+    [InlineData(64, 1.927f)]
+    [InlineData(1024, 1.92f)]
+    public void LayerNorm_OfFourValuesInTurn_IsRight(int length, float weight)
+    {
+        var x = tensor(new[] { 2.0096138f, -0.043553434f, 2.0254893f, 0.03362401f }).repeat_interleave(length / 4).unsqueeze(0);
+        using var norm = new LayerNorm(length);
+        using (no_grad())
+            norm.weight!.fill_(weight);
+
+        ShouldBeRight(norm, x);
+        ShouldBeRight(norm, x.reshape(4, -1).t().reshape(1, -1));
+    }
+
     /// <summary>Rows are measured together, some about zero and some about their mean.</summary>
     [Theory]
     [InlineData(64)]
