@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Darts.Norm.Kernels;
@@ -17,8 +18,7 @@ internal sealed class BackwardCall
     private Place?[] _outputs = [];
     private object?[]? _given; // until forward has answered
     private bool _areInputsTied;
-    private Tensor?[]? _gradOutput; // between the outputs' backward and the inputs'
-    private readonly List<Tensor> _own = []; // gradients that came from libtorch or were made here
+    private readonly ConcurrentDictionary<int, Pass> _passes = []; // by thread: several may run one graph backward
 
     private BackwardCall(nn.Module module, ModuleRecord record, int inputs)
     {
@@ -123,7 +123,7 @@ internal sealed class BackwardCall
         }
         if (_areInputsTied)
         {
-            _gradOutput = gradOutput;
+            Current.GradOutput = gradOutput;
             return gradOutput;
         }
         foreach (var hook in _hooks)
@@ -136,12 +136,12 @@ internal sealed class BackwardCall
 
     private Tensor?[] Inputs(Tensor?[] gradients)
     {
-        if (_gradOutput is null) // not through the module's output: a second derivative
+        if (Current.GradOutput is not { } gradOutput) // not through the module's output: a second derivative
             return gradients;
         var gradInput = gradients.Select((gradient, i) => gradient ?? Zeros(_inputs[i])).ToArray();
         foreach (var hook in _hooks)
         {
-            if (hook(_module, [.. gradInput], [.. _gradOutput]) is not { } replaced)
+            if (hook(_module, [.. gradInput], [.. gradOutput]) is not { } replaced)
                 continue;
             if (replaced.Length != gradInput.Length)
                 throw new InvalidOperationException($"Backward hook returned an invalid number of grad_input, got {replaced.Length}, but expected {gradInput.Length}");
@@ -153,18 +153,28 @@ internal sealed class BackwardCall
         {
             if (place is null)
                 return null;
-            _own.Add(zeros(place.Shape, place.Dtype, place.Device).DetachFromDisposeScope());
-            return _own[^1];
+            var zero = zeros(place.Shape, place.Dtype, place.Device).DetachFromDisposeScope();
+            Current.Own.Add(zero);
+            return zero;
         }
     }
 
-    private void Own(IEnumerable<Tensor?> gradients) => _own.AddRange(gradients.OfType<Tensor>().Select(gradient => gradient.DetachFromDisposeScope()));
+    private Pass Current => _passes.GetOrAdd(Environment.CurrentManagedThreadId, _ => new());
 
-    private void Release()
+    private void Own(IEnumerable<Tensor?> gradients) => Current.Own.AddRange(gradients.OfType<Tensor>().Select(gradient => gradient.DetachFromDisposeScope()));
+
+    private void Release(int thread)
     {
-        _gradOutput = null;
-        _own.ForEach(gradient => gradient.Dispose());
-        _own.Clear();
+        if (_passes.TryRemove(thread, out var pass))
+            pass.Own.ForEach(gradient => gradient.Dispose());
+    }
+
+    /// <summary>A way back through the module.</summary>
+    private sealed class Pass
+    {
+        public Tensor?[]? GradOutput { get; set; } // between the outputs' backward and the inputs'
+
+        public List<Tensor> Own { get; } = []; // gradients that came from libtorch or were made here
     }
 
     private static Place?[] Places(object?[] items) => Array.ConvertAll(items, item => item is Tensor { IsInvalid: false } tensor ? new Place(tensor.shape, tensor.dtype, tensor.device) : null);
@@ -214,7 +224,7 @@ internal sealed class BackwardCall
         public Tensor?[] Backward(AutogradNode node, Tensor?[] gradOutputs)
         {
             if (!isInput)
-                call.Release(); // of a backward that did not reach the inputs
+                call.Release(Environment.CurrentManagedThreadId); // of a backward that did not reach the inputs
             call.Own(gradOutputs);
             Tensor?[] answer;
             try
@@ -228,16 +238,20 @@ internal sealed class BackwardCall
             catch (Exception error)
             {
                 BackwardFailure.Record(error, $"A backward hook of {PythonText.ClassName(call._module)} failed");
-                call._gradOutput = null;
+                call.Current.GradOutput = null;
                 answer = Array.ConvertAll(tied, index => (Tensor?)BackwardFailure.Gradient(places[index]!.Shape, places[index]!.Dtype, places[index]!.Device).DetachFromDisposeScope());
             }
-            if (call._gradOutput is null || isInput)
-                call.Release();
+            if (call.Current.GradOutput is null || isInput)
+                call.Release(Environment.CurrentManagedThreadId);
             return answer;
         }
 
         /// <summary>The graph is gone.</summary>
-        public void Dispose() => call.Release();
+        public void Dispose()
+        {
+            foreach (var thread in call._passes.Keys)
+                call.Release(thread);
+        }
 
         // Another reference to the same tensor, for libtorch: the hook's own stays the hook's.
         private static Tensor? Reference(Tensor? gradient, Place place, int index)

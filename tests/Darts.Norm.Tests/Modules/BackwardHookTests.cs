@@ -23,6 +23,22 @@ public sealed class BackwardHookTests
         b.grad!.Doubles().Should().Equal(7);
     }
 
+    [Fact]
+    public void Hook_OnManyThreadsThroughOneGraph_SeesEachThreadsOwn()
+    {
+        using var layer = new LayerNormNoBias(4);
+        using var x = arange(4, ScalarType.Float32).requires_grad_();
+        var wrong = 0;
+        layer.register_full_backward_hook((_, gradInput, gradOutput) => gradOutput[0]!.Doubles().Distinct().Count() == 1 && gradInput.Length == 1 ? [gradOutput[0]] : throw new InvalidOperationException($"{++wrong}"));
+        using var y = layer.call(x);
+        Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+        {
+            using var scope = NewDisposeScope();
+            autograd.grad([y], [x], [full(4, (double)i)], retain_graph: true)[0].Doubles().Should().OnlyContain(value => value == i);
+        });
+        wrong.Should().Be(0);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
