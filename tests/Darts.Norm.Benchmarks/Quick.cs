@@ -6,7 +6,7 @@ namespace Darts.Norm.Benchmarks;
 /// <summary>The table in two minutes: the contenders take turns, so that all of them meet the same weather, and medians are compared.</summary>
 public static class Quick
 {
-    private const double SecondsARow = 0.5;
+    private const double SecondsARow = 0.3;
 
     public static void Print(IEnumerable<Row> rows, IReadOnlyList<int> threads, ScalarType dtype)
     {

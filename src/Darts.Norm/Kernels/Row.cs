@@ -46,11 +46,11 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
         get => T.Load(_start + (i * T.Size));
     }
 
-    /// <summary>Sixteen values of each of the groups that are read at a time, on or beyond the row, are soon to be read.</summary>
+    /// <summary>Sixteen values, on or beyond the row, are soon to be read or written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void PrefetchGroups(long i, long columns)
+    public void Prefetch(long i)
     {
-        for (var group = 0; Sse.IsSupported && group < SeriesGroups.AtATime; group++, i += columns)
+        if (Sse.IsSupported)
             Sse.Prefetch0(_start + (i * T.Size));
     }
 

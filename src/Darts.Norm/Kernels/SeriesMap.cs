@@ -400,8 +400,11 @@ internal static unsafe class SeriesMap<TFormula>
                 {
                     var last = at + (3 * columns) + i;
                     AddFour(x, go, at + i, columns, x[last], go[last], center + i, along + i, sums + i);
-                    x.PrefetchGroups(last + columns, columns);
-                    go.PrefetchGroups(last + columns, columns);
+                    for (var next = last + columns; next <= last + four; next += columns)
+                    {
+                        x.Prefetch(next);
+                        go.Prefetch(next);
+                    }
                 }
                 if (i < columns)
                     AddLastFour(x, go, at + i, columns, center + i, along + i, sums + i);

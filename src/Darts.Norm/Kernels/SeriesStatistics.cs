@@ -160,7 +160,8 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             {
                 var last = at + (3 * columns) + i;
                 AddFour(x[at + i], x[at + columns + i], x[last - columns], x[last], i, centers, sums, squares, counts);
-                x.PrefetchGroups(last + columns, columns);
+                for (var next = last + columns; next <= last + (SeriesGroups.AtATime * columns); next += columns)
+                    x.Prefetch(next);
             }
             if (i < columns)
                 AddLastFour(x, at + i, columns, i, centers, sums, squares, counts);
