@@ -49,7 +49,7 @@ internal readonly unsafe struct SeriesSingles
     public long CountLost(long width) => CountLost(Lost, width);
 
     /// <summary>Groups of values side by side; the last may be shorter.</summary>
-    public void Map(byte* x, byte* y, long length) => Map<Affine>((float*)x, (float*)y, length, _columns, _centers, _run);
+    public void Map(byte* x, byte* y, long length) => Map((float*)x, (float*)y, length, _columns, _centers, _run);
 
     /// <summary><c>y = x · factor</c> of the same.</summary>
     public void Scale(byte* x, byte* y, long length) => MapEach<Factor>((float*)x, (float*)y, length, _columns, _centers + _run, _run);
@@ -107,15 +107,14 @@ internal readonly unsafe struct SeriesSingles
 
     /// <summary>Four groups at a time, for which the coefficients are read once. A column may be mapped for the second time with the last ones.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Map<TMap>(float* x, float* y, long length, long columns, float* coefficients, long run)
-        where TMap : struct, IMap<TMap>
+    private static void Map(float* x, float* y, long length, long columns, float* coefficients, long run)
     {
         var (last, four) = (columns - Vector512<float>.Count, SeriesGroups.AtATime * columns);
         for (; last >= 0 && length >= four; length -= four, x += four, y += four)
         {
             for (var i = 0L; ; i = Math.Min(i + Vector512<float>.Count, last))
             {
-                var map = TMap.Load(coefficients + i, run);
+                var map = Affine.Load(coefficients + i, run);
                 float* from = x + i, to = y + i;
                 map.Of(Vector512.Load(from)).Store(to);
                 map.Of(Vector512.Load(from + columns)).Store(to + columns);
@@ -125,7 +124,7 @@ internal readonly unsafe struct SeriesSingles
                     break;
             }
         }
-        MapEach<TMap>(x, y, length, columns, coefficients, run);
+        MapEach<Affine>(x, y, length, columns, coefficients, run);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
