@@ -28,7 +28,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Center<T>(Lanes x, RowStatistics s)
-        where T : IElement => T.FitsInDouble ? x - s.Center : (x * s.Scale) - s.Center - s.CenterLow;
+        where T : IElement => !T.FitsInDouble ? (x * s.Scale) - s.Center - s.CenterLow : T.IsSingle ? x - s.Center - s.CenterLow : x - s.Center;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pair Center(Vector256<double> x, RowStatistics s)
@@ -51,7 +51,8 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         var mean = sum.Sum() / x.Length;
         // Float64 has 29 digits more than a float32: enough for what cancels here in any row that fits in memory.
         var variance = Math.Max((squares.Sum() / x.Length) - (mean * mean), 0);
-        *to = Of(variance, first + mean, eps);
+        var (center, lost) = Sum.TwoSum(first, mean);
+        *to = Of(variance, center, eps) with { CenterLow = lost };
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -51,7 +51,7 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     public void Prefetch(long i)
     {
         if (Sse.IsSupported)
-            Sse.Prefetch0(_start + (i * T.Size));
+            Sse.Prefetch1(_start + (i * T.Size));
     }
 
     /// <summary>Sixteen values of which some may lie beyond the row, where they are anything.</summary>

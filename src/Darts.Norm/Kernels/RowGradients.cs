@@ -9,35 +9,31 @@ internal static unsafe class RowGradients<TFormula, T>
     where TFormula : IRowFormula
     where T : IElement
 {
-    /// <summary>What each row's gradient loses to its statistics; and where those were measured in float32, what they are in float64.</summary>
+    /// <summary>What each row's gradient loses to its statistics; and where its squares were added up in float32, its inverse in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Project(
         byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, double* weight, double eps, double* inverse, double* center, Loss* lost)
     {
-        double* squares = stackalloc double[RowNormalization<TFormula>.RowsTogether], differences = stackalloc double[RowNormalization<TFormula>.RowsTogether];
+        var squares = stackalloc double[RowNormalization<TFormula>.RowsTogether];
         for (var r = 0; r < count; r++)
         {
             var (x, go) = (new Row<T>(rows[r], length, end), new Row<T>(gradRows[r], length, gradEnd));
             var c = Vector256.Create(center[r]);
             var (tail, gradTail) = (x.Tail, go.Tail); // sums that are alive while they are read would not stay in registers
-            var (sum, dot, square, difference) = (default(Half), default(Half), default(Half), default(Half));
+            var (sum, dot, square) = (default(Half), default(Half), default(Half));
             if (x.Whole < length)
-                Add(TFormula.Centers ? x.OnRow(tail - c) : tail, gradTail, weight, x.Whole, ref sum, ref dot, ref square, ref difference);
+                Add(TFormula.Centers ? x.OnRow(tail - c) : tail, gradTail, weight, x.Whole, ref sum, ref dot, ref square);
             for (long i = 0; i < x.Whole; i += Lanes.Count)
-                Add(TFormula.Centers ? x[i] - c : x[i], go[i], weight, i, ref sum, ref dot, ref square, ref difference);
-            (lost[r].Mean, lost[r].Along, squares[r], differences[r]) = (sum.Sum(), dot.Sum(), square.Sum(), difference.Sum());
+                Add(TFormula.Centers ? x[i] - c : x[i], go[i], weight, i, ref sum, ref dot, ref square);
+            (lost[r].Mean, lost[r].Along, squares[r]) = (sum.Sum(), dot.Sum(), square.Sum());
         }
         var fraction = 1.0 / length;
         for (var r = 0; r < count; r++)
         {
             var s = new RowStatistics(inverse[r], center[r]);
             if (T.IsSingle)
-            {
-                var difference = TFormula.Centers ? differences[r] * fraction : 0;
-                lost[r].Along -= lost[r].Mean * difference;
-                s = TFormula.Of(Math.Max((squares[r] / length) - (difference * difference), 0), center[r] + difference, eps);
-                (inverse[r], center[r]) = (s.Inverse, s.Center);
-            }
+                s = TFormula.Of(squares[r] / length, center[r], eps);
+            inverse[r] = s.Inverse;
             lost[r].Mean = lost[r].Mean * fraction * s.Inverse;
             lost[r].Along = lost[r].Along * fraction * s.Inverse * s.Inverse * s.Inverse; // in this order: zero stays zero however large the inverse
             if (!TFormula.FlowsThrough(s, eps))
@@ -46,7 +42,7 @@ internal static unsafe class RowGradients<TFormula, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Lanes v, Lanes go, double* weight, long i, ref Half sum, ref Half dot, ref Half square, ref Half difference)
+    private static void Add(Lanes v, Lanes go, double* weight, long i, ref Half sum, ref Half dot, ref Half square)
     {
         var g = weight is null ? go : go * Lanes.Load(weight + i);
         if (TFormula.Centers)
@@ -54,8 +50,6 @@ internal static unsafe class RowGradients<TFormula, T>
         dot.Add(g * v);
         if (T.IsSingle)
             square.Add(v * v);
-        if (T.IsSingle && TFormula.Centers)
-            difference.Add(v);
     }
 
     /// <summary>Sums of two values each: with sixteen the registers would not suffice.</summary>
@@ -97,13 +91,19 @@ internal static unsafe class RowGradients<TFormula, T>
     public static void Write(
         byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, byte* to, byte* toEnd, double* inverse, double* center, Loss* lost, double* weight, double* weightSums, double* biasSums)
     {
-        for (var r = 0; r < count; r++, to += length * T.Size)
+        var size = length * T.Size;
+        var ahead = count * length; // where the next rows are in most tensors
+        for (var r = 0; r < count; r++, to += size)
         {
             var (x, go, gx) = (new Row<T>(rows[r], length, end), new Row<T>(gradRows[r], length, gradEnd), new Row<T>(to, length, toEnd));
             var row = new Gradient(inverse[r], center[r], lost + r, weight, weightSums, biasSums);
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
+            {
+                x.Prefetch(i + ahead);
+                go.Prefetch(i + ahead);
                 gx.Set(i, row.Of(x[i], go[i], i));
+            }
             if (i < length)
                 gx.SetTail(row.Of(x.Tail, go.Tail, i));
         }

@@ -6,7 +6,7 @@ namespace Darts.Norm.Kernels;
 /// <summary>What normalising a row needs to know about it.</summary>
 /// <param name="Inverse">What the row is multiplied by.</param>
 /// <param name="Center">What is subtracted before. A formula that subtracts nothing keeps its own here.</param>
-/// <param name="CenterLow">What <paramref name="Center"/> lost by rounding; float64 rows only.</param>
+/// <param name="CenterLow">What <paramref name="Center"/> lost by rounding; float64 rows, and float32 rows in the forward pass.</param>
 /// <param name="Scale">A power of two that keeps squares in range, by which the row is multiplied first; float64 rows only.</param>
 /// <param name="Square">One over the square of <paramref name="Inverse"/>, without its roundings; float64 rows only.</param>
 /// <param name="InverseLow">What <paramref name="Inverse"/> lost by rounding; float64 rows only.</param>
@@ -15,7 +15,7 @@ internal readonly record struct RowStatistics(
     double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
 {
     /// <summary>How many values are kept of each row for the backward pass.</summary>
-    /// <remarks>Of float32 rows one, the mean, where the formula has one: they were measured in float32, and are measured about it in float64 beside their gradients.</remarks>
+    /// <remarks>Of float32 rows one, the mean: their squares, added up in float32, are added up again in float64 beside their gradients.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Kept<T>()
         where T : IElement => T.IsSingle ? 1 : T.FitsInDouble ? 2 : 7;
@@ -264,15 +264,15 @@ internal static unsafe class RowNormalization<TFormula>
         private readonly void Write(Row<T> x, Row<T> y, RowStatistics* s)
         {
             if (T.FitsInDouble)
-                Write(x, y, s->Inverse, s->Center, Weight, Bias);
+                Write(x, y, s->Inverse, s->Center, s->CenterLow, Weight, Bias);
             else
                 WriteCorrected(x, y, *s, Weight, Bias);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void Write(Row<T> x, Row<T> y, double inverse, double center, double* weight, double* bias)
+        private static void Write(Row<T> x, Row<T> y, double inverse, double center, double centerLow, double* weight, double* bias)
         {
-            var s = new RowStatistics(inverse, center);
+            var s = new RowStatistics(inverse, center, centerLow);
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
                 y.Set(i, Normalized(x[i], s, weight, bias, i));
@@ -332,7 +332,7 @@ internal static unsafe class RowNormalization<TFormula>
             var sums = Doubles.Padded<T>(X.Length);
             var weightSums = Sum.Cleared(WeightSums, block, sums);
             var biasSums = Sum.Cleared(BiasSums, block, sums);
-            var together = Together(X.Length);
+            var together = X.Length <= 256 ? RowsTogether : X.Length <= 1024 ? 2 : 1; // they stay in the nearest cache beside the sums and gradients
             for (var (first, end) = (Blocks.First(block), Blocks.End(block)); first < end; first += together)
             {
                 var count = (int)Math.Min(together, end - first);

@@ -21,24 +21,24 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         var xEnd = (float*)Wide.X.End;
         var x = stackalloc float*[SingleRows<TFormula>.Most];
         var level = stackalloc float[SingleRows<TFormula>.Most];
-        double* center = stackalloc double[SingleRows<TFormula>.Most], inverse = stackalloc double[SingleRows<TFormula>.Most];
+        double* rest = stackalloc double[SingleRows<TFormula>.Most], inverse = stackalloc double[SingleRows<TFormula>.Most];
         var together = length <= 128 ? SingleRows<TFormula>.Most : RowNormalization<TFormula>.Together(length);
         for (var first = Wide.Blocks.First(block); first < end; first += together)
         {
             var count = (int)Math.Min(together, end - first);
             for (var r = 0; r < count; r++)
                 x[r] = (float*)Wide.X[first + r];
-            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, level, center, inverse);
+            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, level, rest, inverse);
             if (IsInSingle)
-                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, level, center, inverse, Weight, Bias);
+                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, level, rest, inverse, Weight, Bias);
             else
-                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, center, inverse, Wide.Weight, Wide.Bias);
+                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, level, rest, inverse, Wide.Weight, Wide.Bias);
             for (var r = 0; r < count; r++)
             {
                 if (double.IsNaN(inverse[r]))
                     Wide.WriteRow(first + r);
                 else if (Wide.Statistics is not null)
-                    new RowStatistics(inverse[r], center[r]).Store<Float32>(Wide.Statistics + ((first + r) * RowStatistics.Kept<Float32>()));
+                    new RowStatistics(inverse[r], level[r] + rest[r]).Store<Float32>(Wide.Statistics + ((first + r) * RowStatistics.Kept<Float32>()));
             }
         }
     }

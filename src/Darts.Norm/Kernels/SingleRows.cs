@@ -20,11 +20,11 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>The least mean square that float32 holds.</summary>
     public const double LeastSquare = 1e-25;
 
-    /// <summary>What is subtracted from each row, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
+    /// <summary>What is subtracted from each row, as a float32 and the rest, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
     /// <remarks>The mean in float64: a value near it has no digits but those of the mean. Squares of the values, or where the mean is not small beside them, of the differences to it: which is each row's own affair.</remarks>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, float* level, double* center, double* inverse)
+    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, float* level, double* rest, double* inverse)
     {
         Vector512<double>* sums = stackalloc Vector512<double>[Most], squares = stackalloc Vector512<double>[Most];
         for (var r = 0; r < count; r++)
@@ -35,9 +35,12 @@ internal static unsafe class SingleRows<TFormula>
             var meanSquare = Sums(squares + r) / n;
             if (TFormula.Centers)
             {
-                var mean = Sums(sums + r) / n;
-                mean.Store(center + r);
-                Float32.Narrow(mean).Store(level + r);
+                var total = Sums(sums + r);
+                var mean = total / n;
+                var near = Float32.Narrow(mean);
+                near.Store(level + r);
+                var left = (total - (Float32.Widen(near) * n)) / n; // exact but for the division: it has digits that the mean has not
+                left.Store(rest + r);
                 var far = Vector256.GreaterThan(mean * mean * 9, meanSquare);
                 if (far != Vector256<double>.Zero)
                 {
@@ -47,7 +50,7 @@ internal static unsafe class SingleRows<TFormula>
                             AddUpFar(new(rows[i], length, end), level[i], sums + i, squares + i);
                     }
                     meanSquare = Sums(squares + r) / n;
-                    mean -= Float32.Widen(Float32.Narrow(mean & far));
+                    mean = Vector256.ConditionalSelect(far, left, mean);
                 }
                 meanSquare = Vector256.Max(meanSquare - (mean * mean), Vector256<double>.Zero);
             }
@@ -112,26 +115,26 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInSingle(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, float* level, double* center, double* inverse, float* weight, float* bias)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, float* level, double* rest, double* inverse, float* weight, float* bias)
     {
         for (var r = 0; r < count; r++)
         {
             if (double.IsNaN(inverse[r]))
                 continue;
             var (x, y) = (new SingleRow(rows[r], length, end), new SingleRow(to + (r * length), length, toEnd));
-            var row = new Standardized(level[r], center[r], inverse[r]);
+            var row = new Standardized(level[r], rest[r], inverse[r]);
             var i = 0L;
             for (; i < x.Whole; i += Singles.Count)
                 y.Set(i, Affine(row.Of(x[i]), weight, bias, i));
             if (i < length)
-                WriteTail(x, y, level[r], center[r], inverse[r], weight, bias);
+                WriteTail(x, y, level[r], rest[r], inverse[r], weight, bias);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteTail(SingleRow x, SingleRow y, float level, double center, double inverse, float* weight, float* bias)
+    private static void WriteTail(SingleRow x, SingleRow y, float level, double rest, double inverse, float* weight, float* bias)
     {
-        var row = new Standardized(level, center, inverse);
+        var row = new Standardized(level, rest, inverse);
         for (var i = x.Whole; i < x.Length; i += Vector256<float>.Count)
             y.SetPart(i, Affine(row.Of(x.Part(i)), weight, bias, i));
     }
@@ -139,19 +142,19 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>The same, rounded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInDouble(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, double* center, double* inverse, double* weight, double* bias)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, float* level, double* rest, double* inverse, double* weight, double* bias)
     {
         for (var r = 0; r < count; r++)
         {
             if (double.IsNaN(inverse[r]))
                 continue;
             var (x, y) = (new Row<Float32>((byte*)rows[r], length, (byte*)end), new Row<Float32>((byte*)(to + (r * length)), length, (byte*)toEnd));
-            var (c, factor) = (Vector256.Create(center[r]), Vector256.Create(inverse[r]));
+            var (near, left, factor) = (Vector256.Create((double)level[r]), Vector256.Create(rest[r]), Vector256.Create(inverse[r]));
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                y.Set(i, RowNormalization<TFormula>.Affine((TFormula.Centers ? x[i] - c : x[i]) * factor, weight, bias, i));
+                y.Set(i, RowNormalization<TFormula>.Affine((TFormula.Centers ? x[i] - near - left : x[i]) * factor, weight, bias, i));
             if (i < length)
-                y.SetTail(RowNormalization<TFormula>.Affine((TFormula.Centers ? x.Tail - c : x.Tail) * factor, weight, bias, i));
+                y.SetTail(RowNormalization<TFormula>.Affine((TFormula.Centers ? x.Tail - near - left : x.Tail) * factor, weight, bias, i));
         }
     }
 
@@ -175,18 +178,18 @@ internal static unsafe class SingleRows<TFormula>
         return v;
     }
 
-    /// <summary><c>x̂ = (x - center) · inverse</c>: what the level leaves of the center, and what the inverse lost by rounding, is added last.</summary>
+    /// <summary><c>x̂ = (x - center) · inverse</c>: what the center is beyond its level, and what the inverse lost by rounding, is added last.</summary>
     private readonly struct Standardized
     {
         private readonly Vector512<float> _level, _inverse, _inverseLow, _rest;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Standardized(float level, double center, double inverse)
+        public Standardized(float level, double rest, double inverse)
         {
             _level = Vector512.Create(level);
             _inverse = Singles.Rounded(inverse);
             _inverseLow = Singles.Rounded(inverse - _inverse.ToScalar());
-            _rest = Singles.Rounded((level - center) * inverse);
+            _rest = Singles.Rounded(-rest * inverse);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

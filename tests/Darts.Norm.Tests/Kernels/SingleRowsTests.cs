@@ -72,6 +72,25 @@ public sealed class SingleRowsTests : IDisposable
         ShouldBeRight(norm, x);
     }
 
+    /// <summary>A mean of so few digits beyond the values' own that float64 rounds it.</summary>
+    [Theory]
+    [InlineData(1023, 0.0)]
+    [InlineData(1023, 0.5)] // in float64, beside a bias that is not small
+    [InlineData(1057, 0.0)]
+    public void LayerNorm_OfOneValueBesideALevel_IsRight(int length, double bias)
+    {
+        var x = full([1, length], -18896.848f);
+        x[0, 0] = MathF.BitIncrement(-18896.848f);
+        using var norm = new LayerNorm(length, eps: 1e-12);
+        using (no_grad())
+        {
+            norm.weight![7] = 1000;
+            norm.bias!.fill_(bias);
+        }
+
+        ShouldBeRight(norm, x);
+    }
+
     [Theory]
     [InlineData(64, 1.927f)]
     [InlineData(1024, 1.92f)]
