@@ -101,11 +101,9 @@ internal sealed class FusedFunction : IBackward
 
     private static Tensor? Failed(Place? place) => place is null ? null : BackwardFailure.Gradient(place.Shape, place.Dtype, CPU);
 
-    /// <summary>Those that are wanted, out of the current scope.</summary>
-    private Tensor?[] Given(Gradients gradients) => OfEachInput(
-        _wanted.X ? gradients.X?.DetachFromDisposeScope() : null,
-        _wanted.Weight ? gradients.Weight?.DetachFromDisposeScope() : null,
-        _wanted.Bias ? gradients.Bias?.DetachFromDisposeScope() : null);
+    /// <summary>The gradients, out of the current scope.</summary>
+    private Tensor?[] Given(Gradients gradients) =>
+        OfEachInput(gradients.X?.DetachFromDisposeScope(), gradients.Weight?.DetachFromDisposeScope(), gradients.Bias?.DetachFromDisposeScope());
 
     private Tensor?[] OfEachInput(Tensor? x, Tensor? weight, Tensor? bias) => (_hasWeight, _hasBias) switch
     {
