@@ -8,6 +8,7 @@ namespace Darts.Norm.Kernels;
 /// <remarks>
 /// An exception must not leave a callback of libtorch: the process would end. On a CPU the callback runs on the caller's thread, where TorchSharp asks libtorch for its last error when
 /// the pass is done: one is left there, and what TorchSharp throws for it gets the exception's text, and the exception itself as the inner one.
+/// A function of TorchSharp later in the pass takes it away: then the thread's next pass through a layer ends in it.
 /// Elsewhere a gradient of the wrong device makes libtorch raise an error of its own, to the same end.
 /// </remarks>
 internal static unsafe class BackwardFailure

@@ -137,18 +137,56 @@ public sealed class AutogradNodeTests
     }
 
     [Fact]
-    public void Tie_OfMoreThanWaitForAnotherCall_GivesEachItsOwnGradient()
+    public void Tie_AfterAGraphIsGone_TakesItsNode()
+    {
+        using var x = ones(2).requires_grad_();
+        var nodes = new HashSet<AutogradNode>();
+        for (var i = 0; i < 3; i++)
+        {
+            using var scope = NewDisposeScope();
+            AutogradNode.Tie([x], [zeros(2)], [], new Function((node, _) =>
+            {
+                nodes.Add(node);
+                return [null];
+            }))[0].sum().backward();
+        }
+        nodes.Should().ContainSingle();
+    }
+
+    [Fact]
+    public void Backward_AfterAnothers_FreesWhatThatGave()
     {
         using var scope = NewDisposeScope();
+        var (x, given, isFreed) = (ones(2).requires_grad_(), ones(2), false);
+        var inner = AutogradNode.Tie([x], [zeros(2)], [], new Function((_, _) =>
+        {
+            isFreed = given.IsInvalid;
+            return [null];
+        }))[0];
+        AutogradNode.Tie([inner], [zeros(2)], [], new Function((_, _) => [given]))[0].sum().backward();
+        isFreed.Should().BeTrue();
+    }
+
+    [Fact]
+    public void Tie_OfMoreThanWaitForAnotherCall_GivesEachItsOwnGradientAndHoldsNoMore()
+    {
         for (var round = 0; round < 2; round++)
         {
-            var leaves = Enumerable.Range(0, 1500).Select(_ => ones(1).requires_grad_()).ToArray();
-            var outputs = leaves.Select((leaf, i) => AutogradNode.Tie([leaf], [zeros(1)], [], new Function((_, _) => [full(1, i).DetachFromDisposeScope()]))[0]).ToArray();
-            foreach (var output in outputs)
-                output.backward();
-            leaves.Select(leaf => leaf.grad!.item<float>()).Should().Equal(Enumerable.Range(0, 1500).Select(i => (float)i));
-            foreach (var output in outputs)
-                output.Dispose();
+            var nodes = new List<WeakReference>();
+            using (NewDisposeScope())
+            {
+                var leaves = Enumerable.Range(0, 1500).Select(_ => ones(1).requires_grad_()).ToArray();
+                var outputs = leaves.Select((leaf, i) => AutogradNode.Tie([leaf], [zeros(1)], [], new Function((node, _) =>
+                {
+                    nodes.Add(new(node));
+                    return [full(1, i).DetachFromDisposeScope()];
+                }))[0]).ToArray();
+                foreach (var output in outputs)
+                    output.backward();
+                leaves.Select(leaf => leaf.grad!.item<float>()).Should().Equal(Enumerable.Range(0, 1500).Select(i => (float)i));
+            }
+            Alone.Collect();
+            nodes.Count(node => node.IsAlive).Should().Be(1024);
         }
     }
 

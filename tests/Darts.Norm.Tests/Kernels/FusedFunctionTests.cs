@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Darts.Norm.Kernels;
 
@@ -54,6 +55,22 @@ public sealed class FusedFunctionTests
         y.Invoking(output => output.sum().backward()).Should().Throw<ExternalException>().WithMessage("*first").WithInnerException<InvalidOperationException>();
         new Failing(new InvalidOperationException("second\nin two lines")).Apply(x, null, null)
             .Invoking(output => output.sum().backward()).Should().Throw<ExternalException>().WithMessage("*second");
+    }
+
+    /// <summary>A function of TorchSharp takes the error away from its pass.</summary>
+    [Fact]
+    public void Backward_ThatFailsBeforeAFunctionOfTorchSharp_IsAnExceptionOfTheNextAtTheLatest()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = new LayerNorm(3);
+        var x = ones(2, 3).requires_grad_();
+        var y = new Failing(new InvalidOperationException("The first.")).Apply(Doubled.apply(x), null, null);
+        FluentActions.Invoking(() =>
+        {
+            y.sum().backward();
+            layer.forward(x).sum().backward();
+        }).Should().Throw<ExternalException>().WithMessage("*The first.").WithInnerException<InvalidOperationException>();
+        layer.forward(x).sum().backward();
     }
 
     /// <summary>As in PyTorch: not zeros, nothing.</summary>
@@ -114,12 +131,33 @@ public sealed class FusedFunctionTests
         var operation = new Giving();
         operation.Apply(x, null, null).sum().backward();
         x.grad!.Doubles().Should().OnlyContain(gradient => gradient == 3);
-        x.grad!.storage<float>().data_ptr().Should().Be(operation.Given);
+        x.grad!.storage<float>().data_ptr().Should().Be(operation.Given!.storage<float>().data_ptr());
+    }
+
+    [Fact]
+    public void Forward_AfterABackward_FreesWhatThatGave()
+    {
+        using var scope = NewDisposeScope();
+        var x = ones(2).requires_grad_();
+        var operation = new Giving();
+        var y = operation.Apply(x, null, null);
+        y.sum().backward();
+        operation.Apply(x, null, null);
+        operation.Given!.IsInvalid.Should().BeTrue();
+    }
+
+    [Fact]
+    public void Forward_ThatThrows_FreesWhatItKept()
+    {
+        using var x = ones(2).requires_grad_();
+        var before = Process.GetCurrentProcess().VirtualMemorySize64;
+        new Keeping().Invoking(operation => operation.Apply(x, null, null)).Should().Throw<NotSupportedException>();
+        (Process.GetCurrentProcess().VirtualMemorySize64 - before).Should().BeLessThan(Keeping.Many * sizeof(double) / 2);
     }
 
     private sealed class Giving : FusedOperation
     {
-        public nint Given { get; private set; }
+        public Tensor? Given { get; private set; }
 
         public override Tensor Formula(Inputs inputs) => inputs.X * 3;
 
@@ -127,10 +165,31 @@ public sealed class FusedFunctionTests
 
         public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted)
         {
-            var gradient = full_like(inputs.X, 3).MoveToOuterDisposeScope();
-            Given = gradient.storage<float>().data_ptr();
-            return new(gradient, null, null);
+            Given = full_like(inputs.X, 3).MoveToOuterDisposeScope();
+            return new(Given, null, null);
         }
+    }
+
+    private sealed class Keeping : FusedOperation
+    {
+        public const long Many = 1L << 27; // never touched: that takes addresses alone
+
+        public override Tensor Formula(Inputs inputs) => throw new NotSupportedException();
+
+        public override long Keeps(Tensor x) => Many;
+
+        public override Tensor Forward(Inputs inputs) => throw new NotSupportedException();
+
+        public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) => throw new NotSupportedException();
+    }
+
+    private sealed class Doubled : autograd.SingleTensorFunction<Doubled>
+    {
+        public override string Name => nameof(Doubled);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars) => (Tensor)vars[0] * 2;
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => [grad_output * 2];
     }
 
     private sealed class WithoutGradient : autograd.SingleTensorFunction<WithoutGradient>

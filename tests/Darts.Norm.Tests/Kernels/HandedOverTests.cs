@@ -34,6 +34,18 @@ public sealed class HandedOverTests
         (second.IsInvalid, others.IsInvalid).Should().Be((true, true));
     }
 
+    [Fact]
+    public void Take_GradientsThatCanBeDifferentiated_HoldsAllOfThemUntilThisThreadsNextBackward()
+    {
+        var handedOver = new HandedOver();
+        Tensor[] gradients = [ones(1).requires_grad_(), ones(2).requires_grad_()];
+        handedOver.Take(gradients);
+        handedOver.DisposeAll();
+        gradients.Should().OnlyContain(gradient => !gradient.IsInvalid, "they hold the node's graph, so it must not hold them");
+        HandedOver.DisposeLast();
+        gradients.Should().OnlyContain(gradient => gradient.IsInvalid);
+    }
+
     private static void OnAnotherThread(Action action)
     {
         var thread = new Thread(() => action());

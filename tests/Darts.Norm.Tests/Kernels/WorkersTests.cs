@@ -47,6 +47,28 @@ public sealed class WorkersTests : IDisposable
         met.Should().Equal(true, true, true);
     }
 
+    /// <summary>Those spin after each of its operations: others would wait for a core beside them.</summary>
+    [Fact]
+    public void Run_OfMuchWorkOnLinux_IsOnLibtorchsThreads()
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        using var all = new CountdownEvent(Threads);
+        var caller = Environment.CurrentManagedThreadId;
+        var areThePools = new ConcurrentQueue<bool>();
+        Workers.Run(
+            new Work(_ =>
+            {
+                all.Signal();
+                all.Wait(TimeSpan.FromSeconds(20));
+                if (Environment.CurrentManagedThreadId != caller)
+                    areThePools.Enqueue(Thread.CurrentThread.IsThreadPoolThread);
+            }),
+            Threads,
+            Many);
+        areThePools.Should().Equal(false, false);
+    }
+
     [Theory]
     [InlineData(10, 10)]
     [InlineData(1, Many)]

@@ -209,17 +209,17 @@ public sealed class BackwardHookTests
     public void Hook_ThatThrowsOnAnotherDevice_ReachesTheCaller()
     {
         using var scope = NewDisposeScope();
-        var net = new Square();
-        var x = ones([2], device: META, requires_grad: true);
+        var net = new Product();
+        var (x, other) = (ones([2], device: META, requires_grad: true), ones([2], device: META, requires_grad: true));
         var thrown = new NotFiniteNumberException("not today");
         var handle = net.register_full_backward_hook((_, _, _) => throw thrown);
         for (var i = 0; i < 2; i++)
         {
-            FluentActions.Invoking(() => net.call(x).sum().backward()).Should().Throw<ExternalException>()
-                .WithMessage("A backward hook of Square failed: NotFiniteNumberException: not today").Which.InnerException.Should().BeSameAs(thrown);
+            FluentActions.Invoking(() => net.call(x, other).sum().backward()).Should().Throw<ExternalException>()
+                .WithMessage("A backward hook of Product failed: NotFiniteNumberException: not today").Which.InnerException.Should().BeSameAs(thrown);
         }
         handle.remove();
-        net.call(x).sum().backward();
+        net.call(x, other).sum().backward();
         x.grad!.shape.Should().Equal(2);
     }
 
