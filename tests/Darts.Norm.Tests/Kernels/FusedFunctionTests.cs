@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Reflection;
 using System.Runtime.InteropServices;
 using Darts.Norm.Kernels;
 
@@ -55,6 +56,19 @@ public sealed class FusedFunctionTests
         y.Invoking(output => output.sum().backward()).Should().Throw<ExternalException>().WithMessage("*first").WithInnerException<InvalidOperationException>();
         new Failing(new InvalidOperationException("second\nin two lines")).Apply(x, null, null)
             .Invoking(output => output.sum().backward()).Should().Throw<ExternalException>().WithMessage("*second");
+    }
+
+    [Fact]
+    public void Backward_ThatFailed_IsWaitedForNoLonger()
+    {
+        using var scope = NewDisposeScope();
+        var y = new Failing(new InvalidOperationException("There is none.")).Apply(ones(2).requires_grad_(), null, null);
+        var before = Waiting();
+        y.Invoking(output => output.sum().backward()).Should().Throw<ExternalException>();
+        Waiting().Should().Be(before);
+
+        static int Waiting() => // AppDomain's event has no other count
+            (typeof(AppContext).GetField("FirstChanceException", BindingFlags.NonPublic | BindingFlags.Static)!.GetValue(null) as Delegate)?.GetInvocationList().Length ?? 0;
     }
 
     /// <summary>A function of TorchSharp takes the error away from its pass.</summary>
@@ -134,6 +148,22 @@ public sealed class FusedFunctionTests
         x.grad!.storage<float>().data_ptr().Should().Be(operation.Given!.storage<float>().data_ptr());
     }
 
+    /// <summary>That its leaf's gradient needs no copy is worth a view of a large input, and of no other.</summary>
+    [Theory]
+    [InlineData(16 * 1024, true, true, false)]
+    [InlineData((16 * 1024) - 1, true, true, true)]
+    [InlineData(16 * 1024, true, false, true)]
+    [InlineData(16 * 1024, false, true, true)]
+    public void Forward_OfAnInput_TakesItAsItIsUnlessItIsALargeLeaf(long size, bool requiresGradient, bool isLeaf, bool isTakenAsItIs)
+    {
+        using var scope = NewDisposeScope();
+        var x = ones(size).requires_grad_(requiresGradient);
+        x = isLeaf ? x : x * 1;
+        var operation = new Giving();
+        operation.Apply(x, ones(1).requires_grad_(), null);
+        ReferenceEquals(operation.Taken, x).Should().Be(isTakenAsItIs);
+    }
+
     [Fact]
     public void Forward_AfterABackward_FreesWhatThatGave()
     {
@@ -157,11 +187,13 @@ public sealed class FusedFunctionTests
 
     private sealed class Giving : FusedOperation
     {
+        public Tensor? Taken { get; private set; }
+
         public Tensor? Given { get; private set; }
 
         public override Tensor Formula(Inputs inputs) => inputs.X * 3;
 
-        public override Tensor Forward(Inputs inputs) => inputs.X * 3;
+        public override Tensor Forward(Inputs inputs) => (Taken = inputs.X) * 3;
 
         public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted)
         {
