@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Darts.Norm.Kernels;
 
 /// <summary>Ties a <see cref="FusedOperation"/> to torch's autograd.</summary>
@@ -38,9 +40,12 @@ internal sealed class FusedFunction : IBackward
             kept = default; // is the function's now
             return AutogradNode.Tie(function.OfEachInput(inputs.X, weight, bias)!, [output], [inputs.X, weight, bias, statistics, mask], function)[0];
         }
-        catch
+        catch (Exception error)
         {
             kept.Dispose();
+            if (error is ExternalException && error.Message.Contains("Inference tensors cannot be saved", StringComparison.Ordinal)) // TorchSharp does not say which tensors are
+                throw new InvalidOperationException(
+                    $"What takes part in training must be made outside of inference mode, but an input of size {Require.Size(x.shape)}, or a parameter, was made in it. Pass a clone: input.clone().", error);
             throw;
         }
     }
