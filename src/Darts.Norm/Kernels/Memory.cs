@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Darts.Norm.Kernels;
 
@@ -10,6 +12,14 @@ internal static unsafe class Memory
 
     /// <summary>The address of a CPU tensor's first value. The tensor must be kept alive.</summary>
     public static byte* Start(Tensor tensor) => THSTensor_data(tensor.Handle);
+
+    /// <summary>A line is soon to be read or written; it may lie behind the memory that there is.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(void* address)
+    {
+        if (Sse.IsSupported)
+            Sse.Prefetch1(address);
+    }
 
     /// <summary>A contiguous tensor of this shape and dtype, values to be written.</summary>
     public static Tensor Like(Tensor tensor)

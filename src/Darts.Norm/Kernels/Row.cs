@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace Darts.Norm.Kernels;
 
@@ -48,11 +47,7 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
 
     /// <summary>Sixteen values, on or beyond the row, are soon to be read or written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(long i)
-    {
-        if (Sse.IsSupported)
-            Sse.Prefetch1(_start + (i * T.Size));
-    }
+    public void Prefetch(long i) => Memory.Prefetch(_start + (i * T.Size));
 
     /// <summary>Sixteen values of which some may lie beyond the row, where they are anything.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
