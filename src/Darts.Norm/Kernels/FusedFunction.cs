@@ -76,7 +76,7 @@ internal sealed class FusedFunction : IBackward
         catch (Exception error)
         {
             BackwardFailure.Record(error, "The backward of a Darts.Norm layer failed");
-            return Given(new(_wanted.X ? Failed(Place.Like(gradOutput)) : null, Failed(_weight), Failed(_bias)));
+            return Given(new(Failed(Place.Like(gradOutput)), Failed(_weight), Failed(_bias)));
         }
         finally
         {
