@@ -100,7 +100,7 @@ public sealed class StateLoadingTests : IDisposable
         var layer = Layers.All[name].New();
         var first = Layers.All[name].Keys.First();
         var before = Good(layer);
-        var source = Good(layer).ToDictionary(entry => entry.Key, entry => entry.Value + 1);
+        var source = Good(layer).ToDictionary(entry => entry.Key, entry => entry.Value.exp());
         source[first] = ones(9);
         source["extra"] = ones(1);
         var (missing, unexpected) = layer.load_state_dict(source, skip: [first, "extra"]);
