@@ -62,10 +62,13 @@ internal sealed class KernelCase : IDisposable
     /// <summary>The output and the gradients of x, weight and bias, by the kernels.</summary>
     public List<Tensor> ByKernels() => WithGradients(Operation.Apply(X, Weight, Bias));
 
-    /// <summary>Of the gradients of x, weight and bias those that are wanted, by the kernels; the output must have been computed.</summary>
+    /// <summary>Of the gradients of x, weight and bias those that are wanted, by the kernels.</summary>
     public Tensor?[] Backward(Wanted wanted)
     {
-        var gradients = Operation.Backward(new(X.detach(), Weight?.detach(), Bias?.detach(), Operation.Statistics, Operation.Mask), GradOutput, wanted);
+        using var kept = new Doubles(Operation.Keeps(X));
+        var inputs = new Inputs(X.detach(), Weight?.detach(), Bias?.detach(), Operation.Statistics, Operation.Mask, kept);
+        Operation.Forward(inputs).Dispose();
+        var gradients = Operation.Backward(inputs, GradOutput, wanted);
         return [gradients.X, gradients.Weight, gradients.Bias];
     }
 

@@ -1,6 +1,6 @@
 namespace Darts.Norm.Tests.Kernels;
 
-/// <summary>What is particular to the map of series: gradients that nobody wants, components of any size beside each other, values that are not finite, sums that cancel.</summary>
+/// <summary>What is particular to the map of series: components of any size beside each other, values that are not finite, sums that cancel.</summary>
 public sealed class SeriesMapTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
@@ -20,25 +20,6 @@ public sealed class SeriesMapTests : IDisposable
     }
 
     public void Dispose() => _scope.Dispose();
-
-    [Theory]
-    [MemberData(nameof(Operations))]
-    public void Backward_OfSome_GivesThoseAndNoOthers(string operation, ScalarType dtype)
-    {
-        using var one = new KernelCase(operation, dtype, [3, 20, 5]);
-        var all = one.ByKernels()[1..];
-        for (var some = 0; some < 8; some++)
-        {
-            bool[] wanted = [(some & 1) != 0, (some & 2) != 0, (some & 4) != 0];
-            var given = one.Backward(new(wanted[0], wanted[1], wanted[2]));
-            for (var i = 0; i < 3; i++)
-            {
-                (given[i] is not null).Should().Be(wanted[i]);
-                if (given[i] is { } gradient)
-                    Layers.SameBits(gradient, all[i]).Should().BeTrue();
-            }
-        }
-    }
 
     /// <summary>In float32 as in float64, whether float32 holds the coefficients of none, some or all of them.</summary>
     [Theory]

@@ -151,12 +151,27 @@ public sealed class SingleRowsTests : IDisposable
         using (no_grad())
         {
             norm.weight!.fill_(parameter);
-            norm.bias!.fill_(parameter);
+            norm.bias!.fill_(parameter / 16);
             rms.g.fill_(parameter);
         }
 
         ShouldBeRight(norm, Values());
         ShouldBeRight(rms, Values());
+    }
+
+    [Fact]
+    public void RMSNorm_OfALargeWeightOnATinyValue_IsRight()
+    {
+        using var rms = new RMSNorm(Length);
+        var x = full([1, Length], 1e3f);
+        x[0, 5] = 1e-38f; // subnormal once normalised, and then the row's largest
+        using (no_grad())
+        {
+            rms.g.fill_(1e-30);
+            rms.g[5] = 1e35;
+        }
+
+        ShouldBeRight(rms, x);
     }
 
     [Theory]
@@ -172,18 +187,41 @@ public sealed class SingleRowsTests : IDisposable
     }
 
     [Theory]
-    [InlineData(0.1f)]
-    [InlineData(1f)]
-    public void LayerNorm_WhoseBiasCancelsTheLargestValue_IsRight(float weight)
+    [InlineData(1024, 0.1f, 3)]
+    [InlineData(1024, 1f, 0)]
+    [InlineData(1024, 1f, 1)]
+    [InlineData(1024, 1f, 2)]
+    [InlineData(64, 1f, 3)]
+    public void LayerNorm_WhoseBiasCancelsTheLargestValue_IsRight(int length, float weight, int column)
     {
-        using var norm = new LayerNorm(1024);
-        var x = Layers.Values([19, 1024], ScalarType.Float32) * 1e-3f;
-        x[.., 3] = 1f; // 32 once normalised
+        using var norm = new LayerNorm(length);
+        var x = Layers.Values([19, length], ScalarType.Float32) * 1e-3f;
+        x[.., column] = 1f; // the root of the length once normalised
         using (no_grad())
         {
             norm.weight!.fill_(weight);
             norm.bias!.zero_();
-            norm.bias![3] = -31.7f * weight;
+            norm.bias![column] = -0.99 * Math.Sqrt(length) * weight;
+        }
+
+        ShouldBeRight(norm, x);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void LayerNorm_WhoseBiasCancelsTheLargestValueOfASmallWeight_IsRight(int column)
+    {
+        using var norm = new LayerNorm(1024);
+        var x = zeros(1, 1024);
+        x[0, column] = 1f;
+        using (no_grad())
+        {
+            norm.weight![column] = 0.003;
+            norm.bias!.copy_(-norm.call(x)[0]);
+            norm.bias![column] *= 0.99;
         }
 
         ShouldBeRight(norm, x);
