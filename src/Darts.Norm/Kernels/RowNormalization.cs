@@ -87,7 +87,9 @@ internal static unsafe class RowNormalization<TFormula>
     public const int RowsTogether = 8;
 
     /// <summary>So many rows stay in the nearest cache until they are written.</summary>
-    public static int Together(long length) => length <= 256 ? RowsTogether : length <= 1024 ? RowsTogether / 2 : 1;
+    /// <param name="length">Of a row.</param>
+    /// <param name="middle">How many are taken of rows that are neither short nor long.</param>
+    public static int Together(long length, int middle) => length <= 256 ? RowsTogether : length <= 1024 ? middle : 1;
 
     /// <summary>How many numbers are kept of all rows for <see cref="Backward"/>.</summary>
     public static long Keeps(Tensor x, long length) => x.numel() / length * x.dtype switch
@@ -332,7 +334,7 @@ internal static unsafe class RowNormalization<TFormula>
             var sums = Doubles.Padded<T>(X.Length);
             var weightSums = Sum.Cleared(WeightSums, block, sums);
             var biasSums = Sum.Cleared(BiasSums, block, sums);
-            var together = X.Length <= 256 ? RowsTogether : X.Length <= 1024 ? 2 : 1; // they stay in the nearest cache beside the sums and gradients
+            var together = Together(X.Length, middle: 2); // they stay in the nearest cache beside the sums and gradients
             for (var (first, end) = (Blocks.First(block), Blocks.End(block)); first < end; first += together)
             {
                 var count = (int)Math.Min(together, end - first);

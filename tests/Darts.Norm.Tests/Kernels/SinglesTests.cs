@@ -1,0 +1,57 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>Thirty-two float32 values at a time, and rows of them.</summary>
+public sealed unsafe partial class SinglesTests
+{
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1, 32)]
+    [InlineData(32, 32)]
+    [InlineData(33, 64)]
+    public void Padded_OfALength_IsTheNextWholeGroup(long length, long expected) => Singles.Padded(length).Should().Be(expected);
+
+    /// <summary>What reads or writes behind the row ends the process.</summary>
+    [Fact]
+    public void SingleRow_BeforeMemoryThatNobodyMayTouch_ReadsAndWritesItsOwnValues()
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        var page = Environment.SystemPageSize;
+        var memory = Map(0, 2 * page, 3, 0x22, -1, 0);
+        var end = (float*)(memory + page);
+        Protect((nint)end, page, 0).Should().Be(0);
+        for (var length = 33; length < 64; length++)
+        {
+            var start = end - length;
+            float[] read = new float[32], tail = new float[32];
+            for (var i = 0; i < length; i++)
+                start[i] = i;
+            var row = new SingleRow(start, length, end);
+            fixed (float* to = tail)
+                row.Tail.Store(to);
+            for (long i = 32; i < length; i += 8)
+            {
+                fixed (float* to = &read[i - 32])
+                    row.Part(i).Store(to);
+                row.SetPart(i, -row.Part(i));
+            }
+            tail.Should().Equal(Enumerable.Range(32, 32).Select(i => i < length ? i : 0f));
+            read[..(length - 32)].Should().Equal(tail[..(length - 32)]);
+            new Span<float>(start + 32, length - 32).ToArray().Should().Equal(tail[..(length - 32)].Select(value => -value));
+        }
+        _ = Unmap(memory, 2 * page);
+    }
+
+    [LibraryImport("libc", EntryPoint = "mmap")]
+    private static partial nint Map(nint address, nint length, int protection, int flags, int file, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "mprotect")]
+    private static partial int Protect(nint address, nint length, int protection);
+
+    [LibraryImport("libc", EntryPoint = "munmap")]
+    private static partial int Unmap(nint address, nint length);
+}
