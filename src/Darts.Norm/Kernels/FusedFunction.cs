@@ -45,7 +45,9 @@ internal sealed class FusedFunction : IBackward
             kept.Dispose();
             if (error is ExternalException && error.Message.Contains("Inference tensors cannot be saved", StringComparison.Ordinal)) // TorchSharp does not say which tensors are
                 throw new InvalidOperationException(
-                    $"What takes part in training must be made outside of inference mode, but an input of size {Require.Size(x.shape)}, or a parameter, was made in it. Pass a clone: input.clone().", error);
+                    $"What takes part in training must be made outside of inference mode, but the input, of size {Require.Size(x.shape)}, a parameter or the statistics were made in it. "
+                    + "Pass a clone, input.clone(), make the layer outside, or take the statistics outside, whichever it was.",
+                    error);
             throw;
         }
     }

@@ -9,16 +9,19 @@ internal static unsafe class RowGradients<TFormula, T>
     where TFormula : IRowFormula
     where T : IElement
 {
+    /// <summary>2⁻¹⁰⁴: where less of the values' spread is lost with the center, the weight's gradient does not show it.</summary>
+    private const double SmallSquare = 1.0 / (1L << 52) / (1L << 52);
+
     /// <summary>What each row's gradient loses to its statistics; and where its squares were added up in float32, its inverse in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Project(
-        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, double* weight, double eps, double* inverse, double* center, Loss* lost)
+        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, double* weight, double eps, RowStatistics* statistics, Loss* lost)
     {
         var squares = stackalloc double[RowNormalization<TFormula>.RowsTogether];
         for (var r = 0; r < count; r++)
         {
             var (x, go) = (new Row<T>(rows[r], length, end), new Row<T>(gradRows[r], length, gradEnd));
-            var c = Vector256.Create(center[r]);
+            var c = Vector256.Create(statistics[r].Center);
             var (tail, gradTail) = (x.Tail, go.Tail); // sums that are alive while they are read would not stay in registers
             var (sum, dot, square) = (default(Half), default(Half), default(Half));
             if (x.Whole < length)
@@ -30,10 +33,15 @@ internal static unsafe class RowGradients<TFormula, T>
         var fraction = 1.0 / length;
         for (var r = 0; r < count; r++)
         {
-            var s = new RowStatistics(inverse[r], center[r]);
+            var s = statistics[r];
             if (T.IsSingle)
-                s = TFormula.Of(squares[r] / length, center[r], eps);
-            inverse[r] = s.Inverse;
+            {
+                if (TFormula.Centers)
+                    lost[r].Along -= lost[r].Mean * s.CenterLow;
+                var meanSquare = squares[r] / length;
+                var isFar = s.CenterLow * s.CenterLow > meanSquare * SmallSquare;
+                statistics[r] = s = TFormula.Of(meanSquare, s.Center, eps) with { CenterLow = isFar ? s.CenterLow : 0 };
+            }
             lost[r].Mean = lost[r].Mean * fraction * s.Inverse;
             lost[r].Along = lost[r].Along * fraction * s.Inverse * s.Inverse * s.Inverse; // in this order: zero stays zero however large the inverse
             if (!TFormula.FlowsThrough(s, eps))
@@ -71,53 +79,69 @@ internal static unsafe class RowGradients<TFormula, T>
     /// <summary>The rows' part of the parameters' gradients alone.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Accumulate(
-        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, double* inverse, double* center, double* weightSums, double* biasSums)
+        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, RowStatistics* statistics, double* weightSums, double* biasSums)
     {
         var none = default(Loss);
         for (var r = 0; r < count; r++)
         {
-            var (x, go) = (new Row<T>(rows[r], length, end), new Row<T>(gradRows[r], length, gradEnd));
-            var row = new Gradient(inverse[r], center[r], &none, null, weightSums, biasSums);
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
-                row.Of(x[i], go[i], i);
-            if (i < length)
-                row.Of(x.Tail, go.Tail, i);
+            var row = new Gradient(statistics[r], &none, null, weightSums, biasSums);
+            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), default, writes: false, 0);
         }
     }
 
     /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>, and the rows' part of the parameters' gradients, <c>go · x̂</c> and <c>go</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Write(
-        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, byte* to, byte* toEnd, double* inverse, double* center, Loss* lost, double* weight, double* weightSums, double* biasSums)
+        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, byte* to, byte* toEnd, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums)
     {
-        var size = length * T.Size;
         var ahead = count * length; // where the next rows are in most tensors
-        for (var r = 0; r < count; r++, to += size)
+        for (var r = 0; r < count; r++, to += length * T.Size)
         {
-            var (x, go, gx) = (new Row<T>(rows[r], length, end), new Row<T>(gradRows[r], length, gradEnd), new Row<T>(to, length, toEnd));
-            var row = new Gradient(inverse[r], center[r], lost + r, weight, weightSums, biasSums);
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
+            var row = new Gradient(statistics[r], lost + r, weight, weightSums, biasSums);
+            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), new(to, length, toEnd), writes: true, ahead);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Each(Gradient row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, long ahead)
+    {
+        if (T.IsSingle && TFormula.Centers && isFar)
+            Each(row, x, go, gx, isFar: true, writes, ahead);
+        else
+            Each(row, x, go, gx, isFar: false, writes, ahead);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Each(Gradient row, Row<T> x, Row<T> go, Row<T> gx, bool isFar, bool writes, long ahead)
+    {
+        var i = 0L;
+        for (; i < x.Whole; i += Lanes.Count)
+        {
+            if (writes)
             {
                 x.Prefetch(i + ahead);
                 go.Prefetch(i + ahead);
-                gx.Set(i, row.Of(x[i], go[i], i));
             }
-            if (i < length)
-                gx.SetTail(row.Of(x.Tail, go.Tail, i));
+            var gradient = row.Of(x[i], go[i], i, isFar);
+            if (writes)
+                gx.Set(i, gradient);
         }
+        if (i == x.Length)
+            return;
+        var tail = row.Of(x.Tail, go.Tail, i, isFar);
+        if (writes)
+            gx.SetTail(tail);
     }
 
     private readonly struct Gradient
     {
-        private readonly Vector256<double> _center, _inverse, _mean, _along;
+        private readonly Vector256<double> _center, _centerLow, _inverse, _mean, _along;
         private readonly double* _weight, _weightSums, _biasSums;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Gradient(double inverse, double center, Loss* lost, double* weight, double* weightSums, double* biasSums)
+        public Gradient(RowStatistics s, Loss* lost, double* weight, double* weightSums, double* biasSums)
         {
-            (_center, _inverse) = (Vector256.Create(center), Vector256.Create(inverse));
+            (_center, _centerLow, _inverse) = (Vector256.Create(s.Center), Vector256.Create(s.CenterLow), Vector256.Create(s.Inverse));
             (_mean, _along) = (Vector256.Create(lost->Mean), Vector256.Create(lost->Along));
             _weight = weight;
             _weightSums = weightSums;
@@ -125,17 +149,18 @@ internal static unsafe class RowGradients<TFormula, T>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Lanes Of(Lanes x, Lanes go, long i) => new(Of(x.A, go.A, i), Of(x.B, go.B, i + 4), Of(x.C, go.C, i + 8), Of(x.D, go.D, i + 12));
+        public Lanes Of(Lanes x, Lanes go, long i, bool isFar) =>
+            new(Of(x.A, go.A, i, isFar), Of(x.B, go.B, i + 4, isFar), Of(x.C, go.C, i + 8, isFar), Of(x.D, go.D, i + 12, isFar));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private Vector256<double> Of(Vector256<double> x, Vector256<double> go, long i)
+        private Vector256<double> Of(Vector256<double> x, Vector256<double> go, long i, bool isFar)
         {
             var v = TFormula.Centers ? x - _center : x;
             if (_biasSums is not null)
                 (Vector256.Load(_biasSums + i) + go).Store(_biasSums + i);
             var g = go * _inverse;
             if (_weightSums is not null)
-                (Vector256.Load(_weightSums + i) + (g * v)).Store(_weightSums + i);
+                (Vector256.Load(_weightSums + i) + (g * (isFar ? v - _centerLow : v))).Store(_weightSums + i);
             if (_weight is not null)
                 g *= Vector256.Load(_weight + i);
             if (TFormula.Centers)

@@ -6,7 +6,7 @@ namespace Darts.Norm.Kernels;
 /// <summary>What normalising a row needs to know about it.</summary>
 /// <param name="Inverse">What the row is multiplied by.</param>
 /// <param name="Center">What is subtracted before. A formula that subtracts nothing keeps its own here.</param>
-/// <param name="CenterLow">What <paramref name="Center"/> lost by rounding; float64 rows, and float32 rows in the forward pass.</param>
+/// <param name="CenterLow">What <paramref name="Center"/> lost by rounding; not of halves.</param>
 /// <param name="Scale">A power of two that keeps squares in range, by which the row is multiplied first; float64 rows only.</param>
 /// <param name="Square">One over the square of <paramref name="Inverse"/>, without its roundings; float64 rows only.</param>
 /// <param name="InverseLow">What <paramref name="Inverse"/> lost by rounding; float64 rows only.</param>
@@ -15,14 +15,14 @@ internal readonly record struct RowStatistics(
     double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
 {
     /// <summary>How many values are kept of each row for the backward pass.</summary>
-    /// <remarks>Of float32 rows one, the mean: their squares, added up in float32, are added up again in float64 beside their gradients.</remarks>
+    /// <remarks>Of float32 rows the center alone: their squares, added up in float32, are added up again in float64 beside their gradients.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Kept<T>()
-        where T : IElement => T.IsSingle ? 1 : T.FitsInDouble ? 2 : 7;
+        where T : IElement => T.FitsInDouble ? 2 : 7;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe RowStatistics Load<T>(double* from)
-        where T : IElement => T.IsSingle ? new(double.NaN, from[0]) : T.FitsInDouble ? new(from[0], from[1]) : new(from[0], from[1], from[2], from[3], from[4], from[5], from[6]);
+        where T : IElement => T.IsSingle ? new(double.NaN, from[0], from[1]) : T.FitsInDouble ? new(from[0], from[1]) : new(from[0], from[1], from[2], from[3], from[4], from[5], from[6]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public unsafe void Store<T>(double* to)
@@ -30,7 +30,7 @@ internal readonly record struct RowStatistics(
     {
         if (T.IsSingle)
         {
-            to[0] = Center;
+            (to[0], to[1]) = (Center, CenterLow);
             return;
         }
         (to[0], to[1]) = (Inverse, Center);
@@ -145,7 +145,7 @@ internal static unsafe class RowNormalization<TFormula>
                 {
                     Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work),
                     LeastSquare = singleBias.IsZero ? SingleRows<TFormula>.LeastSquare : Math.Max(SingleRows<TFormula>.LeastSquare, eps), // below eps all that is left may be less than the bias
-                    IsInSingle = singleWeight.Fits && singleBias.Fits,
+                    IsInSingle = singleWeight.Fits && !singleWeight.HasZero && singleBias.Fits, // beside zeros the largest value may be one that float32 has no digits for
                     Weight = singleWeight.At,
                     Bias = singleBias.At,
                 },
@@ -353,21 +353,20 @@ internal static unsafe class RowNormalization<TFormula>
         {
             var (length, size) = (X.Length, X.Length * T.Size);
             byte** x = stackalloc byte*[RowsTogether], go = stackalloc byte*[RowsTogether];
-            double* inverse = stackalloc double[RowsTogether], center = stackalloc double[RowsTogether];
+            var statistics = stackalloc RowStatistics[RowsTogether];
             for (var r = 0; r < count; r++)
             {
                 x[r] = X[first + r];
                 go[r] = GradOutput[first + r];
-                var s = At(first + r);
-                (inverse[r], center[r]) = (s.Inverse, s.Center);
+                statistics[r] = At(first + r);
             }
             var lost = stackalloc Loss[RowsTogether];
             if (GradX is not null || T.IsSingle)
-                RowGradients<TFormula, T>.Project(x, X.End, go, GradOutput.End, count, length, Weight, Eps, inverse, center, lost);
+                RowGradients<TFormula, T>.Project(x, X.End, go, GradOutput.End, count, length, Weight, Eps, statistics, lost);
             if (GradX is null)
-                RowGradients<TFormula, T>.Accumulate(x, X.End, go, GradOutput.End, count, length, inverse, center, weightSums, biasSums);
+                RowGradients<TFormula, T>.Accumulate(x, X.End, go, GradOutput.End, count, length, statistics, weightSums, biasSums);
             else
-                RowGradients<TFormula, T>.Write(x, X.End, go, GradOutput.End, count, length, GradX + (first * size), GradX + (end * size), inverse, center, lost, Weight, weightSums, biasSums);
+                RowGradients<TFormula, T>.Write(x, X.End, go, GradOutput.End, count, length, GradX + (first * size), GradX + (end * size), statistics, lost, Weight, weightSums, biasSums);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

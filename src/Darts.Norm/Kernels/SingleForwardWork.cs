@@ -38,8 +38,14 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
                 if (double.IsNaN(inverse[r]))
                     Wide.WriteRow(first + r);
                 else if (Wide.Statistics is not null)
-                    new RowStatistics(inverse[r], level[r] + rest[r]).Store<Float32>(Wide.Statistics + ((first + r) * RowStatistics.Kept<Float32>()));
+                    Kept(inverse[r], level[r], rest[r]).Store<Float32>(Wide.Statistics + ((first + r) * RowStatistics.Kept<Float32>()));
             }
         }
+    }
+
+    private static RowStatistics Kept(double inverse, double level, double rest)
+    {
+        var (center, low) = Sum.TwoSum(level, rest);
+        return new(inverse, center, low);
     }
 }

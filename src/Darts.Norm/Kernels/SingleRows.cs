@@ -37,10 +37,10 @@ internal static unsafe class SingleRows<TFormula>
             {
                 var total = Sums(sums + r);
                 var mean = total / n;
-                var near = Float32.Narrow(mean);
-                near.Store(level + r);
-                var left = (total - (Float32.Widen(near) * n)) / n; // exact but for the division: it has digits that the mean has not
-                left.Store(rest + r);
+                var levels = Float32.Narrow(mean);
+                levels.Store(level + r);
+                var rests = (total - (Float32.Widen(levels) * n)) / n; // exact but for the division: they have digits that the mean has not
+                rests.Store(rest + r);
                 var far = Vector256.GreaterThan(mean * mean * 9, meanSquare);
                 if (far != Vector256<double>.Zero)
                 {
@@ -50,7 +50,7 @@ internal static unsafe class SingleRows<TFormula>
                             AddUpFar(new(rows[i], length, end), level[i], sums + i, squares + i);
                     }
                     meanSquare = Sums(squares + r) / n;
-                    mean = Vector256.ConditionalSelect(far, left, mean);
+                    mean = Vector256.ConditionalSelect(far, rests, mean);
                 }
                 meanSquare = Vector256.Max(meanSquare - (mean * mean), Vector256<double>.Zero);
             }
@@ -149,12 +149,12 @@ internal static unsafe class SingleRows<TFormula>
             if (double.IsNaN(inverse[r]))
                 continue;
             var (x, y) = (new Row<Float32>((byte*)rows[r], length, (byte*)end), new Row<Float32>((byte*)(to + (r * length)), length, (byte*)toEnd));
-            var (near, left, factor) = (Vector256.Create((double)level[r]), Vector256.Create(rest[r]), Vector256.Create(inverse[r]));
+            var (center, low, factor) = (Vector256.Create((double)level[r]), Vector256.Create(rest[r]), Vector256.Create(inverse[r]));
             var i = 0L;
             for (; i < x.Whole; i += Lanes.Count)
-                y.Set(i, RowNormalization<TFormula>.Affine((TFormula.Centers ? x[i] - near - left : x[i]) * factor, weight, bias, i));
+                y.Set(i, RowNormalization<TFormula>.Affine((TFormula.Centers ? x[i] - center - low : x[i]) * factor, weight, bias, i));
             if (i < length)
-                y.SetTail(RowNormalization<TFormula>.Affine((TFormula.Centers ? x.Tail - near - left : x.Tail) * factor, weight, bias, i));
+                y.SetTail(RowNormalization<TFormula>.Affine((TFormula.Centers ? x.Tail - center - low : x.Tail) * factor, weight, bias, i));
         }
     }
 
@@ -181,7 +181,7 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary><c>x̂ = (x - center) · inverse</c>: what the center is beyond its level, and what the inverse lost by rounding, is added last.</summary>
     private readonly struct Standardized
     {
-        private readonly Vector512<float> _level, _inverse, _inverseLow, _rest;
+        private readonly Vector512<float> _level, _inverse, _inverseLow, _shift;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Standardized(float level, double rest, double inverse)
@@ -189,7 +189,7 @@ internal static unsafe class SingleRows<TFormula>
             _level = Vector512.Create(level);
             _inverse = Singles.Rounded(inverse);
             _inverseLow = Singles.Rounded(inverse - _inverse.ToScalar());
-            _rest = Singles.Rounded(-rest * inverse);
+            _shift = Singles.Rounded(-rest * inverse);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -198,7 +198,7 @@ internal static unsafe class SingleRows<TFormula>
             if (!TFormula.Centers)
                 return (x * _inverse.GetLower()) + (x * _inverseLow.GetLower());
             var v = x - _level.GetLower();
-            return (v * _inverse.GetLower()) + ((v * _inverseLow.GetLower()) + _rest.GetLower());
+            return (v * _inverse.GetLower()) + ((v * _inverseLow.GetLower()) + _shift.GetLower());
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -207,7 +207,7 @@ internal static unsafe class SingleRows<TFormula>
             if (!TFormula.Centers)
                 return (x * _inverse) + (x * _inverseLow);
             var v = x - _level;
-            return (v * _inverse) + ((v * _inverseLow) + _rest);
+            return (v * _inverse) + ((v * _inverseLow) + _shift);
         }
     }
 }

@@ -158,7 +158,7 @@ internal readonly unsafe struct SingleParameter : IDisposable
             var value = Vector256.Load(values.At + i);
             var (rounded, magnitude) = (Float32.Narrow(value), Vector256.Abs(value));
             rounded.Store(At + i);
-            var isPlain = Vector256.GreaterThan(magnitude, Vector256.Create(1e-20)) & Vector256.LessThan(magnitude, Vector256.Create(1e20));
+            var isPlain = Vector256.GreaterThan(magnitude, Vector256.Create(1e-18)) & Vector256.LessThan(magnitude, Vector256.Create(1e18));
             fits &= Vector256.Equals(Float32.Widen(rounded), value) & (isPlain | Vector256.Equals(value, Vector256<double>.Zero));
             (least, largest) = (Vector256.Min(least, magnitude), Vector256.Max(largest, magnitude));
             if (i == last)
@@ -177,6 +177,9 @@ internal readonly unsafe struct SingleParameter : IDisposable
     /// <summary>Whether it leaves the largest value of a row times <paramref name="weight"/> nearly as it is, where normalising leaves that near one or above.</summary>
     /// <remarks>What a larger one might leave of it has fewer digits than float32.</remarks>
     public bool IsSmallBeside(SingleParameter weight) => _largest <= weight._least / 8;
+
+    /// <summary>Whether any of it is zero.</summary>
+    public bool HasZero => _least == 0;
 
     /// <summary>Whether all of it is zero, or it is not there.</summary>
     public bool IsZero => _largest == 0;

@@ -74,21 +74,50 @@ public sealed class SingleRowsTests : IDisposable
 
     /// <summary>A mean of so few digits beyond the values' own that float64 rounds it.</summary>
     [Theory]
-    [InlineData(1023, 0.0)]
-    [InlineData(1023, 0.5)] // in float64, beside a bias that is not small
-    [InlineData(1057, 0.0)]
-    public void LayerNorm_OfOneValueBesideALevel_IsRight(int length, double bias)
+    [InlineData(1023, 1, 0)]
+    [InlineData(1023, 1, 0.5)] // in float64, beside a bias that is not small
+    [InlineData(1023, 1e30, 0)] // written in float64
+    [InlineData(1057, 1, 0)]
+    public void LayerNorm_OfOneValueBesideALevel_IsRight(int length, double weight, double bias)
     {
-        var x = full([1, length], -18896.848f);
-        x[0, 0] = MathF.BitIncrement(-18896.848f);
+        var x = OneValueBeside(-18896.848f, length);
         using var norm = new LayerNorm(length, eps: 1e-12);
         using (no_grad())
         {
-            norm.weight![7] = 1000;
+            norm.weight!.fill_(weight);
+            norm.weight![7] = 1000 * weight;
             norm.bias!.fill_(bias);
         }
 
         ShouldBeRight(norm, x);
+    }
+
+    /// <summary>What the mean's rounding adds to each value, the row adds up.</summary>
+    [Theory]
+    [InlineData(1025, 1e-5, 0)]
+    [InlineData(1057, 1e3, 0)] // eps outweighs the spread
+    [InlineData(20001, 1e-5, 0)]
+    [InlineData(20001, 1e-5, 1)]
+    public void Gradients_OfOneValueBesideALevel_AreRight(int length, double eps, double bias)
+    {
+        using var norm = new LayerNorm(length, eps: eps);
+        using (no_grad())
+            norm.bias!.fill_(bias);
+        var go = rand(1, length);
+        var (gradient, weightGradient) = GradientsOf(ScalarType.Float32);
+
+        var (expected, expectedWeight) = GradientsOf(ScalarType.Float64);
+        var term = expected.abs().max();
+        ((gradient - expected).abs() <= 8 * HalfEpsilon * term).all().item<bool>().Should().BeTrue();
+        ((weightGradient - expectedWeight).abs() <= 8 * HalfEpsilon * expectedWeight.abs()).all().item<bool>().Should().BeTrue();
+
+        (Tensor, Tensor) GradientsOf(ScalarType dtype)
+        {
+            norm.to(dtype).zero_grad();
+            var x = OneValueBeside(8388609f, length).to(dtype).requires_grad_();
+            norm.forward(x).backward([go.to(dtype)]);
+            return (x.grad!.to(ScalarType.Float64), norm.weight!.grad!.to(ScalarType.Float64));
+        }
     }
 
     [Theory]
@@ -159,16 +188,20 @@ public sealed class SingleRowsTests : IDisposable
         ShouldBeRight(rms, Values());
     }
 
-    [Fact]
-    public void RMSNorm_OfALargeWeightOnATinyValue_IsRight()
+    [Theory]
+    [InlineData(1e-30, 1e35)]
+    [InlineData(1.1e-20, 0.9e20)]
+    [InlineData(1.1e-18, 0.9e18)]
+    [InlineData(0, 1e10)]
+    public void RMSNorm_OfALargeWeightOnATinyValue_IsRight(double weight, double large)
     {
         using var rms = new RMSNorm(Length);
         var x = full([1, Length], 1e3f);
         x[0, 5] = 1e-38f; // subnormal once normalised, and then the row's largest
         using (no_grad())
         {
-            rms.g.fill_(1e-30);
-            rms.g[5] = 1e35;
+            rms.g.fill_(weight);
+            rms.g[5] = large;
         }
 
         ShouldBeRight(rms, x);
@@ -300,6 +333,13 @@ public sealed class SingleRowsTests : IDisposable
         using var grad = enable_grad();
 
         Layers.SameBits(norm.forward(x).detach(), plain).Should().BeTrue();
+    }
+
+    private static Tensor OneValueBeside(float level, int length)
+    {
+        var x = full([1, length], level);
+        x[0, 0] = MathF.BitIncrement(level);
+        return x;
     }
 
     private static Tensor Values() => Layers.Values([19, Length], ScalarType.Float32);
