@@ -85,7 +85,7 @@ internal static unsafe class RowGradients<TFormula, T>
         for (var r = 0; r < count; r++)
         {
             var row = new Gradient(statistics[r], &none, null, weightSums, biasSums);
-            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), default, writes: false, 0);
+            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), default, writes: false, count * length);
         }
     }
 
@@ -94,18 +94,24 @@ internal static unsafe class RowGradients<TFormula, T>
     public static void Write(
         byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, byte* to, byte* toEnd, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums)
     {
-        var ahead = count * length; // where the next rows are in most tensors
         for (var r = 0; r < count; r++, to += length * T.Size)
         {
             var row = new Gradient(statistics[r], lost + r, weight, weightSums, biasSums);
-            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), new(to, length, toEnd), writes: true, ahead);
+            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), new(to, length, toEnd), writes: true, count * length);
         }
     }
 
+    /// <param name="row">What becomes of a row's values.</param>
+    /// <param name="isFar">Whether its center's low part shows.</param>
+    /// <param name="x">The values.</param>
+    /// <param name="go">The gradients that come in.</param>
+    /// <param name="gx">Those that go out.</param>
+    /// <param name="writes">Whether they do.</param>
+    /// <param name="ahead">After so many values the next rows begin, in most tensors.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Each(Gradient row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, long ahead)
     {
-        if (T.IsSingle && TFormula.Centers && isFar)
+        if (T.IsSingle && isFar)
             Each(row, x, go, gx, isFar: true, writes, ahead);
         else
             Each(row, x, go, gx, isFar: false, writes, ahead);
@@ -117,11 +123,8 @@ internal static unsafe class RowGradients<TFormula, T>
         var i = 0L;
         for (; i < x.Whole; i += Lanes.Count)
         {
-            if (writes)
-            {
-                x.Prefetch(i + ahead);
-                go.Prefetch(i + ahead);
-            }
+            x.Prefetch(i + ahead);
+            go.Prefetch(i + ahead);
             var gradient = row.Of(x[i], go[i], i, isFar);
             if (writes)
                 gx.Set(i, gradient);

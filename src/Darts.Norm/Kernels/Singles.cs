@@ -134,7 +134,7 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
     }
 }
 
-/// <summary>A parameter's values in float32, padded with zeros to whole groups.</summary>
+/// <summary>A parameter's values in float32, in memory for whole groups.</summary>
 internal readonly unsafe struct SingleParameter : IDisposable
 {
     private readonly double _least;
@@ -150,7 +150,6 @@ internal readonly unsafe struct SingleParameter : IDisposable
             return;
         var padded = Singles.Padded(length);
         At = (float*)NativeMemory.AlignedAlloc((nuint)padded * sizeof(float), 64);
-        default(Singles).Store(At + padded - Singles.Count);
         var (fits, least, largest) = (Vector256<double>.AllBitsSet, Vector256.Create(double.PositiveInfinity), Vector256<double>.Zero);
         var last = length - Vector256<double>.Count; // which may take some for the second time
         for (var i = 0L; ; i = Math.Min(i + Vector256<double>.Count, last))

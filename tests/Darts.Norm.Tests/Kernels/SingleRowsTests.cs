@@ -110,6 +110,9 @@ public sealed class SingleRowsTests : IDisposable
         var term = expected.abs().max();
         ((gradient - expected).abs() <= 8 * HalfEpsilon * term).all().item<bool>().Should().BeTrue();
         ((weightGradient - expectedWeight).abs() <= 8 * HalfEpsilon * expectedWeight.abs()).all().item<bool>().Should().BeTrue();
+        norm.to(ScalarType.Float32).zero_grad();
+        norm.forward(OneValueBeside(8388609f, length)).backward([go]); // the parameters' alone
+        Layers.SameBits(norm.weight!.grad!.to(ScalarType.Float64), weightGradient).Should().BeTrue();
 
         (Tensor, Tensor) GradientsOf(ScalarType dtype)
         {
