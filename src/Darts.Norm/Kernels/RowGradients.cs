@@ -112,13 +112,13 @@ internal static unsafe class RowGradients<TFormula, T>
     private static void Each(Gradient row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, long ahead)
     {
         if (T.IsSingle && isFar)
-            Each(row, x, go, gx, isFar: true, writes, ahead);
+            EachValue(row, isFar: true, x, go, gx, writes, ahead);
         else
-            Each(row, x, go, gx, isFar: false, writes, ahead);
+            EachValue(row, isFar: false, x, go, gx, writes, ahead);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Each(Gradient row, Row<T> x, Row<T> go, Row<T> gx, bool isFar, bool writes, long ahead)
+    private static void EachValue(Gradient row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, long ahead)
     {
         var i = 0L;
         for (; i < x.Whole; i += Lanes.Count)
