@@ -9,71 +9,108 @@ internal static unsafe class RowGradients<TFormula, T>
     where TFormula : IRowFormula
     where T : IElement
 {
-    /// <summary>2⁻¹⁰⁴: where less of the values' spread is lost with the center, the weight's gradient does not show it.</summary>
-    private const double SmallSquare = 1.0 / (1L << 52) / (1L << 52);
+    /// <summary>So many times its spread a row's mean leaves products with its values digits enough.</summary>
+    private const double Far = 1024;
 
-    /// <summary>What each row's gradient loses to its statistics; and where its squares were added up in float32, its inverse in float64.</summary>
+    /// <summary>Whether the forward pass leaves rows' squares to this one, as it adds them up in float32.</summary>
+    public static bool MeasuresAgain
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => T.IsSingle && !TFormula.Centers;
+    }
+
+    /// <summary>What each row's gradient loses to its statistics, and these where they are measured again.</summary>
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Project(
         byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, double* weight, double eps, RowStatistics* statistics, Loss* lost)
     {
-        var squares = stackalloc double[RowNormalization<TFormula>.RowsTogether];
+        const int Most = RowNormalization<TFormula>.RowsTogether;
+        RowSum* sums = stackalloc RowSum[Most], dots = stackalloc RowSum[Most], squares = stackalloc RowSum[Most];
         for (var r = 0; r < count; r++)
         {
             var (x, go) = (new Row<T>(rows[r], length, end), new Row<T>(gradRows[r], length, gradEnd));
-            var c = Vector256.Create(statistics[r].Center);
-            var (tail, gradTail) = (x.Tail, go.Tail); // sums that are alive while they are read would not stay in registers
-            var (sum, dot, square) = (default(Half), default(Half), default(Half));
-            if (x.Whole < length)
-                Add(TFormula.Centers ? x.OnRow(tail - c) : tail, gradTail, weight, x.Whole, ref sum, ref dot, ref square);
-            for (long i = 0; i < x.Whole; i += Lanes.Count)
-                Add(TFormula.Centers ? x[i] - c : x[i], go[i], weight, i, ref sum, ref dot, ref square);
-            (lost[r].Mean, lost[r].Along, squares[r]) = (sum.Sum(), dot.Sum(), square.Sum());
+            if (IsNear(statistics[r]) && weight is null)
+                AddUp(x, go, null, hasWeight: false, 0, isFar: false, sums + r, dots + r, squares + r, lost + r);
+            else if (IsNear(statistics[r]))
+                AddUp(x, go, weight, hasWeight: true, 0, isFar: false, sums + r, dots + r, squares + r, lost + r);
+            else
+                AddUpFar(x, go, weight, statistics[r].Center, sums + r, dots + r, squares + r, lost + r);
+        }
+        double* mean = stackalloc double[Most], along = stackalloc double[Most], square = stackalloc double[Most];
+        for (var r = 0; r < count; r += Vector256<double>.Count)
+        {
+            if (TFormula.Centers)
+                RowSum.Totals(sums + r).Store(mean + r);
+            RowSum.Totals(dots + r).Store(along + r);
+            if (MeasuresAgain)
+                RowSum.Totals(squares + r).Store(square + r);
         }
         var fraction = 1.0 / length;
         for (var r = 0; r < count; r++)
         {
+            if (MeasuresAgain)
+                statistics[r] = TFormula.Of(square[r] / length, 0, eps);
             var s = statistics[r];
-            if (T.IsSingle)
-            {
-                if (TFormula.Centers)
-                    lost[r].Along -= lost[r].Mean * s.CenterLow;
-                var meanSquare = squares[r] / length;
-                var isFar = s.CenterLow * s.CenterLow > meanSquare * SmallSquare;
-                statistics[r] = s = TFormula.Of(meanSquare, s.Center, eps) with { CenterLow = isFar ? s.CenterLow : 0 };
-            }
-            lost[r].Mean = lost[r].Mean * fraction * s.Inverse;
-            lost[r].Along = lost[r].Along * fraction * s.Inverse * s.Inverse * s.Inverse; // in this order: zero stays zero however large the inverse
-            if (!TFormula.FlowsThrough(s, eps))
-                lost[r] = default;
+            if (TFormula.Centers)
+                along[r] -= mean[r] * (IsNear(s) ? s.Center + s.CenterLow : s.CenterLow);
+            lost[r].Mean = TFormula.Centers ? mean[r] * fraction * s.Inverse : 0;
+            lost[r].Along = TFormula.FlowsThrough(s, eps) ? along[r] * fraction * s.Inverse * s.Inverse * s.Inverse : 0; // in this order: zero stays zero however large the inverse
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Lanes v, Lanes go, double* weight, long i, ref Half sum, ref Half dot, ref Half square)
+    private static bool IsNear(RowStatistics s) => !TFormula.Centers || Math.Abs(s.Center * s.Inverse) < Far;
+
+    /// <summary>The gradients that come in times the weight, and their products with the values; or of a row far from zero, with what these differ from its center.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddUp(
+        Row<T> x, Row<T> go, double* weight, bool hasWeight, double center, bool isFar, RowSum* sums, RowSum* dots, RowSum* squares, Loss* lost)
     {
-        var g = weight is null ? go : go * Lanes.Load(weight + i);
+        var c = Vector256.Create(center);
+        var (tail, gradTail) = (x.Tail, go.Tail); // sums that are alive while they are read would not stay in registers
+        RowSum sum = default, dot = default, square = default;
+        if (x.Whole < x.Length)
+            Add(isFar ? x.OnRow(tail - c) : tail, hasWeight ? gradTail * Lanes.Load(weight + x.Whole) : gradTail, ref sum, ref dot, ref square);
+        var bits = (int*)go.Start;
+        var largest = default(Vector256<int>);
+        for (long i = 0; i < x.Whole; i += Lanes.Count)
+        {
+            Add(isFar ? x[i] - c : x[i], hasWeight ? go[i] * Lanes.Load(weight + i) : go[i], ref sum, ref dot, ref square);
+            if (T.IsSingle && TFormula.Centers)
+                largest = Vector256.Max(largest, Vector256.Max(Vector256.Load(bits + i) & Vector256.Create(int.MaxValue), Vector256.Load(bits + i + 8) & Vector256.Create(int.MaxValue)));
+        }
+        if (TFormula.Centers)
+            *sums = sum;
+        *dots = dot;
+        if (MeasuresAgain)
+            *squares = square;
+        if (T.IsSingle && TFormula.Centers)
+            lost->Largest = x.Whole == 0 ? 0 : Largest(largest);
+    }
+
+    // A method of its own: beside calls nothing stays in registers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddUpFar(Row<T> x, Row<T> go, double* weight, double center, RowSum* sums, RowSum* dots, RowSum* squares, Loss* lost) =>
+        AddUp(x, go, weight, weight is not null, center, isFar: true, sums, dots, squares, lost);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(Lanes v, Lanes g, ref RowSum sum, ref RowSum dot, ref RowSum square)
+    {
         if (TFormula.Centers)
             sum.Add(g);
         dot.Add(g * v);
-        if (T.IsSingle)
+        if (MeasuresAgain)
             square.Add(v * v);
     }
 
-    /// <summary>Sums of two values each: with sixteen the registers would not suffice.</summary>
-    private struct Half
+    /// <summary>Of the bits of magnitudes, which as integers have the same order.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Largest(Vector256<int> v)
     {
-        private Vector256<double> _low, _high;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Add(Lanes x)
-        {
-            _low += x.A + x.B;
-            _high += x.C + x.D;
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly double Sum() => Lanes.Sum(_low + _high);
+        var four = Vector128.Max(v.GetLower(), v.GetUpper());
+        var two = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        return BitConverter.Int32BitsToSingle(Math.Max(two.GetElement(0), two.GetElement(1)));
     }
 
     /// <summary>The rows' part of the parameters' gradients alone.</summary>
@@ -84,7 +121,7 @@ internal static unsafe class RowGradients<TFormula, T>
         var none = default(Loss);
         for (var r = 0; r < count; r++)
         {
-            var row = new Gradient(statistics[r], &none, null, weightSums, biasSums);
+            var row = new RowGradient<TFormula>(statistics[r], &none, null, weightSums, biasSums);
             Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), default, writes: false, count * length);
         }
     }
@@ -96,10 +133,15 @@ internal static unsafe class RowGradients<TFormula, T>
     {
         for (var r = 0; r < count; r++, to += length * T.Size)
         {
-            var row = new Gradient(statistics[r], lost + r, weight, weightSums, biasSums);
+            var row = new RowGradient<TFormula>(statistics[r], lost + r, weight, weightSums, biasSums);
             Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), new(to, length, toEnd), writes: true, count * length);
         }
     }
+
+    /// <summary>The same of one row, for the others of which something else does.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public static void WriteRow(Row<T> x, Row<T> go, Row<T> gx, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums, long ahead) =>
+        Each(new RowGradient<TFormula>(*statistics, lost, weight, weightSums, biasSums), statistics->CenterLow != 0, x, go, gx, writes: true, ahead);
 
     /// <param name="row">What becomes of a row's values.</param>
     /// <param name="isFar">Whether its center's low part shows.</param>
@@ -109,7 +151,7 @@ internal static unsafe class RowGradients<TFormula, T>
     /// <param name="writes">Whether they do.</param>
     /// <param name="ahead">After so many values the next rows begin, in most tensors.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Each(Gradient row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, long ahead)
+    private static void Each(RowGradient<TFormula> row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, long ahead)
     {
         if (T.IsSingle && isFar)
             EachValue(row, isFar: true, x, go, gx, writes, ahead);
@@ -118,57 +160,33 @@ internal static unsafe class RowGradients<TFormula, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void EachValue(Gradient row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, long ahead)
+    private static void EachValue(RowGradient<TFormula> row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, long ahead)
     {
         var i = 0L;
         for (; i < x.Whole; i += Lanes.Count)
         {
             x.Prefetch(i + ahead);
             go.Prefetch(i + ahead);
-            var gradient = row.Of(x[i], go[i], i, isFar);
+            var (values, gradients) = (x[i], go[i]);
+            row.Accumulate(values, gradients, i, isFar);
             if (writes)
-                gx.Set(i, gradient);
+                gx.Set(i, row.Of(values, gradients, i));
         }
-        if (i == x.Length)
-            return;
-        var tail = row.Of(x.Tail, go.Tail, i, isFar);
-        if (writes)
-            gx.SetTail(tail);
+        if (i < x.Length)
+            Tail(row, isFar, x, go, gx, writes);
     }
 
-    private readonly struct Gradient
+    /// <summary>The same of the values beyond whole groups.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public static void WriteTail(Row<T> x, Row<T> go, Row<T> gx, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums) =>
+        Tail(new RowGradient<TFormula>(*statistics, lost, weight, weightSums, biasSums), statistics->CenterLow != 0, x, go, gx, writes: true);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Tail(RowGradient<TFormula> row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes)
     {
-        private readonly Vector256<double> _center, _centerLow, _inverse, _mean, _along;
-        private readonly double* _weight, _weightSums, _biasSums;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Gradient(RowStatistics s, Loss* lost, double* weight, double* weightSums, double* biasSums)
-        {
-            (_center, _centerLow, _inverse) = (Vector256.Create(s.Center), Vector256.Create(s.CenterLow), Vector256.Create(s.Inverse));
-            (_mean, _along) = (Vector256.Create(lost->Mean), Vector256.Create(lost->Along));
-            _weight = weight;
-            _weightSums = weightSums;
-            _biasSums = biasSums;
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Lanes Of(Lanes x, Lanes go, long i, bool isFar) =>
-            new(Of(x.A, go.A, i, isFar), Of(x.B, go.B, i + 4, isFar), Of(x.C, go.C, i + 8, isFar), Of(x.D, go.D, i + 12, isFar));
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private Vector256<double> Of(Vector256<double> x, Vector256<double> go, long i, bool isFar)
-        {
-            var v = TFormula.Centers ? x - _center : x;
-            if (_biasSums is not null)
-                (Vector256.Load(_biasSums + i) + go).Store(_biasSums + i);
-            var g = go * _inverse;
-            if (_weightSums is not null)
-                (Vector256.Load(_weightSums + i) + (g * (isFar ? v - _centerLow : v))).Store(_weightSums + i);
-            if (_weight is not null)
-                g *= Vector256.Load(_weight + i);
-            if (TFormula.Centers)
-                g -= _mean;
-            return g - (v * _along);
-        }
+        var (values, gradients) = (x.Tail, go.Tail);
+        row.Accumulate(values, gradients, x.Whole, isFar);
+        if (writes)
+            gx.SetTail(row.Of(values, gradients, x.Whole));
     }
 }

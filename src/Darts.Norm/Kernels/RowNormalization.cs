@@ -14,28 +14,38 @@ namespace Darts.Norm.Kernels;
 internal readonly record struct RowStatistics(
     double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
 {
+    /// <summary>2⁻⁵⁰: more than what rounding leaves of a difference between ones.</summary>
+    private const double SmallestSquare = 1.0 / (1L << 50);
+
+    /// <summary>2⁻¹⁰⁴</summary>
+    private const double NegligibleSquare = 1.0 / (1L << 52) / (1L << 52);
+
     /// <summary>How many values are kept of each row for the backward pass.</summary>
-    /// <remarks>Of float32 rows the center alone: their squares, added up in float32, are added up again in float64 beside their gradients.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Kept<T>()
-        where T : IElement => T.FitsInDouble ? 2 : 7;
+        where T : IElement => T.IsSingle ? 3 : T.FitsInDouble ? 2 : 7;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe RowStatistics Load<T>(double* from)
-        where T : IElement => T.IsSingle ? new(double.NaN, from[0], from[1]) : T.FitsInDouble ? new(from[0], from[1]) : new(from[0], from[1], from[2], from[3], from[4], from[5], from[6]);
+        where T : IElement => T.IsSingle ? new(from[0], from[1], from[2]) : T.FitsInDouble ? new(from[0], from[1]) : new(from[0], from[1], from[2], from[3], from[4], from[5], from[6]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public unsafe void Store<T>(double* to)
         where T : IElement
     {
-        if (T.IsSingle)
-        {
-            (to[0], to[1]) = (Center, CenterLow);
-            return;
-        }
         (to[0], to[1]) = (Inverse, Center);
+        if (T.IsSingle || !T.FitsInDouble)
+            to[2] = CenterLow;
         if (!T.FitsInDouble)
-            (to[2], to[3], to[4], to[5], to[6]) = (CenterLow, Scale, Square, InverseLow, Unit);
+            (to[3], to[4], to[5], to[6]) = (Scale, Square, InverseLow, Unit);
+    }
+
+    /// <summary>The same without <see cref="CenterLow"/>, where the values' spread is so much larger that no gradient shows it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public RowStatistics Shown(double eps)
+    {
+        var (low, square) = (CenterLow * Inverse, 1 - (eps * Inverse * Inverse) - SmallestSquare); // of the spread; where that is lost beside eps, not above zero
+        return low * low > square * NegligibleSquare ? this : this with { CenterLow = 0 };
     }
 
     /// <summary>Of a row without spread, or one so small that only eps divides it.</summary>
@@ -51,6 +61,9 @@ internal struct Loss
 {
     public double Mean;
     public double Along;
+
+    /// <summary>The largest gradient that comes in, of those in whole groups of lanes; of float32 rows only.</summary>
+    public float Largest;
 }
 
 /// <summary>A normalisation of rows: <c>y = x̂ · weight + bias</c>. Only what differs between them.</summary>
@@ -167,6 +180,7 @@ internal static unsafe class RowNormalization<TFormula>
         using var w = Doubles.Of(weight, length);
         var blocks = new Blocks(rows.Count, length, least: 64);
         var sums = Doubles.Padded<T>(length);
+        using var singleWeight = T.IsSingle && TFormula.Centers && gradX is not null && length >= SingleGradients<TFormula>.Shortest ? new SingleParameter(w, length) : default;
         using var weightSums = wanted.Weight ? new Doubles(sums * blocks.Count) : default;
         using var biasSums = wanted.Bias ? new Doubles(sums * blocks.Count) : default;
         var work = new BackwardWork<T>
@@ -176,6 +190,7 @@ internal static unsafe class RowNormalization<TFormula>
             GradX = gradX is null ? null : Memory.Start(gradX),
             Statistics = kept.At,
             Weight = w.At,
+            SingleWeight = singleWeight,
             WeightSums = weightSums.At,
             BiasSums = biasSums.At,
             WeightUnit = WeightUnit<T>(kept.At, rows.Count),
@@ -322,6 +337,7 @@ internal static unsafe class RowNormalization<TFormula>
         public byte* GradX;
         public double* Statistics;
         public double* Weight;
+        public SingleParameter SingleWeight;
         public double* WeightSums;
         public double* BiasSums;
         public double WeightUnit;
@@ -358,13 +374,15 @@ internal static unsafe class RowNormalization<TFormula>
             {
                 x[r] = X[first + r];
                 go[r] = GradOutput[first + r];
-                statistics[r] = At(first + r);
+                statistics[r] = T.IsSingle && TFormula.Centers ? At(first + r).Shown(Eps) : At(first + r);
             }
             var lost = stackalloc Loss[RowsTogether];
-            if (GradX is not null || T.IsSingle)
+            if (GradX is not null || RowGradients<TFormula, T>.MeasuresAgain)
                 RowGradients<TFormula, T>.Project(x, X.End, go, GradOutput.End, count, length, Weight, Eps, statistics, lost);
             if (GradX is null)
                 RowGradients<TFormula, T>.Accumulate(x, X.End, go, GradOutput.End, count, length, statistics, weightSums, biasSums);
+            else if (T.IsSingle && TFormula.Centers && SingleWeight.Fits)
+                SingleGradients<TFormula>.Write((float**)x, (float*)X.End, (float**)go, (float*)GradOutput.End, count, length, (float*)(GradX + (first * size)), (float*)(GradX + (end * size)), statistics, lost, Weight, SingleWeight, weightSums, biasSums);
             else
                 RowGradients<TFormula, T>.Write(x, X.End, go, GradOutput.End, count, length, GradX + (first * size), GradX + (end * size), statistics, lost, Weight, weightSums, biasSums);
         }

@@ -45,6 +45,8 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
 
     private static RowStatistics Kept(double inverse, double level, double rest)
     {
+        if (!TFormula.Centers)
+            return default; // squares added up in float32 are added up again in float64 beside the gradients
         var (center, low) = Sum.TwoSum(level, rest);
         return new(inverse, center, low);
     }

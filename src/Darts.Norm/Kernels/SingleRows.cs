@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Some rows of float32, normalised together in float32; means are taken in float64, where squares go by pairs.</summary>
+/// <summary>Some rows of float32, normalised together in float32; what has a mean is measured in float64.</summary>
 /// <remarks>
 /// Each step takes all rows before the next begins: a row's sums, root and division wait for each other, but not for the next row's.
 /// Where float32 might overflow or lose digits the inverse is NaN: such a row is left to float64.
@@ -11,8 +11,8 @@ namespace Darts.Norm.Kernels;
 internal static unsafe class SingleRows<TFormula>
     where TFormula : IRowFormula
 {
-    /// <summary>Shorter rows have too few squares for their roundings to cancel, and are computed in float64.</summary>
-    public const long Shortest = 64;
+    /// <summary>Shorter rows are computed in float64: they fill no vectors, or have too few squares in float32 for their roundings to cancel.</summary>
+    public static long Shortest => TFormula.Centers ? Lanes.Count : 64;
 
     /// <summary>So many rows at most are measured together.</summary>
     public const int Most = 32;
@@ -20,36 +20,44 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>The least mean square that float32 holds.</summary>
     public const double LeastSquare = 1e-25;
 
+    /// <summary>Beside a variance so many times smaller the square of a mean leaves digits enough.</summary>
+    private const double Far = 4096;
+
     /// <summary>What is subtracted from each row, as a float32 and the rest, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
-    /// <remarks>The mean in float64: a value near it has no digits but those of the mean. Squares of the values, or where the mean is not small beside them, of the differences to it: which is each row's own affair.</remarks>
+    /// <remarks>From the squares of the values, or where the mean is far larger than their spread, of the differences to it: which is each row's own affair.</remarks>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Measure(float** rows, int count, long length, float* end, double eps, double least, float* level, double* rest, double* inverse)
     {
-        Vector512<double>* sums = stackalloc Vector512<double>[Most], squares = stackalloc Vector512<double>[Most];
+        RowSum* sums = stackalloc RowSum[Most], squares = stackalloc RowSum[Most];
         for (var r = 0; r < count; r++)
-            AddUp(new(rows[r], length, end), 0, isFar: false, sums + r, squares + r);
+        {
+            if (TFormula.Centers)
+                AddUp(new((byte*)rows[r], length, (byte*)end), 0, isFar: false, sums + r, squares + r);
+            else
+                AddUpSquares(new(rows[r], length, end), squares + r);
+        }
         var n = Vector256.Create((double)length);
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
-            var meanSquare = Sums(squares + r) / n;
+            var meanSquare = RowSum.Totals(squares + r) / n;
             if (TFormula.Centers)
             {
-                var total = Sums(sums + r);
+                var total = RowSum.Totals(sums + r);
                 var mean = total / n;
                 var levels = Float32.Narrow(mean);
                 levels.Store(level + r);
                 var rests = (total - (Float32.Widen(levels) * n)) / n; // exact but for the division: they have digits that the mean has not
                 rests.Store(rest + r);
-                var far = Vector256.GreaterThan(mean * mean * 9, meanSquare);
+                var far = Vector256.GreaterThan(mean * mean, (meanSquare - (mean * mean)) * Far);
                 if (far != Vector256<double>.Zero)
                 {
                     for (var i = r; i < Math.Min(r + Vector256<double>.Count, count); i++)
                     {
                         if (far.GetElement(i - r) != 0)
-                            AddUpFar(new(rows[i], length, end), level[i], sums + i, squares + i);
+                            AddUpFar(new((byte*)rows[i], length, (byte*)end), level[i], sums + i, squares + i);
                     }
-                    meanSquare = Sums(squares + r) / n;
+                    meanSquare = RowSum.Totals(squares + r) / n;
                     mean = Vector256.ConditionalSelect(far, rests, mean);
                 }
                 meanSquare = Vector256.Max(meanSquare - (mean * mean), Vector256<double>.Zero);
@@ -60,56 +68,74 @@ internal static unsafe class SingleRows<TFormula>
         }
     }
 
-    /// <summary>Of four rows.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<double> Sums(Vector512<double>* rows) => Lanes.Sums(
-        rows[0].GetLower() + rows[0].GetUpper(), rows[1].GetLower() + rows[1].GetUpper(), rows[2].GetLower() + rows[2].GetUpper(), rows[3].GetLower() + rows[3].GetUpper());
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> IsBetween(double least, Vector256<double> value, double most) =>
         Vector256.GreaterThan(value, Vector256.Create(least)) & Vector256.LessThan(value, Vector256.Create(most));
 
-    /// <summary>The values, and their squares or those of their differences to the level by pairs in float32: more would each round beside one that is large.</summary>
+    /// <summary>The values and their squares; or of a row that is far from zero, the squares of their differences to a level.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUp(SingleRow x, float level, bool isFar, Vector512<double>* sums, Vector512<double>* squares)
+    private static void AddUp(Row<Float32> x, double level, bool isFar, RowSum* sums, RowSum* squares)
     {
-        Vector512<double> sum = default, square = default;
+        RowSum sum = default, square = default;
         if (x.Whole < x.Length)
         {
             AddTail(x, level, sums, squares);
             (sum, square) = (*sums, *squares);
         }
-        var (i, center) = (0L, Vector512.Create(level));
+        var center = Vector256.Create(level);
+        for (long i = 0; i < x.Whole; i += Lanes.Count)
+        {
+            var v = isFar ? x[i] - center : x[i];
+            if (!isFar)
+                sum.Add(v);
+            square.Add(v * v);
+        }
+        (*sums, *squares) = (sum, square);
+    }
+
+    /// <summary>The squares of values that need no mean, by pairs in float32: more would each round beside one that is large.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddUpSquares(SingleRow x, RowSum* squares)
+    {
+        Vector512<double> square = default;
+        if (x.Whole < x.Length)
+        {
+            AddTailsSquares(x, squares);
+            square = RowSum.Load(squares);
+        }
+        var i = 0L;
         for (; i <= x.Length - (2 * Singles.Count); i += 2 * Singles.Count)
         {
             var (a, b) = (x[i], x[i + Singles.Count]);
-            if (TFormula.Centers && !isFar)
-                sum += a.Fours() + b.Fours();
-            if (isFar)
-                (a, b) = (a - center, b - center);
             square += ((a * a) + (b * b)).Fours();
         }
         if (i < x.Whole)
         {
             var v = x[i];
-            if (TFormula.Centers && !isFar)
-                sum += v.Fours();
-            if (isFar)
-                v -= center;
             square += (v * v).Fours();
         }
-        (*sums, *squares) = (sum, square);
+        RowSum.Store(square, squares);
     }
 
     // Methods of their own, as below: beside calls nothing stays in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddUpFar(SingleRow x, float level, Vector512<double>* sums, Vector512<double>* squares) => AddUp(x, level, isFar: true, sums, squares);
+    private static void AddUpFar(Row<Float32> x, double level, RowSum* sums, RowSum* squares) => AddUp(x, level, isFar: true, sums, squares);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddTail(SingleRow x, float level, Vector512<double>* sums, Vector512<double>* squares)
+    private static void AddTail(Row<Float32> x, double level, RowSum* sums, RowSum* squares)
     {
-        var tail = x.OnRow(x.Tail - Vector512.Create(level));
-        (*sums, *squares) = (tail.Fours(), (tail * tail).Fours());
+        RowSum sum = default, square = default;
+        var v = x.OnRow(x.Tail - level);
+        sum.Add(v);
+        square.Add(v * v);
+        (*sums, *squares) = (sum, square);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddTailsSquares(SingleRow x, RowSum* squares)
+    {
+        var tail = x.Tail;
+        RowSum.Store((tail * tail).Fours(), squares);
     }
 
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>

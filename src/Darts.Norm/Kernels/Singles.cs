@@ -137,15 +137,13 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
 /// <summary>A parameter's values in float32, in memory for whole groups.</summary>
 internal readonly unsafe struct SingleParameter : IDisposable
 {
-    private readonly double _least;
-    private readonly double _largest;
 
     /// <param name="values">The same values in float64; none for a parameter that is not there.</param>
     /// <param name="length">How many, at least four.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public SingleParameter(Doubles values, long length)
     {
-        (Fits, _least) = (true, 1);
+        (Fits, Least) = (true, 1);
         if (values.At is null)
             return;
         var padded = Singles.Padded(length);
@@ -164,24 +162,37 @@ internal readonly unsafe struct SingleParameter : IDisposable
                 break;
         }
         Fits = Vector256.EqualsAll(fits.AsInt64(), Vector256<long>.AllBitsSet);
-        _least = Math.Min(Math.Min(least.GetElement(0), least.GetElement(1)), Math.Min(least.GetElement(2), least.GetElement(3)));
-        _largest = Math.Max(Math.Max(largest.GetElement(0), largest.GetElement(1)), Math.Max(largest.GetElement(2), largest.GetElement(3)));
+        Least = Math.Min(Math.Min(least.GetElement(0), least.GetElement(1)), Math.Min(least.GetElement(2), least.GetElement(3)));
+        Largest = Math.Max(Math.Max(largest.GetElement(0), largest.GetElement(1)), Math.Max(largest.GetElement(2), largest.GetElement(3)));
     }
 
     public float* At { get; }
+
+    /// <summary>The least magnitude, one for a parameter that is not there.</summary>
+    public double Least { get; }
+
+    /// <summary>The largest magnitude, zero for a parameter that is not there.</summary>
+    public double Largest { get; }
 
     /// <summary>Whether float32 holds it and products with it.</summary>
     public bool Fits { get; }
 
     /// <summary>Whether it leaves the largest value of a row times <paramref name="weight"/> nearly as it is, where normalising leaves that near one or above.</summary>
     /// <remarks>What a larger one might leave of it has fewer digits than float32.</remarks>
-    public bool IsSmallBeside(SingleParameter weight) => _largest <= weight._least / 8;
+    public bool IsSmallBeside(SingleParameter weight) => Largest <= weight.Least / 8;
 
     /// <summary>Whether any of it is zero.</summary>
-    public bool HasZero => _least == 0;
+    public bool HasZero => Least == 0;
+
+    /// <summary>Whether float32 has range to spare for the gradients of a row times this weight: what falls below it does not show beside the largest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool FitsGradients(Loss lost, double inverse) => Fits
+        && lost.Largest * Least > 1.0 / (1L << 60) && lost.Largest * Math.Max(Largest, 1) < 1L << 60
+        && inverse is > 1e-12 and < 1e12
+        && Math.Abs(lost.Mean) < 1e30 && (lost.Along == 0 || Math.Abs(lost.Along) is > 1e-30 and < 1e20);
 
     /// <summary>Whether all of it is zero, or it is not there.</summary>
-    public bool IsZero => _largest == 0;
+    public bool IsZero => Largest == 0;
 
     public void Dispose() => NativeMemory.AlignedFree(At);
 }

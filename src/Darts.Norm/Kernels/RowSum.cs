@@ -1,0 +1,30 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>The sum of a row's values: two of each sixteen are added together first.</summary>
+/// <remarks>With sixteen sums the registers would not suffice for two at a time.</remarks>
+internal unsafe struct RowSum
+{
+    private Vector256<double> _low, _high;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Add(Lanes x)
+    {
+        _low += x.A + x.B;
+        _high += x.C + x.D;
+    }
+
+    /// <summary>Eight sums that something else has added up.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(Vector512<double> sums, RowSum* to) => sums.Store((double*)to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<double> Load(RowSum* from) => Vector512.Load((double*)from);
+
+    /// <summary>The sums of four rows, in one order.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<double> Totals(RowSum* rows) =>
+        Lanes.Sums(rows[0]._low + rows[0]._high, rows[1]._low + rows[1]._high, rows[2]._low + rows[2]._high, rows[3]._low + rows[3]._high);
+}

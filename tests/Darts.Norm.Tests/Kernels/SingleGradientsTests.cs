@@ -1,0 +1,129 @@
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>Gradients of long rows of float32, within 8 units in the last place of the largest term.</summary>
+public sealed class SingleGradientsTests : IDisposable
+{
+    private const int Rows = 11;
+    private const double HalfEpsilon = 5.9604644775390625e-08; // a unit in the last place of a value is no less than so much of it
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public static TheoryData<int, double> Cases
+    {
+        get
+        {
+            var cases = new TheoryData<int, double>();
+            foreach (var length in (int[])[63, 64, 79, 96, 300, 1040])
+            {
+                foreach (var level in (double[])[0, 2, -700, 1e5]) // in spreads
+                    cases.Add(length, level);
+            }
+            return cases;
+        }
+    }
+
+    public void Dispose() => _scope.Dispose();
+
+    /// <summary>Each row has gradients of its own size, and some more than float32 has range for.</summary>
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Gradients_OfAnySize_AreRight(int length, double level)
+    {
+        foreach (var spread in (double[])[1, 1e-9, 1e9, 1e-16, 1e16])
+        {
+            foreach (var weight in (double[])[1, 0, 1e-22, 1e22])
+            {
+                using var scope = NewDisposeScope();
+                using var norm = Norm(length, weight);
+                var x = ((Layers.Values([Rows, length], ScalarType.Float32) + level) * spread).to(ScalarType.Float32);
+                ShouldBeRight(norm, x, GradOutput(length, [1, 1e-7, 1e-18, 1e-25, 1e-42, 0, 1e7, 1e17, 1e25, 1e37, -1]), $"length {length}, level {level}, spread {spread}, weight {weight}");
+            }
+        }
+    }
+
+    /// <summary>Neither what stands beside a row nor which parameters learn changes what becomes of it.</summary>
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Gradients_OfRowsAloneAndWithFrozenParameters_AreTheSameBits(int length, double level)
+    {
+        using var norm = Norm(length, 1);
+        var x = Layers.Values([Rows, length], ScalarType.Float32) + level;
+        var go = GradOutput(length, [1, 1, 1e-25, 1, 1e25, 1, 1, 1e-42, 1, 1, 1]);
+        var together = Gradient(x, go);
+        for (var row = 0; row < Rows; row++)
+            Layers.SameBits(Gradient(x[row..(row + 1)], go[row..(row + 1)]), together[row..(row + 1)]).Should().BeTrue();
+        norm.zero_grad();
+        _ = Gradient(x, go);
+        var (weight, bias) = (norm.weight!.grad!.clone(), norm.bias!.grad!.clone());
+        foreach (var frozen in (TorchSharp.Modules.Parameter[])[norm.weight!, norm.bias!])
+        {
+            frozen.requires_grad = false;
+            norm.zero_grad();
+            Layers.SameBits(Gradient(x, go), together).Should().BeTrue();
+            (norm.weight!.requires_grad ? Layers.SameBits(norm.weight!.grad!, weight) : Layers.SameBits(norm.bias!.grad!, bias)).Should().BeTrue();
+            frozen.requires_grad = true;
+        }
+
+        Tensor Gradient(Tensor rows, Tensor gradOutput)
+        {
+            using var input = rows.detach().clone().requires_grad_();
+            norm.forward(input).backward([gradOutput]);
+            return input.grad!.clone();
+        }
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public void Gradients_OfARowWithoutAnswer_AreRightBeside(float value)
+    {
+        foreach (var column in (int[])[5, 78]) // among whole groups, and behind them
+        {
+            using var norm = Norm(79, 1);
+            var go = GradOutput(79, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+            go[3, column] = value;
+            var x = Layers.Values([Rows, 79], ScalarType.Float32).requires_grad_();
+            norm.forward(x).backward([go]);
+
+            x.grad!.isnan().any(1).Doubles().Should().Equal(Enumerable.Range(0, Rows).Select(row => row == 3 ? 1.0 : 0));
+        }
+    }
+
+    private static Tensor GradOutput(int length, double[] sizes) =>
+        (Layers.Values([Rows, length], ScalarType.Float64).flip(1) * tensor(sizes).unsqueeze(-1)).to(ScalarType.Float32);
+
+    /// <summary>Weights about one size; of size zero, some zero and some not.</summary>
+    private static LayerNorm Norm(int length, double size)
+    {
+        var norm = new LayerNorm(length);
+        using var noGrad = no_grad();
+        norm.weight!.copy_(size == 0 ? arange(length, ScalarType.Float32) % 3 : size * (1.25 + (0.75 * linspace(-1, 1, length).sin())));
+        norm.bias!.fill_(size);
+        return norm;
+    }
+
+    private static void ShouldBeRight(LayerNorm norm, Tensor x, Tensor go, string because)
+    {
+        var actual = GradientsOf(ScalarType.Float32);
+        var expected = GradientsOf(ScalarType.Float64);
+        var (values, gradients) = (x.to(ScalarType.Float64), go.to(ScalarType.Float64));
+        var inverse = 1 / (values.var(1, unbiased: false, keepdim: true) + norm.eps).sqrt();
+        var normal = (values - values.mean([1L], keepdim: true)) * inverse;
+        ShouldBeWithin(actual.x, expected.x, ((gradients * norm.weight!.detach()).abs() * inverse).amax([1], keepdim: true), because);
+        ShouldBeWithin(actual.weight, expected.weight, (gradients * normal).abs().amax([0]), because);
+
+        (Tensor x, Tensor weight) GradientsOf(ScalarType dtype)
+        {
+            norm.to(dtype).zero_grad();
+            var input = x.to(dtype, copy: true).requires_grad_();
+            norm.forward(input).backward([go.to(dtype)]);
+            return (input.grad!.to(ScalarType.Float64), norm.weight!.grad!.to(ScalarType.Float64));
+        }
+    }
+
+    private static void ShouldBeWithin(Tensor actual, Tensor expected, Tensor term, string because)
+    {
+        var isBeyond = expected.abs() > float.MaxValue;
+        var isRight = ((actual - expected).abs() <= 8 * (HalfEpsilon * term).clamp_min(float.Epsilon)).logical_or(isBeyond & (actual == expected.to(ScalarType.Float32).to(ScalarType.Float64)));
+        isRight.all().item<bool>().Should().BeTrue($"{because}: the largest difference is {((actual - expected).abs() / term.clamp_min(float.Epsilon) / HalfEpsilon).nan_to_num().max().item<double>()} units");
+    }
+}
