@@ -152,13 +152,14 @@ internal static unsafe class RowNormalization<TFormula>
         var isSingle = T.IsSingle && length >= SingleRows<TFormula>.Shortest;
         using var singleWeight = isSingle ? new SingleParameter(w, length) : default;
         using var singleBias = isSingle ? new SingleParameter(b, length) : default;
-        if (isSingle && singleBias.IsSmallBeside(singleWeight))
+        var isSmall = singleBias.IsSmallBeside(singleWeight);
+        if (isSingle && (isSmall || TFormula.Centers))
             Workers.Run(
                 new SingleForwardWork<TFormula>
                 {
                     Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work),
-                    LeastSquare = singleBias.IsZero ? SingleRows<TFormula>.LeastSquare : Math.Max(SingleRows<TFormula>.LeastSquare, eps), // below eps all that is left may be less than the bias
-                    IsInSingle = singleWeight.Fits && !singleWeight.HasZero && singleBias.Fits, // beside zeros the largest value may be one that float32 has no digits for
+                    LeastSquare = !isSmall || singleBias.IsZero ? SingleRows<TFormula>.LeastSquare : Math.Max(SingleRows<TFormula>.LeastSquare, eps), // below eps all that is left may be less than the bias
+                    IsInSingle = isSmall && singleWeight.Fits && !singleWeight.HasZero && singleBias.Fits, // beside zeros the largest value may be one that float32 has no digits for
                     Weight = singleWeight.At,
                     Bias = singleBias.At,
                 },

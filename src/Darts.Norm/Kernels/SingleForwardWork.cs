@@ -28,26 +28,18 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
             var count = (int)Math.Min(together, end - first);
             for (var r = 0; r < count; r++)
                 x[r] = (float*)Wide.X[first + r];
-            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, level, rest, inverse);
+            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, level, rest, inverse);
             if (IsInSingle)
                 SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, level, rest, inverse, Weight, Bias);
             else
-                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, level, rest, inverse, Wide.Weight, Wide.Bias);
+                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, eps, level, rest, inverse, Wide.Weight, Wide.Bias);
             for (var r = 0; r < count; r++)
             {
                 if (double.IsNaN(inverse[r]))
                     Wide.WriteRow(first + r);
                 else if (Wide.Statistics is not null)
-                    Kept(inverse[r], level[r], rest[r]).Store<Float32>(Wide.Statistics + ((first + r) * RowStatistics.Kept<Float32>()));
+                    SingleRows<TFormula>.Statistics(level[r], rest[r], inverse[r]).Store<Float32>(Wide.Statistics + ((first + r) * RowStatistics.Kept<Float32>()));
             }
         }
-    }
-
-    private static RowStatistics Kept(double inverse, double level, double rest)
-    {
-        if (!TFormula.Centers)
-            return default; // squares added up in float32 are added up again in float64 beside the gradients
-        var (center, low) = Sum.TwoSum(level, rest);
-        return new(inverse, center, low);
     }
 }

@@ -20,14 +20,17 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>The least mean square that float32 holds.</summary>
     public const double LeastSquare = 1e-25;
 
-    /// <summary>Beside a variance so many times smaller the square of a mean leaves digits enough.</summary>
-    private const double Far = 4096;
+    /// <summary>So many times as large as the variance, the square of a mean leaves it digits enough for what is written in float32.</summary>
+    public const double FarInSingle = 4096;
+
+    /// <summary>The same for what is written in float64.</summary>
+    public const double FarInDouble = 4;
 
     /// <summary>What is subtracted from each row, as a float32 and the rest, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
     /// <remarks>From the squares of the values, or where the mean is far larger than their spread, of the differences to it: which is each row's own affair.</remarks>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, float* level, double* rest, double* inverse)
+    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double farthest, float* level, double* rest, double* inverse)
     {
         RowSum* sums = stackalloc RowSum[Most], squares = stackalloc RowSum[Most];
         for (var r = 0; r < count; r++)
@@ -49,7 +52,7 @@ internal static unsafe class SingleRows<TFormula>
                 levels.Store(level + r);
                 var rests = (total - (Float32.Widen(levels) * n)) / n; // exact but for the division: they have digits that the mean has not
                 rests.Store(rest + r);
-                var far = Vector256.GreaterThan(mean * mean, (meanSquare - (mean * mean)) * Far);
+                var far = Vector256.GreaterThan(mean * mean, (meanSquare - (mean * mean)) * farthest);
                 if (far != Vector256<double>.Zero)
                 {
                     for (var i = r; i < Math.Min(r + Vector256<double>.Count, count); i++)
@@ -168,20 +171,42 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>The same, rounded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInDouble(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, float* level, double* rest, double* inverse, double* weight, double* bias)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, float* level, double* rest, double* inverse, double* weight, double* bias)
     {
         for (var r = 0; r < count; r++)
         {
             if (double.IsNaN(inverse[r]))
                 continue;
             var (x, y) = (new Row<Float32>((byte*)rows[r], length, (byte*)end), new Row<Float32>((byte*)(to + (r * length)), length, (byte*)toEnd));
-            var (center, low, factor) = (Vector256.Create((double)level[r]), Vector256.Create(rest[r]), Vector256.Create(inverse[r]));
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
-                y.Set(i, RowNormalization<TFormula>.Affine((TFormula.Centers ? x[i] - center - low : x[i]) * factor, weight, bias, i));
-            if (i < length)
-                y.SetTail(RowNormalization<TFormula>.Affine((TFormula.Centers ? x.Tail - center - low : x.Tail) * factor, weight, bias, i));
+            var s = Statistics(level[r], rest[r], inverse[r]).Shown(eps);
+            if (s.CenterLow != 0)
+                WriteInDouble(x, y, s, isFar: true, weight, bias);
+            else
+                WriteInDouble(x, y, s, isFar: false, weight, bias);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteInDouble(Row<Float32> x, Row<Float32> y, RowStatistics s, bool isFar, double* weight, double* bias)
+    {
+        var (center, low, factor) = (Vector256.Create(s.Center), Vector256.Create(s.CenterLow), Vector256.Create(s.Inverse));
+        var i = 0L;
+        for (; i < x.Whole; i += Lanes.Count)
+            y.Set(i, RowNormalization<TFormula>.Affine(Standardized(x[i]), weight, bias, i));
+        if (i < x.Length)
+            y.SetTail(RowNormalization<TFormula>.Affine(Standardized(x.Tail), weight, bias, i));
+
+        Lanes Standardized(Lanes v) => (!TFormula.Centers ? v : isFar ? v - center - low : v - center) * factor;
+    }
+
+    /// <summary>What is kept of a row: of one without a mean nothing, whose squares, added up in float32, are added up again in float64 beside its gradients.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static RowStatistics Statistics(float level, double rest, double inverse)
+    {
+        if (!TFormula.Centers)
+            return new(inverse, 0);
+        var (center, low) = Sum.TwoSum(level, rest);
+        return new(inverse, center, low);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
