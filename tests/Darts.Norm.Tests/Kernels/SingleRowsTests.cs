@@ -94,15 +94,21 @@ public sealed class SingleRowsTests : IDisposable
 
     /// <summary>What the mean's rounding adds to each value, the row adds up.</summary>
     [Theory]
-    [InlineData(1025, 1e-5, 0)]
-    [InlineData(1057, 1e3, 0)] // eps outweighs the spread
-    [InlineData(20001, 1e-5, 0)]
-    [InlineData(20001, 1e-5, 1)]
-    public void Gradients_OfOneValueBesideALevel_AreRight(int length, double eps, double bias)
+    [InlineData(1025, 8388609, 1e-5, 1, 0)]
+    [InlineData(1057, 8388609, 1e3, 1, 0)] // eps outweighs the spread
+    [InlineData(20001, 8388609, 1e-5, 1, 0)]
+    [InlineData(20001, 8388609, 1e-5, 1, 1)]
+    [InlineData(20001, 8388609, 1e-5, 1e19, 0)] // a weight that is left to float64
+    [InlineData(20001, 8.000001f, 1e-20, 1, 0)]
+    [InlineData(20001, 8.000001f, 1e-20, 1e10, 0)] // a row that is
+    public void Gradients_OfOneValueBesideALevel_AreRight(int length, float level, double eps, double weight, double bias)
     {
         using var norm = new LayerNorm(length, eps: eps);
         using (no_grad())
+        {
+            norm.weight!.fill_(weight);
             norm.bias!.fill_(bias);
+        }
         var go = rand(1, length);
         var (gradient, weightGradient) = GradientsOf(ScalarType.Float32);
 
@@ -111,13 +117,13 @@ public sealed class SingleRowsTests : IDisposable
         ((gradient - expected).abs() <= 8 * HalfEpsilon * term).all().item<bool>().Should().BeTrue();
         ((weightGradient - expectedWeight).abs() <= 8 * HalfEpsilon * expectedWeight.abs()).all().item<bool>().Should().BeTrue();
         norm.to(ScalarType.Float32).zero_grad();
-        norm.forward(OneValueBeside(8388609f, length)).backward([go]); // the parameters' alone
+        norm.forward(OneValueBeside(level, length)).backward([go]); // the parameters' alone
         Layers.SameBits(norm.weight!.grad!.to(ScalarType.Float64), weightGradient).Should().BeTrue();
 
         (Tensor, Tensor) GradientsOf(ScalarType dtype)
         {
             norm.to(dtype).zero_grad();
-            var x = OneValueBeside(8388609f, length).to(dtype).requires_grad_();
+            var x = OneValueBeside(level, length).to(dtype).requires_grad_();
             norm.forward(x).backward([go.to(dtype)]);
             return (x.grad!.to(ScalarType.Float64), norm.weight!.grad!.to(ScalarType.Float64));
         }

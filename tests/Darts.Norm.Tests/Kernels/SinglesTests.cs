@@ -31,6 +31,9 @@ public sealed unsafe partial class SinglesTests
             for (var i = 0; i < length; i++)
                 start[i] = i;
             var row = new SingleRow(start, length, end);
+            var tail = new float[32];
+            fixed (float* to = tail)
+                row.Tail.Store(to);
             for (long i = 32; i < length; i += 8)
             {
                 fixed (float* to = &read[i - 32])
@@ -39,9 +42,32 @@ public sealed unsafe partial class SinglesTests
             }
             var values = Enumerable.Range(32, length - 32).Select(i => (float)i).ToArray();
             read[..values.Length].Should().Equal(values);
+            tail.Should().Equal([.. values, .. new float[32 - values.Length]]);
             new Span<float>(start + 32, values.Length).ToArray().Should().Equal(values.Select(value => -value));
         }
         _ = Unmap(memory, 2 * page);
+    }
+
+    /// <summary>Within each bound, and not at it.</summary>
+    [Theory]
+    [InlineData(1, 1, 1, 0, 0, true)]
+    [InlineData(0.1, 1, 1, 0, 0, false)] // a weight that float32 does not hold
+    [InlineData(2, 1f / (1L << 60), 1, 0, 0, true)]
+    [InlineData(0.5, 2f / (1L << 60), 1, 0, 0, false)]
+    [InlineData(0.5, 1L << 59, 1, 0, 0, true)]
+    [InlineData(4, 1L << 58, 1, 0, 0, false)]
+    [InlineData(1, 1, 1e-12, 0, 0, false)]
+    [InlineData(1, 1, 1e12, 0, 0, false)]
+    [InlineData(1, 1, 1, 1e30, 0, false)]
+    [InlineData(1, 1, 1, 0, 1, true)]
+    [InlineData(1, 1, 1, 0, 1e-30, false)]
+    [InlineData(1, 1, 1, 0, 1e20, false)]
+    public void FitsGradients_OfAWeightAndARow_IsWhetherFloat32HasRangeToSpare(double weight, float gradient, double inverse, double mean, double along, bool expected)
+    {
+        using var tensor = full(5, weight, ScalarType.Float64);
+        using var weights = Doubles.Of(tensor, 5);
+        using var parameter = new SingleParameter(weights, 5);
+        parameter.FitsGradients(new() { Largest = gradient, Mean = mean, Along = along }, inverse).Should().Be(expected);
     }
 
     [LibraryImport("libc", EntryPoint = "mmap")]
