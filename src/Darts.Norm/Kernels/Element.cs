@@ -75,6 +75,15 @@ internal readonly unsafe struct Float32 : IElement
         Narrow(values.D).Store(p + 12);
     }
 
+    /// <summary>The same past the caches, to memory that is aligned for it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Stream(Lanes values, byte* to)
+    {
+        var p = (float*)to;
+        Vector256.Create(Narrow(values.A), Narrow(values.B)).StoreAlignedNonTemporal(p);
+        Vector256.Create(Narrow(values.C), Narrow(values.D)).StoreAlignedNonTemporal(p + 8);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> Widen(Vector128<float> v) =>
         Avx.IsSupported ? Avx.ConvertToVector256Double(v) : Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v));

@@ -10,6 +10,9 @@ internal static unsafe class Memory
     /// <summary>So many bytes are worth a call to the system.</summary>
     private const long Large = 4 << 20;
 
+    /// <summary>Of so many bytes the caches keep nothing until it is read.</summary>
+    private const long Streamed = 8 << 20;
+
     /// <summary>The address of a CPU tensor's first value. The tensor must be kept alive.</summary>
     public static byte* Start(Tensor tensor) => THSTensor_data(tensor.Handle);
 
@@ -19,6 +22,16 @@ internal static unsafe class Memory
     {
         if (Sse.IsSupported)
             Sse.Prefetch1(address);
+    }
+
+    /// <summary>Whether rows of so many bytes are to be written past the caches, which need not read first what is overwritten: whole lines, of a large result.</summary>
+    public static bool Streams(byte* start, long row, long rows) => ((nint)start | (nint)row) % 64 == 0 && row * rows >= Streamed;
+
+    /// <summary>What was written past the caches is seen by all threads, as all else is without.</summary>
+    public static void Fence()
+    {
+        if (Sse.IsSupported)
+            Sse.StoreFence();
     }
 
     /// <summary>A contiguous tensor of this shape and dtype, values to be written.</summary>

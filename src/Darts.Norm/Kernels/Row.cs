@@ -72,6 +72,16 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Set(long i, Lanes values) => T.Store(values, _start + (i * T.Size));
 
+    /// <summary>The same, past the caches if <paramref name="streams"/>; of float32 only.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Set(long i, Lanes values, bool streams)
+    {
+        if (T.IsSingle && streams)
+            Float32.Stream(values, _start + (i * T.Size));
+        else
+            Set(i, values);
+    }
+
     /// <summary>The tail's lanes that lie on the row, then zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Lanes OnRow(Lanes tail) => tail.First(Length - Whole);

@@ -14,7 +14,7 @@ internal readonly unsafe struct RowGradient<TFormula>
     public RowGradient(RowStatistics s, Loss* lost, double* weight, double* weightSums, double* biasSums)
     {
         (_center, _centerLow, _inverse) = (Vector256.Create(s.Center), Vector256.Create(s.CenterLow), Vector256.Create(s.Inverse));
-        (_mean, _along) = (Vector256.Create(lost->Mean), Vector256.Create(lost->Along));
+        (_mean, _along) = (Vector256.Create(lost->Mean - (s.CenterLow * lost->Along)), Vector256.Create(lost->Along));
         _weight = weight;
         _weightSums = weightSums;
         _biasSums = biasSums;
@@ -40,9 +40,9 @@ internal readonly unsafe struct RowGradient<TFormula>
     public Lanes Of(Lanes x, Lanes go, long i) => new(Of(x.A, go.A, i), Of(x.B, go.B, i + 4), Of(x.C, go.C, i + 8), Of(x.D, go.D, i + 12));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Accumulate(Vector256<double> x, Vector256<double> go, long i, bool isFar, bool all = false)
+    private void Accumulate(Vector256<double> x, Vector256<double> go, long i, bool isFar, bool all)
     {
-        if (all ? TFormula.Centers : _biasSums is not null)
+        if (all || _biasSums is not null)
             (Vector256.Load(_biasSums + i) + go).Store(_biasSums + i);
         if (!all && _weightSums is null)
             return;

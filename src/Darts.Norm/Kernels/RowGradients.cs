@@ -9,8 +9,11 @@ internal static unsafe class RowGradients<TFormula, T>
     where TFormula : IRowFormula
     where T : IElement
 {
-    /// <summary>So many times its spread a row's mean leaves products with its values digits enough.</summary>
+    /// <summary>So many times its spread a row's mean leaves products with its values digits enough,</summary>
     private const double Far = 1024;
+
+    /// <summary>and so many of them.</summary>
+    private const long Long = 4096;
 
     /// <summary>Whether the forward pass leaves rows' squares to this one, as it adds them up in float32.</summary>
     public static bool MeasuresAgain
@@ -30,9 +33,9 @@ internal static unsafe class RowGradients<TFormula, T>
         for (var r = 0; r < count; r++)
         {
             var (x, go) = (new Row<T>(rows[r], length, end), new Row<T>(gradRows[r], length, gradEnd));
-            if (IsNear(statistics[r]) && weight is null)
+            if (IsNear(statistics[r], length) && weight is null)
                 AddUp(x, go, null, hasWeight: false, 0, isFar: false, sums + r, dots + r, squares + r, lost + r);
-            else if (IsNear(statistics[r]))
+            else if (IsNear(statistics[r], length))
                 AddUp(x, go, weight, hasWeight: true, 0, isFar: false, sums + r, dots + r, squares + r, lost + r);
             else
                 AddUpFar(x, go, weight, statistics[r].Center, sums + r, dots + r, squares + r, lost + r);
@@ -53,14 +56,14 @@ internal static unsafe class RowGradients<TFormula, T>
                 statistics[r] = TFormula.Of(square[r] / length, 0, eps);
             var s = statistics[r];
             if (TFormula.Centers)
-                along[r] -= mean[r] * (IsNear(s) ? s.Center + s.CenterLow : s.CenterLow);
+                along[r] -= mean[r] * (IsNear(s, length) ? s.Center + s.CenterLow : s.CenterLow);
             lost[r].Mean = TFormula.Centers ? mean[r] * fraction * s.Inverse : 0;
             lost[r].Along = TFormula.FlowsThrough(s, eps) ? along[r] * fraction * s.Inverse * s.Inverse * s.Inverse : 0; // in this order: zero stays zero however large the inverse
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool IsNear(RowStatistics s) => !TFormula.Centers || Math.Abs(s.Center * s.Inverse) < Far;
+    private static bool IsNear(RowStatistics s, long length) => !TFormula.Centers || (Math.Abs(s.Center * s.Inverse) < Far && length <= Long);
 
     /// <summary>The gradients that come in times the weight, and their products with the values; or of a row far from zero, with what these differ from its center.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -86,7 +89,7 @@ internal static unsafe class RowGradients<TFormula, T>
         if (MeasuresAgain)
             *squares = square;
         if (T.IsSingle && TFormula.Centers)
-            lost->Largest = x.Whole == 0 ? 0 : Largest(largest);
+            lost->Largest = Largest(largest);
     }
 
     // A method of its own: beside calls nothing stays in registers.
@@ -122,26 +125,26 @@ internal static unsafe class RowGradients<TFormula, T>
         for (var r = 0; r < count; r++)
         {
             var row = new RowGradient<TFormula>(statistics[r], &none, null, weightSums, biasSums);
-            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), default, writes: false, count * length);
+            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), default, writes: false, streams: false, count * length);
         }
     }
 
     /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>, and the rows' part of the parameters' gradients, <c>go · x̂</c> and <c>go</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Write(
-        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, byte* to, byte* toEnd, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums)
+        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, byte* to, byte* toEnd, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums, bool streams)
     {
         for (var r = 0; r < count; r++, to += length * T.Size)
         {
             var row = new RowGradient<TFormula>(statistics[r], lost + r, weight, weightSums, biasSums);
-            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), new(to, length, toEnd), writes: true, count * length);
+            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), new(to, length, toEnd), writes: true, streams, count * length);
         }
     }
 
-    /// <summary>The same of one row, for the others of which something else does.</summary>
+    /// <summary>The same of one row, where <see cref="SingleGradients{TFormula}"/> writes the others.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static void WriteRow(Row<T> x, Row<T> go, Row<T> gx, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums, long ahead) =>
-        Each(new RowGradient<TFormula>(*statistics, lost, weight, weightSums, biasSums), statistics->CenterLow != 0, x, go, gx, writes: true, ahead);
+        Each(new RowGradient<TFormula>(*statistics, lost, weight, weightSums, biasSums), statistics->CenterLow != 0, x, go, gx, writes: true, streams: false, ahead);
 
     /// <param name="row">What becomes of a row's values.</param>
     /// <param name="isFar">Whether its center's low part shows.</param>
@@ -149,18 +152,19 @@ internal static unsafe class RowGradients<TFormula, T>
     /// <param name="go">The gradients that come in.</param>
     /// <param name="gx">Those that go out.</param>
     /// <param name="writes">Whether they do.</param>
+    /// <param name="streams">Whether past the caches.</param>
     /// <param name="ahead">After so many values the next rows begin, in most tensors.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Each(RowGradient<TFormula> row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, long ahead)
+    private static void Each(RowGradient<TFormula> row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, bool streams, long ahead)
     {
         if (T.IsSingle && isFar)
-            EachValue(row, isFar: true, x, go, gx, writes, ahead);
+            EachValue(row, isFar: true, x, go, gx, writes, streams, ahead);
         else
-            EachValue(row, isFar: false, x, go, gx, writes, ahead);
+            EachValue(row, isFar: false, x, go, gx, writes, streams, ahead);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void EachValue(RowGradient<TFormula> row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, long ahead)
+    private static void EachValue(RowGradient<TFormula> row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, bool streams, long ahead)
     {
         var i = 0L;
         for (; i < x.Whole; i += Lanes.Count)
@@ -170,13 +174,13 @@ internal static unsafe class RowGradients<TFormula, T>
             var (values, gradients) = (x[i], go[i]);
             row.Accumulate(values, gradients, i, isFar);
             if (writes)
-                gx.Set(i, row.Of(values, gradients, i));
+                gx.Set(i, row.Of(values, gradients, i), streams);
         }
         if (i < x.Length)
             Tail(row, isFar, x, go, gx, writes);
     }
 
-    /// <summary>The same of the values beyond whole groups.</summary>
+    /// <summary>The values beyond whole groups of a row whose others it writes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static void WriteTail(Row<T> x, Row<T> go, Row<T> gx, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums) =>
         Tail(new RowGradient<TFormula>(*statistics, lost, weight, weightSums, biasSums), statistics->CenterLow != 0, x, go, gx, writes: true);

@@ -17,7 +17,7 @@ internal readonly record struct RowStatistics(
     /// <summary>2⁻⁵⁰: more than what rounding leaves of a difference between ones.</summary>
     private const double SmallestSquare = 1.0 / (1L << 50);
 
-    /// <summary>2⁻¹⁰⁴</summary>
+    /// <summary>2⁻¹⁰⁴, the square of a unit of float64 in the last place of the spread.</summary>
     private const double NegligibleSquare = 1.0 / (1L << 52) / (1L << 52);
 
     /// <summary>How many values are kept of each row for the backward pass.</summary>
@@ -40,9 +40,9 @@ internal readonly record struct RowStatistics(
             (to[3], to[4], to[5], to[6]) = (Scale, Square, InverseLow, Unit);
     }
 
-    /// <summary>The same without <see cref="CenterLow"/>, where the values' spread is so much larger that no gradient shows it.</summary>
+    /// <summary>Without <see cref="CenterLow"/>, where the values' spread is so much larger that neither a value less the center nor a gradient shows it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public RowStatistics Shown(double eps)
+    public RowStatistics WithoutHiddenLow(double eps)
     {
         var (low, square) = (CenterLow * Inverse, 1 - (eps * Inverse * Inverse) - SmallestSquare); // of the spread; where that is lost beside eps, not above zero
         return low * low > square * NegligibleSquare ? this : this with { CenterLow = 0 };
@@ -107,7 +107,7 @@ internal static unsafe class RowNormalization<TFormula>
     /// <summary>How many numbers are kept of all rows for <see cref="Backward"/>.</summary>
     public static long Keeps(Tensor x, long length) => x.numel() / length * x.dtype switch
     {
-        ScalarType.Float32 => RowStatistics.Kept<Float32>(),
+        ScalarType.Float32 => RowGradients<TFormula, Float32>.MeasuresAgain ? 0 : RowStatistics.Kept<Float32>(),
         ScalarType.Float64 => RowStatistics.Kept<Float64>(),
         _ => RowStatistics.Kept<Float16>(),
     };
@@ -147,6 +147,7 @@ internal static unsafe class RowNormalization<TFormula>
             Weight = w.At,
             Bias = b.At,
             Eps = eps,
+            Streams = T.IsSingle && Memory.Streams(Memory.Start(output), length * T.Size, rows.Count),
             Blocks = blocks,
         };
         var isSingle = T.IsSingle && length >= SingleRows<TFormula>.Shortest;
@@ -196,6 +197,7 @@ internal static unsafe class RowNormalization<TFormula>
             BiasSums = biasSums.At,
             WeightUnit = WeightUnit<T>(kept.At, rows.Count),
             Eps = eps,
+            Streams = T.IsSingle && gradX is not null && Memory.Streams(Memory.Start(gradX), length * T.Size, rows.Count),
             Blocks = blocks,
         };
         Workers.Run(work, blocks.Count, rows.Count * length);
@@ -244,6 +246,7 @@ internal static unsafe class RowNormalization<TFormula>
         public double* Weight;
         public double* Bias;
         public double Eps;
+        public bool Streams; // what is written, past the caches; of float32 only
         public Blocks Blocks;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -343,6 +346,7 @@ internal static unsafe class RowNormalization<TFormula>
         public double* BiasSums;
         public double WeightUnit;
         public double Eps;
+        public bool Streams;
         public Blocks Blocks;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -362,6 +366,8 @@ internal static unsafe class RowNormalization<TFormula>
                 else
                     WriteCorrected(first, count, end, weightSums, biasSums);
             }
+            if (Streams)
+                Memory.Fence();
         }
 
         /// <summary>Gradients of the input and the parameters, or of the parameters alone.</summary>
@@ -375,7 +381,7 @@ internal static unsafe class RowNormalization<TFormula>
             {
                 x[r] = X[first + r];
                 go[r] = GradOutput[first + r];
-                statistics[r] = T.IsSingle && TFormula.Centers ? At(first + r).Shown(Eps) : At(first + r);
+                statistics[r] = RowGradients<TFormula, T>.MeasuresAgain ? default : T.IsSingle ? At(first + r).WithoutHiddenLow(Eps) : At(first + r);
             }
             var lost = stackalloc Loss[RowsTogether];
             if (GradX is not null || RowGradients<TFormula, T>.MeasuresAgain)
@@ -383,9 +389,9 @@ internal static unsafe class RowNormalization<TFormula>
             if (GradX is null)
                 RowGradients<TFormula, T>.Accumulate(x, X.End, go, GradOutput.End, count, length, statistics, weightSums, biasSums);
             else if (T.IsSingle && TFormula.Centers && SingleWeight.Fits)
-                SingleGradients<TFormula>.Write((float**)x, (float*)X.End, (float**)go, (float*)GradOutput.End, count, length, (float*)(GradX + (first * size)), (float*)(GradX + (end * size)), statistics, lost, Weight, SingleWeight, weightSums, biasSums);
+                SingleGradients<TFormula>.Write((float**)x, (float*)X.End, (float**)go, (float*)GradOutput.End, count, length, (float*)(GradX + (first * size)), (float*)(GradX + (end * size)), statistics, lost, Weight, SingleWeight, weightSums, biasSums, Streams);
             else
-                RowGradients<TFormula, T>.Write(x, X.End, go, GradOutput.End, count, length, GradX + (first * size), GradX + (end * size), statistics, lost, Weight, weightSums, biasSums);
+                RowGradients<TFormula, T>.Write(x, X.End, go, GradOutput.End, count, length, GradX + (first * size), GradX + (end * size), statistics, lost, Weight, weightSums, biasSums, Streams);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

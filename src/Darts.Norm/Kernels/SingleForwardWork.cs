@@ -18,6 +18,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         var (end, length, eps) = (Wide.Blocks.End(block), Wide.X.Length, Wide.Eps);
         var y = (float*)Wide.Y;
         var yEnd = y + (end * length);
+        var streams = Wide.Streams;
         var xEnd = (float*)Wide.X.End;
         var x = stackalloc float*[SingleRows<TFormula>.Most];
         var level = stackalloc float[SingleRows<TFormula>.Most];
@@ -30,9 +31,9 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
                 x[r] = (float*)Wide.X[first + r];
             SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, level, rest, inverse);
             if (IsInSingle)
-                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, level, rest, inverse, Weight, Bias);
+                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, level, rest, inverse, Weight, Bias, streams);
             else
-                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, eps, level, rest, inverse, Wide.Weight, Wide.Bias);
+                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, eps, level, rest, inverse, Wide.Weight, Wide.Bias, streams);
             for (var r = 0; r < count; r++)
             {
                 if (double.IsNaN(inverse[r]))
@@ -41,5 +42,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
                     SingleRows<TFormula>.Statistics(level[r], rest[r], inverse[r]).Store<Float32>(Wide.Statistics + ((first + r) * RowStatistics.Kept<Float32>()));
             }
         }
+        if (streams)
+            Memory.Fence();
     }
 }

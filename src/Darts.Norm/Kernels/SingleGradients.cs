@@ -14,7 +14,7 @@ internal static unsafe class SingleGradients<TFormula>
     /// <summary>As <see cref="RowGradients{TFormula, T}.Write"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Write(
-        float** rows, float* end, float** gradRows, float* gradEnd, int count, long length, float* to, float* toEnd, RowStatistics* statistics, Loss* lost, double* weight, SingleParameter singleWeight, double* weightSums, double* biasSums)
+        float** rows, float* end, float** gradRows, float* gradEnd, int count, long length, float* to, float* toEnd, RowStatistics* statistics, Loss* lost, double* weight, SingleParameter singleWeight, double* weightSums, double* biasSums, bool streams)
     {
         var all = weightSums is not null && biasSums is not null;
         for (var r = 0; r < count; r++, to += length)
@@ -25,10 +25,10 @@ internal static unsafe class SingleGradients<TFormula>
                 RowGradients<TFormula, Float32>.WriteRow(x, go, gx, statistics + r, lost + r, weight, weightSums, biasSums, count * length);
                 continue;
             }
-            if (all && statistics[r].CenterLow == 0)
-                WriteAll(x, go, gx, statistics + r, lost + r, singleWeight.At, weightSums, biasSums, count * length);
+            if (all && statistics[r].CenterLow == 0) // what is zero can be subtracted as well
+                WriteAll(x, go, gx, statistics + r, lost + r, singleWeight.At, weightSums, biasSums, streams, count * length);
             else
-                WriteSome(x, go, gx, statistics + r, lost + r, singleWeight.At, weightSums, biasSums, count * length);
+                WriteSome(x, go, gx, statistics + r, lost + r, singleWeight.At, weightSums, biasSums, streams, count * length);
             if (x.Whole < length)
                 RowGradients<TFormula, Float32>.WriteTail(x, go, gx, statistics + r, lost + r, weight, weightSums, biasSums);
         }
@@ -37,16 +37,16 @@ internal static unsafe class SingleGradients<TFormula>
     // Methods of their own: beside calls nothing stays in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteAll(
-        Row<Float32> x, Row<Float32> go, Row<Float32> gx, RowStatistics* statistics, Loss* lost, float* weight, double* weightSums, double* biasSums, long ahead) =>
-        Each(new(*statistics, lost, null, weightSums, biasSums), new(*statistics, lost, weight), isFar: false, all: true, x, go, gx, ahead);
+        Row<Float32> x, Row<Float32> go, Row<Float32> gx, RowStatistics* statistics, Loss* lost, float* weight, double* weightSums, double* biasSums, bool streams, long ahead) =>
+        Each(new(*statistics, lost, null, weightSums, biasSums), new(*statistics, lost, weight), isFar: false, all: true, x, go, gx, streams, ahead);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteSome(
-        Row<Float32> x, Row<Float32> go, Row<Float32> gx, RowStatistics* statistics, Loss* lost, float* weight, double* weightSums, double* biasSums, long ahead) =>
-        Each(new(*statistics, lost, null, weightSums, biasSums), new(*statistics, lost, weight), isFar: true, all: false, x, go, gx, ahead);
+        Row<Float32> x, Row<Float32> go, Row<Float32> gx, RowStatistics* statistics, Loss* lost, float* weight, double* weightSums, double* biasSums, bool streams, long ahead) =>
+        Each(new(*statistics, lost, null, weightSums, biasSums), new(*statistics, lost, weight), isFar: true, all: false, x, go, gx, streams, ahead);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Each(RowGradient<TFormula> row, SingleGradient single, bool isFar, bool all, Row<Float32> x, Row<Float32> go, Row<Float32> gx, long ahead)
+    private static void Each(RowGradient<TFormula> row, SingleGradient single, bool isFar, bool all, Row<Float32> x, Row<Float32> go, Row<Float32> gx, bool streams, long ahead)
     {
         float* values = (float*)x.Start, gradients = (float*)go.Start, to = (float*)gx.Start;
         for (long i = 0; i < x.Whole; i += Lanes.Count)
@@ -54,8 +54,15 @@ internal static unsafe class SingleGradients<TFormula>
             x.Prefetch(i + ahead);
             go.Prefetch(i + ahead);
             row.Accumulate(x[i], go[i], i, isFar, all);
-            single.Of(Vector256.Load(values + i), Vector256.Load(gradients + i), i).Store(to + i);
-            single.Of(Vector256.Load(values + i + 8), Vector256.Load(gradients + i + 8), i + 8).Store(to + i + 8);
+            var (low, high) = (single.Of(Vector256.Load(values + i), Vector256.Load(gradients + i), i), single.Of(Vector256.Load(values + i + 8), Vector256.Load(gradients + i + 8), i + 8));
+            if (streams)
+            {
+                low.StoreAlignedNonTemporal(to + i);
+                high.StoreAlignedNonTemporal(to + i + 8);
+                continue;
+            }
+            low.Store(to + i);
+            high.Store(to + i + 8);
         }
     }
 
@@ -78,10 +85,9 @@ internal static unsafe class SingleGradients<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Vector256<float> Of(Vector256<float> x, Vector256<float> go, long i)
         {
-            var g = go * _inverse;
             if (_weight is not null)
-                g *= Vector256.Load(_weight + i);
-            return g - _mean - ((x - _center) * _along);
+                go *= Vector256.Load(_weight + i); // first: so what float32 cannot hold of it does not show beside the largest
+            return (go * _inverse) - _mean - ((x - _center) * _along);
         }
     }
 }

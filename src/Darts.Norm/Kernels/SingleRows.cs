@@ -144,7 +144,7 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInSingle(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, float* level, double* rest, double* inverse, float* weight, float* bias)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, float* level, double* rest, double* inverse, float* weight, float* bias, bool streams)
     {
         for (var r = 0; r < count; r++)
         {
@@ -154,7 +154,7 @@ internal static unsafe class SingleRows<TFormula>
             var row = new Standardized(level[r], rest[r], inverse[r]);
             var i = 0L;
             for (; i < x.Whole; i += Singles.Count)
-                y.Set(i, Affine(row.Of(x[i]), weight, bias, i));
+                y.Set(i, Affine(row.Of(x[i]), weight, bias, i), streams);
             if (i < length)
                 WriteTail(x, y, level[r], rest[r], inverse[r], weight, bias);
         }
@@ -171,35 +171,35 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>The same, rounded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInDouble(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, float* level, double* rest, double* inverse, double* weight, double* bias)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, float* level, double* rest, double* inverse, double* weight, double* bias, bool streams)
     {
         for (var r = 0; r < count; r++)
         {
             if (double.IsNaN(inverse[r]))
                 continue;
             var (x, y) = (new Row<Float32>((byte*)rows[r], length, (byte*)end), new Row<Float32>((byte*)(to + (r * length)), length, (byte*)toEnd));
-            var s = Statistics(level[r], rest[r], inverse[r]).Shown(eps);
+            var s = Statistics(level[r], rest[r], inverse[r]).WithoutHiddenLow(eps);
             if (s.CenterLow != 0)
-                WriteInDouble(x, y, s, isFar: true, weight, bias);
+                WriteInDouble(x, y, s, isFar: true, weight, bias, streams);
             else
-                WriteInDouble(x, y, s, isFar: false, weight, bias);
+                WriteInDouble(x, y, s, isFar: false, weight, bias, streams);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteInDouble(Row<Float32> x, Row<Float32> y, RowStatistics s, bool isFar, double* weight, double* bias)
+    private static void WriteInDouble(Row<Float32> x, Row<Float32> y, RowStatistics s, bool isFar, double* weight, double* bias, bool streams)
     {
         var (center, low, factor) = (Vector256.Create(s.Center), Vector256.Create(s.CenterLow), Vector256.Create(s.Inverse));
         var i = 0L;
         for (; i < x.Whole; i += Lanes.Count)
-            y.Set(i, RowNormalization<TFormula>.Affine(Standardized(x[i]), weight, bias, i));
+            y.Set(i, RowNormalization<TFormula>.Affine(Standardized(x[i]), weight, bias, i), streams);
         if (i < x.Length)
             y.SetTail(RowNormalization<TFormula>.Affine(Standardized(x.Tail), weight, bias, i));
 
         Lanes Standardized(Lanes v) => (!TFormula.Centers ? v : isFar ? v - center - low : v - center) * factor;
     }
 
-    /// <summary>What is kept of a row: of one without a mean nothing, whose squares, added up in float32, are added up again in float64 beside its gradients.</summary>
+    /// <summary>A row's.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static RowStatistics Statistics(float level, double rest, double inverse)
     {

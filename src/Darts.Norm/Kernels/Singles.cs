@@ -30,6 +30,14 @@ internal readonly unsafe struct Singles(Vector512<float> a, Vector512<float> b)
         B.Store(to + 16);
     }
 
+    /// <summary>The same past the caches, to memory that is aligned for it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Stream(float* to)
+    {
+        A.StoreAlignedNonTemporal(to);
+        B.StoreAlignedNonTemporal(to + 16);
+    }
+
     /// <summary>The first values; zero from <paramref name="count"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Singles First(long count)
@@ -96,8 +104,15 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
         get => Singles.Load(_start + i);
     }
 
+    /// <summary>Writes a whole group, past the caches if <paramref name="streams"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Set(long i, Singles values) => values.Store(_start + i);
+    public void Set(long i, Singles values, bool streams)
+    {
+        if (streams)
+            values.Stream(_start + i);
+        else
+            values.Store(_start + i);
+    }
 
     /// <summary>The tail's values that lie on the row, then zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -137,7 +152,6 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
 /// <summary>A parameter's values in float32, in memory for whole groups.</summary>
 internal readonly unsafe struct SingleParameter : IDisposable
 {
-
     /// <param name="values">The same values in float64; none for a parameter that is not there.</param>
     /// <param name="length">How many, at least four.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -186,8 +200,8 @@ internal readonly unsafe struct SingleParameter : IDisposable
 
     /// <summary>Whether float32 has range to spare for the gradients of a row times this weight: what falls below it does not show beside the largest.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool FitsGradients(Loss lost, double inverse) => Fits
-        && lost.Largest * Least > 1.0 / (1L << 60) && lost.Largest * Math.Max(Largest, 1) < 1L << 60
+    public bool FitsGradients(Loss lost, double inverse) =>
+        lost.Largest * Least > 1.0 / (1L << 60) && lost.Largest * Math.Max(Largest, 1) < 1L << 60
         && inverse is > 1e-12 and < 1e12
         && Math.Abs(lost.Mean) < 1e30 && (lost.Along == 0 || Math.Abs(lost.Along) is > 1e-30 and < 1e20);
 

@@ -3,7 +3,7 @@ using Darts.Norm.Kernels;
 namespace Darts.Norm.Tests.Kernels;
 
 /// <summary>What is particular to rows in float64, and how many are taken and kept.</summary>
-public sealed class RowNormalizationTests : IDisposable
+public sealed unsafe class RowNormalizationTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
 
@@ -17,6 +17,10 @@ public sealed class RowNormalizationTests : IDisposable
     public void Keeps_OfThreeRows_IsNoMoreThanBackwardNeeds(ScalarType dtype, long expected) =>
         RowNormalization<LayerNormFormula>.Keeps(ones(3, 5, dtype), 5).Should().Be(expected);
 
+    /// <summary>Its squares are added up in float32, and again in float64 beside the gradients.</summary>
+    [Fact]
+    public void Keeps_OfRowsOfFloat32WithoutAMean_IsNothing() => RowNormalization<RMSNormFormula>.Keeps(ones(3, 5), 5).Should().Be(0);
+
     [Theory]
     [InlineData(256, 8)]
     [InlineData(257, 4)]
@@ -24,6 +28,46 @@ public sealed class RowNormalizationTests : IDisposable
     [InlineData(1025, 1)]
     public void Together_OfALength_AreTheRowsThatTheNearestCacheHolds(long length, int expected) =>
         RowNormalization<LayerNormFormula>.Together(length, middle: 4).Should().Be(expected);
+
+    [Theory]
+    [InlineData(0, 512, 4096, true)]
+    [InlineData(0, 512, 4095, false)] // the caches might keep it
+    [InlineData(32, 512, 4096, false)]
+    [InlineData(0, 520, 4096, false)] // rows that begin amid a line
+    public void Streams_OfWholeLinesOfALargeResult_IsTrue(int start, long length, long rows, bool expected) =>
+        Memory.Streams((byte*)start, length * sizeof(float), rows).Should().Be(expected);
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)] // written in float64
+    public void Layers_OfALargeResult_AreTheSameBitsAsOfItsParts(int bias)
+    {
+        set_num_threads(2);
+        var (x, go) = (randn(4200, 512), randn(4200, 512));
+        x[4000] *= 1e-30f; // left to float64
+        using var norm = new LayerNorm(512);
+        using var rms = new RMSNorm(512);
+        using (no_grad())
+            norm.bias!.fill_(bias);
+        foreach (var layer in (NormModule[])[norm, rms])
+        {
+            var (result, gradient) = Of(layer, 0, 4200);
+            for (var first = 0; first < 4200; first += 1400)
+            {
+                var (part, partGradient) = Of(layer, first, first + 1400);
+                Layers.SameBits(result[first..(first + 1400)], part).Should().BeTrue();
+                Layers.SameBits(gradient[first..(first + 1400)], partGradient).Should().BeTrue();
+            }
+        }
+
+        (Tensor, Tensor) Of(NormModule layer, int first, int end)
+        {
+            var rows = x[first..end].clone().requires_grad_();
+            var y = layer.call(rows);
+            y.backward([go[first..end]]);
+            return (y.detach(), rows.grad!);
+        }
+    }
 
     [Fact]
     public void RMSNorm_OfALargeWeightWhereOnlyEpsDivides_DoesNotOverflow()

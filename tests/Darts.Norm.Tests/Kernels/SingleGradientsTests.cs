@@ -28,16 +28,32 @@ public sealed class SingleGradientsTests : IDisposable
     [MemberData(nameof(Cases))]
     public void Gradients_OfAnySize_AreRight(int length, double level)
     {
-        foreach (var spread in (double[])[1, 1e-9, 1e9, 1e-16, 1e16])
+        foreach (var spread in (double[])[1, 1e-9, 1e9, 5e11, 1e-16, 1e16])
         {
-            foreach (var weight in (double[])[1, 0, 1e-22, 1e22])
+            foreach (var weight in (double[])[1, 0, 1e-17, 1e17, 1e-22, 1e22])
             {
                 using var scope = NewDisposeScope();
                 using var norm = Norm(length, weight);
                 var x = ((Layers.Values([Rows, length], ScalarType.Float32) + level) * spread).to(ScalarType.Float32);
-                ShouldBeRight(norm, x, GradOutput(length, [1, 1e-7, 1e-18, 1e-25, 1e-42, 0, 1e7, 1e17, 1e25, 1e37, -1]), $"length {length}, level {level}, spread {spread}, weight {weight}");
+                ShouldBeRight(norm, x, GradOutput(length, [1, 1e-7, 1e-18, 1e-25, 1e-42, 0, 1e-34, 1e17, 1e25, 1e37, -1]), $"length {length}, level {level}, spread {spread}, weight {weight}");
             }
         }
+    }
+
+    /// <summary>Roundings that are alike in all products with a level, and an outlier that they are multiplied by.</summary>
+    [Theory]
+    [InlineData(4096, 1000)]
+    [InlineData(65536, 908)]
+    [InlineData(1000000, 961)]
+    public void Gradients_OfALongRowAboutALevel_AreRight(int length, double level)
+    {
+        using var norm = new LayerNorm(length);
+        using (no_grad())
+            norm.weight!.fill_(1.292734);
+        var (x, go) = (full([1, length], level), full([1, length], 1.0746106f));
+        x[0, length / 3] += Math.Sqrt(length);
+
+        ShouldBeRight(norm, x.to(ScalarType.Float32), go, $"length {length}");
     }
 
     /// <summary>Neither what stands beside a row nor which parameters learn changes what becomes of it.</summary>
