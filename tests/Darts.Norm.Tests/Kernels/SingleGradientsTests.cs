@@ -40,20 +40,47 @@ public sealed class SingleGradientsTests : IDisposable
         }
     }
 
-    /// <summary>Roundings that are alike in all products with a level, and an outlier that they are multiplied by.</summary>
+    /// <summary>Over the spread the gradient is less than float32 holds, times the weight it is not.</summary>
     [Theory]
-    [InlineData(4096, 1000)]
-    [InlineData(65536, 908)]
-    [InlineData(1000000, 961)]
-    public void Gradients_OfALongRowAboutALevel_AreRight(int length, double level)
+    [InlineData(1e6)]
+    [InlineData(1e9)]
+    [InlineData(5e11)]
+    public void Gradients_ThatTheWeightMakesLargeAgain_AreRight(double spread)
     {
-        using var norm = new LayerNorm(length);
+        using var norm = new LayerNorm(64);
+        using (no_grad())
+            norm.weight!.fill_(1e17);
+        var x = tensor(new[] { spread, spread, -spread, -spread }, ScalarType.Float32).repeat(16).unsqueeze(0);
+        var go = tensor(new[] { 1e-34, -1e-34 }, ScalarType.Float32).repeat(32).unsqueeze(0);
+
+        ShouldBeRight(norm, x, go, $"spread {spread}");
+    }
+
+    /// <summary>Roundings that are alike in all products with a level, and an outlier that they are multiplied by.</summary>
+    [Fact]
+    public void Gradients_OfALongRowAboutALevel_AreRight()
+    {
+        using var norm = new LayerNorm(1000000);
         using (no_grad())
             norm.weight!.fill_(1.292734);
-        var (x, go) = (full([1, length], level), full([1, length], 1.0746106f));
-        x[0, length / 3] += Math.Sqrt(length);
+        var (x, go) = (full([1, 1000000], 960.5863f), full([1, 1000000], 1.0746106f));
+        x[0, 333333] = 1960.5863f;
 
-        ShouldBeRight(norm, x.to(ScalarType.Float32), go, $"length {length}");
+        ShouldBeRight(norm, x, go, "1000000");
+    }
+
+    /// <summary>What the mean loses is much of the one value's difference to it, with which a large gradient comes.</summary>
+    [Theory]
+    [InlineData(40)]
+    [InlineData(1208)]
+    public void Gradients_OfALargeGradientAtTheOneValueBesideALevel_AreRight(int length)
+    {
+        using var norm = new LayerNorm(length, eps: 1.5e-5);
+        var (x, go) = (full([1, length], 3.9e9f), GradOutput(length, [8.8e-7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])[..1]);
+        x[0, length - 3] = MathF.BitIncrement(3.9e9f);
+        go[0, length - 3] *= 1e10f;
+
+        ShouldBeRight(norm, x, go, $"length {length}");
     }
 
     /// <summary>Neither what stands beside a row nor which parameters learn changes what becomes of it.</summary>
@@ -124,7 +151,9 @@ public sealed class SingleGradientsTests : IDisposable
         var (values, gradients) = (x.to(ScalarType.Float64), go.to(ScalarType.Float64));
         var inverse = 1 / (values.var(1, unbiased: false, keepdim: true) + norm.eps).sqrt();
         var normal = (values - values.mean([1L], keepdim: true)) * inverse;
-        ShouldBeWithin(actual.x, expected.x, ((gradients * norm.weight!.detach()).abs() * inverse).amax([1], keepdim: true), because);
+        var weighted = gradients * norm.weight!.detach();
+        var terms = stack([weighted, weighted.mean([1L], keepdim: true).expand_as(weighted), normal * (weighted * normal).mean([1L], keepdim: true)]);
+        ShouldBeWithin(actual.x, expected.x, terms.abs().amax([0]) * inverse, because);
         ShouldBeWithin(actual.weight, expected.weight, (gradients * normal).abs().amax([0]), because);
 
         (Tensor x, Tensor weight) GradientsOf(ScalarType dtype)
