@@ -78,4 +78,14 @@ public sealed unsafe class RowNormalizationTests : IDisposable
 
         rms.forward(full([1, 2], 1e-250, ScalarType.Float64)).Doubles().Should().AllSatisfy(value => value.Should().BeApproximately(1e150, 1e136));
     }
+
+    [Fact]
+    public void WeightGradient_OfRowsThatEpsMakesSubnormal_KeepsItsDigits()
+    {
+        using var rms = new RMSNorm(2, eps: 1e10, dtype: ScalarType.Float64);
+
+        rms.forward(full([2, 2], 1e-300, ScalarType.Float64)).backward([full([2, 2], 1e300, ScalarType.Float64)]);
+
+        rms.g.grad!.Doubles().Should().AllSatisfy(value => value.Should().BeApproximately(2e-10, 1e-24));
+    }
 }

@@ -96,6 +96,7 @@ public sealed class SingleRowsTests : IDisposable
     [Theory]
     [InlineData(1025, 8388609, 1e-5, 1, 0)]
     [InlineData(1057, 8388609, 1e3, 1, 0)] // eps outweighs the spread
+    [InlineData(20001, 1.0000001f, 0.5, 1, 0)]
     [InlineData(20001, 8388609, 1e-5, 1, 0)]
     [InlineData(20001, 8388609, 1e-5, 1, 1)]
     [InlineData(20001, 8388609, 1e-5, 1e19, 0)] // a weight that is left to float64
