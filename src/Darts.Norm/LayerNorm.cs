@@ -12,7 +12,7 @@ namespace Darts.Norm;
 /// </para>
 /// <para>
 /// Dtypes: the parameters' dtype, or Float16 and BFloat16 with Float32 parameters; the answer has the input's.
-/// Everything is computed in Float64 and rounded once; outputs of rows of 64 and more Float32 values in part in Float32, within 4 units in the last place of the row's largest.
+/// Everything is computed in Float64 and rounded once; of Float32, outputs of rows of 16 values and more are written in Float32, within 4 units in the last place of the row's largest, and gradients of rows of 64, within 8 of the largest term.
 /// </para>
 /// <para>
 /// Beside <c>using TorchSharp.Modules;</c> say which LayerNorm is meant: <c>using LayerNorm = Darts.Norm.LayerNorm;</c>.

@@ -6,7 +6,7 @@ namespace Darts.Norm;
 /// <para>Shape: input (*, normalized_shape), output the same. State: none. Units: the output has none, whatever the input's.</para>
 /// <para>
 /// Dtypes: any floating point; the answer has the input's.
-/// Everything is computed in Float64 and rounded once; outputs of rows of 64 and more Float32 values in part in Float32, within 4 units in the last place of the row's largest.
+/// Everything is computed in Float64 and rounded once; of Float32, outputs of rows of 16 values and more are written in Float32, within 4 units in the last place of the row's largest, and gradients of rows of 64, within 8 of the largest term.
 /// </para>
 /// <para>Source: Darts' <c>layer_norm_variants.LayerNormNoBias</c>.</para>
 /// <example>
