@@ -49,6 +49,14 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(long i) => Memory.Prefetch(_start + (i * T.Size));
 
+    /// <summary>The same of two rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(Row<T> x, Row<T> y, long i)
+    {
+        x.Prefetch(i);
+        y.Prefetch(i);
+    }
+
     /// <summary>Sixteen values of which some may lie beyond the row, where they are anything.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Lanes Part(long i)

@@ -56,7 +56,7 @@ internal static unsafe class RowGradients<TFormula, T>
                 statistics[r] = TFormula.Of(square[r] / length, 0, eps);
             var s = statistics[r];
             if (TFormula.Centers)
-                along[r] -= mean[r] * (IsNear(s, length) ? s.Center + s.CenterLow : s.CenterLow);
+                along[r] -= mean[r] * (IsNear(s, length) ? s.Center : s.CenterLow);
             lost[r].Mean = TFormula.Centers ? mean[r] * fraction * s.Inverse : 0;
             lost[r].Along = TFormula.FlowsThrough(s, eps) ? along[r] * fraction * s.Inverse * s.Inverse * s.Inverse : 0; // in this order: zero stays zero however large the inverse
         }
@@ -121,11 +121,11 @@ internal static unsafe class RowGradients<TFormula, T>
     public static void Accumulate(
         byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, RowStatistics* statistics, double* weightSums, double* biasSums)
     {
-        var none = default(Loss);
+        var (none, ahead) = (default(Loss), count * length);
         for (var r = 0; r < count; r++)
         {
             var row = new RowGradient<TFormula>(statistics[r], &none, null, weightSums, biasSums);
-            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), default, writes: false, streams: false, count * length);
+            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), default, writes: false, streams: false, ahead);
         }
     }
 
@@ -134,10 +134,11 @@ internal static unsafe class RowGradients<TFormula, T>
     public static void Write(
         byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, byte* to, byte* toEnd, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums, bool streams)
     {
+        var ahead = count * length;
         for (var r = 0; r < count; r++, to += length * T.Size)
         {
             var row = new RowGradient<TFormula>(statistics[r], lost + r, weight, weightSums, biasSums);
-            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), new(to, length, toEnd), writes: true, streams, count * length);
+            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), new(to, length, toEnd), writes: true, streams, ahead);
         }
     }
 
@@ -169,8 +170,7 @@ internal static unsafe class RowGradients<TFormula, T>
         var i = 0L;
         for (; i < x.Whole; i += Lanes.Count)
         {
-            x.Prefetch(i + ahead);
-            go.Prefetch(i + ahead);
+            Row<T>.Prefetch(x, go, i + ahead);
             var (values, gradients) = (x[i], go[i]);
             row.Accumulate(values, gradients, i, isFar);
             if (writes)

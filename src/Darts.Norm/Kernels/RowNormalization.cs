@@ -356,15 +356,18 @@ internal static unsafe class RowNormalization<TFormula>
             var weightSums = Sum.Cleared(WeightSums, block, sums);
             var biasSums = Sum.Cleared(BiasSums, block, sums);
             var together = Together(X.Length, middle: 2); // they stay in the nearest cache beside the sums and gradients
-            for (var (first, end) = (Blocks.First(block), Blocks.End(block)); first < end; first += together)
+            var (end, size) = (Blocks.End(block), X.Length * T.Size);
+            var gxEnd = GradX + (end * size);
+            for (var first = Blocks.First(block); first < end; first += together)
             {
                 var count = (int)Math.Min(together, end - first);
+                var gx = GradX + (first * size);
                 if (T.FitsInDouble)
-                    Write(first, count, end, weightSums, biasSums);
+                    Write(first, count, gx, gxEnd, weightSums, biasSums);
                 else if (GradX is null)
                     AccumulateCorrected(first, count, weightSums, biasSums);
                 else
-                    WriteCorrected(first, count, end, weightSums, biasSums);
+                    WriteCorrected(first, count, gx, gxEnd, weightSums, biasSums);
             }
             if (Streams)
                 Memory.Fence();
@@ -372,9 +375,9 @@ internal static unsafe class RowNormalization<TFormula>
 
         /// <summary>Gradients of the input and the parameters, or of the parameters alone.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void Write(long first, int count, long end, double* weightSums, double* biasSums)
+        private readonly void Write(long first, int count, byte* gx, byte* gxEnd, double* weightSums, double* biasSums)
         {
-            var (length, size) = (X.Length, X.Length * T.Size);
+            var length = X.Length;
             byte** x = stackalloc byte*[RowsTogether], go = stackalloc byte*[RowsTogether];
             var statistics = stackalloc RowStatistics[RowsTogether];
             for (var r = 0; r < count; r++)
@@ -388,10 +391,10 @@ internal static unsafe class RowNormalization<TFormula>
                 RowGradients<TFormula, T>.Project(x, X.End, go, GradOutput.End, count, length, Weight, Eps, statistics, lost);
             if (GradX is null)
                 RowGradients<TFormula, T>.Accumulate(x, X.End, go, GradOutput.End, count, length, statistics, weightSums, biasSums);
-            else if (T.IsSingle && TFormula.Centers && SingleWeight.Fits)
-                SingleGradients<TFormula>.Write((float**)x, (float*)X.End, (float**)go, (float*)GradOutput.End, count, length, (float*)(GradX + (first * size)), (float*)(GradX + (end * size)), statistics, lost, Weight, SingleWeight, weightSums, biasSums, Streams);
+            else if (T.IsSingle && SingleWeight.Fits)
+                SingleGradients<TFormula>.Write((float**)x, (float*)X.End, (float**)go, (float*)GradOutput.End, count, length, (float*)gx, (float*)gxEnd, statistics, lost, Weight, SingleWeight, weightSums, biasSums, Streams);
             else
-                RowGradients<TFormula, T>.Write(x, X.End, go, GradOutput.End, count, length, GradX + (first * size), GradX + (end * size), statistics, lost, Weight, weightSums, biasSums, Streams);
+                RowGradients<TFormula, T>.Write(x, X.End, go, GradOutput.End, count, length, gx, gxEnd, statistics, lost, Weight, weightSums, biasSums, Streams);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -402,17 +405,14 @@ internal static unsafe class RowNormalization<TFormula>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void WriteCorrected(long first, int count, long end, double* weightSums, double* biasSums)
+        private readonly void WriteCorrected(long first, int count, byte* gx, byte* gxEnd, double* weightSums, double* biasSums)
         {
-            var (length, size) = (X.Length, X.Length * T.Size);
+            var length = X.Length;
             var lost = stackalloc Loss[RowsTogether];
             for (var r = 0; r < count; r++)
                 Project(new(X[first + r], length, X.End), new(GradOutput[first + r], length, GradOutput.End), At(first + r), lost + r);
-            for (var r = 0; r < count; r++)
-            {
-                var gx = new Row<T>(GradX + ((first + r) * size), length, GradX + (end * size));
-                WriteCorrected(new(X[first + r], length, X.End), new(GradOutput[first + r], length, GradOutput.End), gx, At(first + r), lost[r], Weight, WeightUnit, weightSums, biasSums);
-            }
+            for (var r = 0; r < count; r++, gx += length * T.Size)
+                WriteCorrected(new(X[first + r], length, X.End), new(GradOutput[first + r], length, GradOutput.End), new(gx, length, gxEnd), At(first + r), lost[r], Weight, WeightUnit, weightSums, biasSums);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

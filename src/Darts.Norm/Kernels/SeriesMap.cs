@@ -401,10 +401,7 @@ internal static unsafe class SeriesMap<TFormula>
                     var last = at + (3 * columns) + i;
                     AddFour(x, go, at + i, columns, x[last], go[last], center + i, along + i, sums + i);
                     for (var next = last + columns; next <= last + four; next += columns)
-                    {
-                        x.Prefetch(next);
-                        go.Prefetch(next);
-                    }
+                        Row<T>.Prefetch(x, go, next);
                 }
                 if (i < columns)
                     AddLastFour(x, go, at + i, columns, center + i, along + i, sums + i);

@@ -23,7 +23,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         var x = stackalloc float*[SingleRows<TFormula>.Most];
         var level = stackalloc float[SingleRows<TFormula>.Most];
         double* rest = stackalloc double[SingleRows<TFormula>.Most], inverse = stackalloc double[SingleRows<TFormula>.Most];
-        var together = length <= 128 ? SingleRows<TFormula>.Most : RowNormalization<TFormula>.Together(length, middle: 4);
+        var together = SingleRows<TFormula>.Together(length);
         for (var first = Wide.Blocks.First(block); first < end; first += together)
         {
             var count = (int)Math.Min(together, end - first);

@@ -16,19 +16,19 @@ internal static unsafe class SingleGradients<TFormula>
     public static void Write(
         float** rows, float* end, float** gradRows, float* gradEnd, int count, long length, float* to, float* toEnd, RowStatistics* statistics, Loss* lost, double* weight, SingleParameter singleWeight, double* weightSums, double* biasSums, bool streams)
     {
-        var all = weightSums is not null && biasSums is not null;
+        var (all, ahead) = (weightSums is not null && biasSums is not null, count * length);
         for (var r = 0; r < count; r++, to += length)
         {
             Row<Float32> x = new((byte*)rows[r], length, (byte*)end), go = new((byte*)gradRows[r], length, (byte*)gradEnd), gx = new((byte*)to, length, (byte*)toEnd);
             if (!singleWeight.FitsGradients(lost[r], statistics[r].Inverse))
             {
-                RowGradients<TFormula, Float32>.WriteRow(x, go, gx, statistics + r, lost + r, weight, weightSums, biasSums, count * length);
+                RowGradients<TFormula, Float32>.WriteRow(x, go, gx, statistics + r, lost + r, weight, weightSums, biasSums, ahead);
                 continue;
             }
             if (all && statistics[r].CenterLow == 0) // what is zero can be subtracted as well
-                WriteAll(x, go, gx, statistics + r, lost + r, singleWeight.At, weightSums, biasSums, streams, count * length);
+                WriteAll(x, go, gx, statistics + r, lost + r, singleWeight.At, weightSums, biasSums, streams, ahead);
             else
-                WriteSome(x, go, gx, statistics + r, lost + r, singleWeight.At, weightSums, biasSums, streams, count * length);
+                WriteSome(x, go, gx, statistics + r, lost + r, singleWeight.At, weightSums, biasSums, streams, ahead);
             if (x.Whole < length)
                 RowGradients<TFormula, Float32>.WriteTail(x, go, gx, statistics + r, lost + r, weight, weightSums, biasSums);
         }
@@ -51,8 +51,7 @@ internal static unsafe class SingleGradients<TFormula>
         float* values = (float*)x.Start, gradients = (float*)go.Start, to = (float*)gx.Start;
         for (long i = 0; i < x.Whole; i += Lanes.Count)
         {
-            x.Prefetch(i + ahead);
-            go.Prefetch(i + ahead);
+            Row<Float32>.Prefetch(x, go, i + ahead);
             row.Accumulate(x[i], go[i], i, isFar, all);
             var (low, high) = (single.Of(Vector256.Load(values + i), Vector256.Load(gradients + i), i), single.Of(Vector256.Load(values + i + 8), Vector256.Load(gradients + i + 8), i + 8));
             if (streams)

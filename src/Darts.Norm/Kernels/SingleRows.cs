@@ -17,6 +17,9 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>So many rows at most are measured together.</summary>
     public const int Most = 32;
 
+    /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>; many of short rows, whose roots and divisions take long beside the rest.</summary>
+    public static int Together(long length) => length <= 128 ? Most : RowNormalization<TFormula>.Together(length, middle: 4);
+
     /// <summary>The least mean square that float32 holds.</summary>
     public const double LeastSquare = 1e-25;
 

@@ -1,3 +1,5 @@
+using Darts.Norm.Kernels;
+
 namespace Darts.Norm.Tests.Kernels;
 
 /// <summary>Long rows of float32, within 4 units in the last place of the row's largest value.</summary>
@@ -68,6 +70,25 @@ public sealed class SingleRowsTests : IDisposable
         using var norm = new LayerNorm(length);
         using (no_grad())
             norm.weight![7] = weight;
+
+        ShouldBeRight(norm, x);
+    }
+
+    [Theory]
+    [InlineData(128, 32)]
+    [InlineData(129, 8)]
+    [InlineData(512, 4)]
+    [InlineData(2048, 1)]
+    public void Together_OfALength_AreManyShortRows(long length, int expected) => SingleRows<LayerNormFormula>.Together(length).Should().Be(expected);
+
+    /// <summary>What is left has digits that a square far from zero has not.</summary>
+    [Fact]
+    public void LayerNorm_WhoseBiasLeavesNothingButRoundings_IsRight()
+    {
+        using var norm = new LayerNorm(Length);
+        var x = Values()[..1] + 50;
+        using (no_grad())
+            norm.bias!.copy_(-norm.call(x)[0]);
 
         ShouldBeRight(norm, x);
     }
