@@ -202,7 +202,7 @@ internal static unsafe class SingleRows<TFormula>
         Lanes Standardized(Lanes v) => (!TFormula.Centers ? v : isFar ? v - center - low : v - center) * factor;
     }
 
-    /// <summary>A row's.</summary>
+    /// <summary>What is measured of a row, with its center as a float64 and what that loses.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static RowStatistics Statistics(float level, double rest, double inverse)
     {

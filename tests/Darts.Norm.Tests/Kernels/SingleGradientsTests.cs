@@ -4,9 +4,9 @@ namespace Darts.Norm.Tests.Kernels;
 public sealed class SingleGradientsTests : IDisposable
 {
     private const int Rows = 11;
-    private const double HalfEpsilon = 5.9604644775390625e-08; // a unit in the last place of a value is no less than so much of it
     private readonly DisposeScope _scope = NewDisposeScope();
 
+    /// <summary>Lengths, and levels in spreads.</summary>
     public static TheoryData<int, double> Cases
     {
         get
@@ -14,7 +14,7 @@ public sealed class SingleGradientsTests : IDisposable
             var cases = new TheoryData<int, double>();
             foreach (var length in (int[])[63, 64, 79, 96, 300, 1040])
             {
-                foreach (var level in (double[])[0, 2, -700, 1e5]) // in spreads
+                foreach (var level in (double[])[0, 2, -700, 1e5])
                     cases.Add(length, level);
             }
             return cases;
@@ -69,6 +69,36 @@ public sealed class SingleGradientsTests : IDisposable
         ShouldBeRight(norm, x, go, "1000000");
     }
 
+    /// <summary>What the mean's rounding adds to each value, the row adds up.</summary>
+    [Theory]
+    [InlineData(1025, 8388609, 1e-5, 1, 0)]
+    [InlineData(1057, 8388609, 1e3, 1, 0)] // eps outweighs the spread
+    [InlineData(20001, 1.0000001f, 0.5, 1, 0)]
+    [InlineData(20001, 8388609, 1e-5, 1, 0)]
+    [InlineData(20001, 8388609, 1e-5, 1, 1)]
+    [InlineData(20001, 8388609, 1e-5, 1e19, 0)] // a weight that is left to float64
+    [InlineData(20001, 8.000001f, 1e-20, 1, 0)]
+    [InlineData(20001, 8.000001f, 1e-20, 1e10, 0)] // a row that is
+    public void Gradients_OfOneValueBesideALevel_AreRight(int length, float level, double eps, double weight, double bias)
+    {
+        using var norm = new LayerNorm(length, eps: eps);
+        using (no_grad())
+        {
+            norm.weight!.fill_(weight);
+            norm.bias!.fill_(bias);
+        }
+        var (x, go) = (SingleRowsTests.OneValueBeside(level, length), rand(1, length));
+        var (gradient, weightGradient) = GradientsOf(norm, x, go, ScalarType.Float32);
+
+        var (expected, expectedWeight) = GradientsOf(norm, x, go, ScalarType.Float64);
+        var term = expected.abs().max();
+        ((gradient - expected).abs() <= 8 * SingleRowsTests.HalfEpsilon * term).all().item<bool>().Should().BeTrue();
+        ((weightGradient - expectedWeight).abs() <= 8 * SingleRowsTests.HalfEpsilon * expectedWeight.abs()).all().item<bool>().Should().BeTrue();
+        norm.to(ScalarType.Float32).zero_grad();
+        norm.forward(x).backward([go]); // the parameters' alone
+        Layers.SameBits(norm.weight!.grad!.to(ScalarType.Float64), weightGradient).Should().BeTrue();
+    }
+
     /// <summary>What the mean loses is much of the one value's difference to it, with which a large gradient comes.</summary>
     [Theory]
     [InlineData(40)]
@@ -76,11 +106,10 @@ public sealed class SingleGradientsTests : IDisposable
     public void Gradients_OfALargeGradientAtTheOneValueBesideALevel_AreRight(int length)
     {
         using var norm = new LayerNorm(length, eps: 1.5e-5);
-        var (x, go) = (full([1, length], 3.9e9f), GradOutput(length, [8.8e-7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])[..1]);
-        x[0, length - 3] = MathF.BitIncrement(3.9e9f);
+        var go = GradOutput(length, [8.8e-7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])[..1];
         go[0, length - 3] *= 1e10f;
 
-        ShouldBeRight(norm, x, go, $"length {length}");
+        ShouldBeRight(norm, SingleRowsTests.OneValueBeside(3.9e9f, length, at: length - 3), go, $"length {length}");
     }
 
     /// <summary>Neither what stands beside a row nor which parameters learn changes what becomes of it.</summary>
@@ -146,8 +175,8 @@ public sealed class SingleGradientsTests : IDisposable
 
     private static void ShouldBeRight(LayerNorm norm, Tensor x, Tensor go, string because)
     {
-        var actual = GradientsOf(ScalarType.Float32);
-        var expected = GradientsOf(ScalarType.Float64);
+        var actual = GradientsOf(norm, x, go, ScalarType.Float32);
+        var expected = GradientsOf(norm, x, go, ScalarType.Float64);
         var (values, gradients) = (x.to(ScalarType.Float64), go.to(ScalarType.Float64));
         var inverse = 1 / (values.var(1, unbiased: false, keepdim: true) + norm.eps).sqrt();
         var normal = (values - values.mean([1L], keepdim: true)) * inverse;
@@ -155,20 +184,20 @@ public sealed class SingleGradientsTests : IDisposable
         var terms = stack([weighted, weighted.mean([1L], keepdim: true).expand_as(weighted), normal * (weighted * normal).mean([1L], keepdim: true)]);
         ShouldBeWithin(actual.x, expected.x, terms.abs().amax([0]) * inverse, because);
         ShouldBeWithin(actual.weight, expected.weight, (gradients * normal).abs().amax([0]), because);
+    }
 
-        (Tensor x, Tensor weight) GradientsOf(ScalarType dtype)
-        {
-            norm.to(dtype).zero_grad();
-            var input = x.to(dtype, copy: true).requires_grad_();
-            norm.forward(input).backward([go.to(dtype)]);
-            return (input.grad!.to(ScalarType.Float64), norm.weight!.grad!.to(ScalarType.Float64));
-        }
+    private static (Tensor x, Tensor weight) GradientsOf(LayerNorm norm, Tensor x, Tensor go, ScalarType dtype)
+    {
+        norm.to(dtype).zero_grad();
+        var input = x.to(dtype, copy: true).requires_grad_();
+        norm.forward(input).backward([go.to(dtype)]);
+        return (input.grad!.to(ScalarType.Float64), norm.weight!.grad!.to(ScalarType.Float64));
     }
 
     private static void ShouldBeWithin(Tensor actual, Tensor expected, Tensor term, string because)
     {
         var isBeyond = expected.abs() > float.MaxValue;
-        var isRight = ((actual - expected).abs() <= 8 * (HalfEpsilon * term).clamp_min(float.Epsilon)).logical_or(isBeyond & (actual == expected.to(ScalarType.Float32).to(ScalarType.Float64)));
-        isRight.all().item<bool>().Should().BeTrue($"{because}: the largest difference is {((actual - expected).abs() / term.clamp_min(float.Epsilon) / HalfEpsilon).nan_to_num().max().item<double>()} units");
+        var isRight = ((actual - expected).abs() <= 8 * (SingleRowsTests.HalfEpsilon * term).clamp_min(float.Epsilon)).logical_or(isBeyond & (actual == expected.to(ScalarType.Float32).to(ScalarType.Float64)));
+        isRight.all().item<bool>().Should().BeTrue($"{because}: the largest difference is {((actual - expected).abs() / term.clamp_min(float.Epsilon) / SingleRowsTests.HalfEpsilon).nan_to_num().max().item<double>()} units");
     }
 }

@@ -27,11 +27,10 @@ public sealed unsafe partial class SinglesTests
         for (var length = 33; length < 64; length++)
         {
             var start = end - length;
-            var read = new float[32];
+            float[] read = new float[32], tail = new float[32];
             for (var i = 0; i < length; i++)
                 start[i] = i;
             var row = new SingleRow(start, length, end);
-            var tail = new float[32];
             fixed (float* to = tail)
                 row.Tail.Store(to);
             for (long i = 32; i < length; i += 8)
