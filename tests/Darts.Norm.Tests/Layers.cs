@@ -66,8 +66,9 @@ public static class Layers
     {
         using var scope = NewDisposeScope();
         var count = shape.Aggregate(1L, (a, b) => a * b);
-        var at = arange(count, dtype: ScalarType.Float64) + start;
-        return ((at * at * 0.37) + at).sin().mul(2).reshape(shape).to(dtype).MoveToOuterDisposeScope();
+        using Scalar stop = count, offset = start, factor = 0.37, two = 2; // held: the collector may free a number that a call still reads
+        var at = arange(stop, dtype: ScalarType.Float64).add(offset);
+        return (at.mul(at).mul(factor) + at).sin().mul(two).reshape(shape).to(dtype).MoveToOuterDisposeScope();
     }
 
     public static Tensor Of(params double[] values) => tensor(values, ScalarType.Float64);
