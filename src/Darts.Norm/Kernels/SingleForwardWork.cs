@@ -12,6 +12,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
     public float* Weight;
     public float* Bias;
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run(long block)
     {
@@ -21,25 +22,24 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         var streams = Wide.Streams;
         var xEnd = (float*)Wide.X.End;
         var x = stackalloc float*[SingleRows<TFormula>.Most];
-        var level = stackalloc float[SingleRows<TFormula>.Most];
-        double* rest = stackalloc double[SingleRows<TFormula>.Most], inverse = stackalloc double[SingleRows<TFormula>.Most];
+        SingleStatistics measured;
         var together = SingleRows<TFormula>.Together(length);
         for (var first = Wide.Blocks.First(block); first < end; first += together)
         {
             var count = (int)Math.Min(together, end - first);
             for (var r = 0; r < count; r++)
                 x[r] = (float*)Wide.X[first + r];
-            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, level, rest, inverse);
+            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, &measured);
             if (IsInSingle)
-                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, level, rest, inverse, Weight, Bias, streams);
+                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, &measured, Weight, Bias, streams);
             else
-                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, eps, level, rest, inverse, Wide.Weight, Wide.Bias, streams);
+                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, eps, &measured, Wide.Weight, Wide.Bias, streams);
             for (var r = 0; r < count; r++)
             {
-                if (double.IsNaN(inverse[r]))
+                if (double.IsNaN(measured.Inverse[r]))
                     Wide.WriteRow(first + r);
                 else if (Wide.Statistics is not null)
-                    SingleRows<TFormula>.Statistics(level[r], rest[r], inverse[r]).Store<Float32>(Wide.Statistics + ((first + r) * RowStatistics.Kept<Float32>()));
+                    measured.Of(r, TFormula.Centers).Store<Float32>(Wide.Statistics + ((first + r) * RowStatistics.Kept<Float32>()));
             }
         }
         if (streams)

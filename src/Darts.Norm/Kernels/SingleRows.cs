@@ -15,7 +15,7 @@ internal static unsafe class SingleRows<TFormula>
     public static long Shortest => TFormula.Centers ? Lanes.Count : 64;
 
     /// <summary>So many rows at most are measured together.</summary>
-    public const int Most = 32;
+    public const int Most = SingleStatistics.Most;
 
     /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>; many of short rows, whose roots and divisions take long beside the rest.</summary>
     public static int Together(long length) => length <= 128 ? Most : RowNormalization<TFormula>.Together(length, middle: 4);
@@ -33,7 +33,7 @@ internal static unsafe class SingleRows<TFormula>
     /// <remarks>From the squares of the values, or where the mean is far larger than their spread, of the differences to it: which is each row's own affair.</remarks>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double farthest, float* level, double* rest, double* inverse)
+    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double farthest, SingleStatistics* to)
     {
         RowSum* sums = stackalloc RowSum[Most], squares = stackalloc RowSum[Most];
         for (var r = 0; r < count; r++)
@@ -52,16 +52,16 @@ internal static unsafe class SingleRows<TFormula>
                 var total = RowSum.Totals(sums + r);
                 var mean = total / n;
                 var levels = Float32.Narrow(mean);
-                levels.Store(level + r);
+                levels.Store(to->Level + r);
                 var rests = (total - (Float32.Widen(levels) * n)) / n; // exact but for the division: they have digits that the mean has not
-                rests.Store(rest + r);
+                rests.Store(to->Rest + r);
                 var far = Vector256.GreaterThan(mean * mean, (meanSquare - (mean * mean)) * farthest);
                 if (far != Vector256<double>.Zero)
                 {
                     for (var i = r; i < Math.Min(r + Vector256<double>.Count, count); i++)
                     {
                         if (far.GetElement(i - r) != 0)
-                            AddUpFar(new((byte*)rows[i], length, (byte*)end), level[i], sums + i, squares + i);
+                            AddUpFar(new((byte*)rows[i], length, (byte*)end), to->Level[i], sums + i, squares + i);
                     }
                     meanSquare = RowSum.Totals(squares + r) / n;
                     mean = Vector256.ConditionalSelect(far, rests, mean);
@@ -70,7 +70,12 @@ internal static unsafe class SingleRows<TFormula>
             }
             var factor = TFormula.Inverse(meanSquare, eps);
             var isInRange = IsBetween(least, meanSquare, 1e30) & IsBetween(1e-15, factor, 1e15);
-            Vector256.ConditionalSelect(isInRange, factor, Vector256.Create(double.NaN)).Store(inverse + r);
+            Vector256.ConditionalSelect(isInRange, factor, Vector256.Create(double.NaN)).Store(to->Inverse + r);
+            var high = Float32.Narrow(factor);
+            high.Store(to->InverseHigh + r);
+            Float32.Narrow(factor - Float32.Widen(high)).Store(to->InverseLow + r);
+            if (TFormula.Centers)
+                Float32.Narrow(-Vector256.Load(to->Rest + r) * factor).Store(to->Shift + r);
         }
     }
 
@@ -99,7 +104,7 @@ internal static unsafe class SingleRows<TFormula>
         (*sums, *squares) = (sum, square);
     }
 
-    /// <summary>The squares of values that need no mean, by pairs in float32: more would each round beside one that is large.</summary>
+    /// <summary>The squares of values that need no mean, four in float32 at most: more would each round beside one that is large.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUpSquares(SingleRow x, RowSum* squares)
     {
@@ -147,26 +152,43 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInSingle(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, float* level, double* rest, double* inverse, float* weight, float* bias, bool streams)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, bool streams)
     {
         for (var r = 0; r < count; r++)
         {
-            if (double.IsNaN(inverse[r]))
+            if (double.IsNaN(measured->Inverse[r]))
                 continue;
             var (x, y) = (new SingleRow(rows[r], length, end), new SingleRow(to + (r * length), length, toEnd));
-            var row = new Standardized(level[r], rest[r], inverse[r]);
-            var i = 0L;
-            for (; i < x.Whole; i += Singles.Count)
-                y.Set(i, Affine(row.Of(x[i]), weight, bias, i), streams);
-            if (i < length)
-                WriteTail(x, y, level[r], rest[r], inverse[r], weight, bias);
+            var row = new Standardized(measured, r);
+            if (bias is not null)
+                WriteWhole(x, y, row, weight, bias, streams);
+            else if (weight is not null)
+                WriteWhole(x, y, row, weight, null, streams);
+            else
+                WriteWhole(x, y, row, null, null, streams);
+            if (x.Whole < length)
+                WriteTail(x, y, measured, r, weight, bias);
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteTail(SingleRow x, SingleRow y, float level, double rest, double inverse, float* weight, float* bias)
+    /// <summary>The whole groups of a row. What is the same for all of them is asked before: among them it would take as long as they do.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteWhole(SingleRow x, SingleRow y, Standardized row, float* weight, float* bias, bool streams)
     {
-        var row = new Standardized(level, rest, inverse);
+        if (streams)
+        {
+            for (var i = 0L; i < x.Whole; i += Singles.Count)
+                y.Stream(i, Affine(row.Of(x[i]), weight, bias, i));
+            return;
+        }
+        for (var i = 0L; i < x.Whole; i += Singles.Count)
+            y.Set(i, Affine(row.Of(x[i]), weight, bias, i));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteTail(SingleRow x, SingleRow y, SingleStatistics* measured, int r, float* weight, float* bias)
+    {
+        var row = new Standardized(measured, r);
         for (var i = x.Whole; i < x.Length; i += Vector256<float>.Count)
             y.SetPart(i, Affine(row.Of(x.Part(i)), weight, bias, i));
     }
@@ -174,14 +196,14 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>The same, rounded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInDouble(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, float* level, double* rest, double* inverse, double* weight, double* bias, bool streams)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, SingleStatistics* measured, double* weight, double* bias, bool streams)
     {
         for (var r = 0; r < count; r++)
         {
-            if (double.IsNaN(inverse[r]))
+            if (double.IsNaN(measured->Inverse[r]))
                 continue;
             var (x, y) = (new Row<Float32>((byte*)rows[r], length, (byte*)end), new Row<Float32>((byte*)(to + (r * length)), length, (byte*)toEnd));
-            var s = Statistics(level[r], rest[r], inverse[r]).WithoutHiddenLow(eps);
+            var s = measured->Of(r, TFormula.Centers).WithoutHiddenLow(eps);
             if (s.CenterLow != 0)
                 WriteInDouble(x, y, s, isFar: true, weight, bias, streams);
             else
@@ -200,16 +222,6 @@ internal static unsafe class SingleRows<TFormula>
             y.SetTail(RowNormalization<TFormula>.Affine(Standardized(x.Tail), weight, bias, i));
 
         Lanes Standardized(Lanes v) => (!TFormula.Centers ? v : isFar ? v - center - low : v - center) * factor;
-    }
-
-    /// <summary>What is measured of a row, with its center as a float64 and what that loses.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static RowStatistics Statistics(float level, double rest, double inverse)
-    {
-        if (!TFormula.Centers)
-            return new(inverse, 0);
-        var (center, low) = Sum.TwoSum(level, rest);
-        return new(inverse, center, low);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -238,12 +250,10 @@ internal static unsafe class SingleRows<TFormula>
         private readonly Vector512<float> _level, _inverse, _inverseLow, _shift;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Standardized(float level, double rest, double inverse)
+        public Standardized(SingleStatistics* measured, int r)
         {
-            _level = Vector512.Create(level);
-            _inverse = Singles.Rounded(inverse);
-            _inverseLow = Singles.Rounded(inverse - _inverse.ToScalar());
-            _shift = Singles.Rounded(-rest * inverse);
+            (_level, _shift) = (Vector512.Create(measured->Level[r]), Vector512.Create(measured->Shift[r]));
+            (_inverse, _inverseLow) = (Vector512.Create(measured->InverseHigh[r]), Vector512.Create(measured->InverseLow[r]));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

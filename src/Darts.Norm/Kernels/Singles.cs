@@ -15,11 +15,6 @@ internal readonly unsafe struct Singles(Vector512<float> a, Vector512<float> b)
     /// <summary>How many values hold <paramref name="length"/> in whole groups.</summary>
     public static long Padded(long length) => (length + Count - 1) / Count * Count;
 
-    /// <summary>Sixteen times the same value.</summary>
-    /// <remarks>By vectors: the instruction that rounds one number waits for what its register held before, and rows would wait for each other.</remarks>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Rounded(double value) => Vector512.Create(Float32.Narrow(Vector256.Create(value)).ToScalar());
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Singles Load(float* from) => new(Vector512.Load(from), Vector512.Load(from + 16));
 
@@ -46,12 +41,11 @@ internal readonly unsafe struct Singles(Vector512<float> a, Vector512<float> b)
         return new(A & Vector512.Load(mask), B & Vector512.Load(mask + 16));
     }
 
-    /// <summary>The sums of four values each, in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector512<double> Fours()
     {
-        var ((aLow, aHigh), (bLow, bHigh)) = (Vector512.Widen(A), Vector512.Widen(B));
-        return (aLow + aHigh) + (bLow + bHigh);
+        var (low, high) = Vector512.Widen(A + B);
+        return low + high;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -104,15 +98,13 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
         get => Singles.Load(_start + i);
     }
 
-    /// <summary>Writes a whole group, past the caches if <paramref name="streams"/>.</summary>
+    /// <summary>Writes a whole group.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Set(long i, Singles values, bool streams)
-    {
-        if (streams)
-            values.Stream(_start + i);
-        else
-            values.Store(_start + i);
-    }
+    public void Set(long i, Singles values) => values.Store(_start + i);
+
+    /// <summary>The same past the caches.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Stream(long i, Singles values) => values.Stream(_start + i);
 
     /// <summary>The tail's values that lie on the row, then zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

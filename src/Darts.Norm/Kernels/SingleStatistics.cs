@@ -1,0 +1,38 @@
+using System.Runtime.CompilerServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>What is measured of rows of float32 that are normalised together, and the same rounded to float32.</summary>
+internal unsafe struct SingleStatistics
+{
+    /// <summary>Of so many rows at most.</summary>
+    public const int Most = 32;
+
+    /// <summary>What is subtracted from each row, as a float32,</summary>
+    public fixed float Level[Most];
+
+    /// <summary>and the rest.</summary>
+    public fixed double Rest[Most];
+
+    /// <summary>What it is multiplied by; NaN for a row that is left to float64.</summary>
+    public fixed double Inverse[Most];
+
+    /// <summary><see cref="Inverse"/> as a float32,</summary>
+    public fixed float InverseHigh[Most];
+
+    /// <summary>and what that lost by rounding.</summary>
+    public fixed float InverseLow[Most];
+
+    /// <summary>What is added because of <see cref="Rest"/>.</summary>
+    public fixed float Shift[Most];
+
+    /// <summary>Of one row, in float64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly RowStatistics Of(int row, bool centers)
+    {
+        if (!centers)
+            return new(Inverse[row], 0);
+        var (center, low) = Sum.TwoSum(Level[row], Rest[row]);
+        return new(Inverse[row], center, low);
+    }
+}
