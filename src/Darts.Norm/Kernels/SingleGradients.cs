@@ -11,6 +11,9 @@ internal static unsafe class SingleGradients<TFormula>
     /// <summary>For shorter rows it is not worth while.</summary>
     public const long Shortest = 64;
 
+    /// <summary>So far ahead the results' lines are asked for: behind the stores of two sums few of them are waited for at a time.</summary>
+    private const long Ahead = 1024;
+
     /// <summary>As <see cref="RowGradients{TFormula, T}.Write"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Write(
@@ -52,6 +55,8 @@ internal static unsafe class SingleGradients<TFormula>
         for (long i = 0; i < x.Whole; i += Lanes.Count)
         {
             Row<Float32>.Prefetch(x, go, i + ahead);
+            if (all && !streams)
+                gx.Prefetch(i + Ahead);
             row.Accumulate(x[i], go[i], i, isFar, all);
             var (low, high) = (single.Of(Vector256.Load(values + i), Vector256.Load(gradients + i), i), single.Of(Vector256.Load(values + i + 8), Vector256.Load(gradients + i + 8), i + 8));
             if (streams)
