@@ -8,6 +8,12 @@ public static class Quick
 {
     private const double SecondsARow = 0.3;
 
+    /// <summary>Who has had so much of the time leaves out a turn.</summary>
+    private const double Share = 0.25;
+
+    /// <summary>What takes so many seconds needs no call before the one that is timed.</summary>
+    private const double Long = 0.02;
+
     public static void Print(IEnumerable<Row> rows, IReadOnlyList<int> threads, ScalarType dtype)
     {
         foreach (var count in threads)
@@ -40,9 +46,9 @@ public static class Quick
     /// <summary>The seconds that each takes, where they take turns for so long.</summary>
     internal static double[] Medians(Action[] contenders, double seconds)
     {
-        foreach (var contender in contenders)
-            Time(contender, 1);
-        var repeats = contenders.Select(contender => Math.Max(1, (int)(0.0005 / Time(contender, 1)))).ToArray();
+        var once = contenders.Select(contender => Time(contender, 1)).ToArray();
+        var isLong = once.Select(seconds => seconds > Long).ToArray();
+        var repeats = contenders.Select((contender, i) => isLong[i] ? 1 : Math.Max(1, (int)(0.0005 / Time(contender, 1)))).ToArray();
         for (var round = 0; round < 2 && repeats.Max() > 1; round++) // until the runtime has compiled what is called often, which it does meanwhile
         {
             foreach (var (contender, repeat) in contenders.Zip(repeats))
@@ -51,11 +57,15 @@ public static class Quick
         }
         var times = contenders.Select(_ => new List<double>()).ToArray();
         var start = Stopwatch.GetTimestamp();
-        while (times[0].Count < 3 || (Stopwatch.GetElapsedTime(start).TotalSeconds < seconds && times[0].Count < 200))
+        double Elapsed() => Stopwatch.GetElapsedTime(start).TotalSeconds;
+        while (times[0].Count < 3 || (Elapsed() < seconds && times[0].Count < 200))
         {
             for (var i = 0; i < contenders.Length; i++)
             {
-                contenders[i](); // finds the cache as the one before left it
+                if (times[i].Count >= 3 && times[i].Sum() * repeats[i] > Share * Elapsed())
+                    continue;
+                if (!isLong[i])
+                    contenders[i](); // finds the cache as the one before left it
                 times[i].Add(Time(contenders[i], repeats[i]));
             }
         }
