@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -107,6 +108,34 @@ internal readonly unsafe struct SeriesGroups
         {
             var (row, steps) = Place(series, group, AtATime);
             Gather<T>(row, steps, start + (row * Width * T.Size), gathered);
+        }
+    }
+
+    /// <summary>Makes whole groups of the columns of a time step, in <paramref name="count"/> runs of <paramref name="run"/> numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public void Repeat<TNumber>(TNumber* to, long run, int count)
+        where TNumber : unmanaged
+    {
+        // Vectors are read where the columns begin, not where one before was written: a processor waits for what it has yet to store.
+        var most = Math.Min(Width + Vector256<TNumber>.Count, run);
+        for (var columns = to; columns < to + (count * run); columns += run)
+        {
+            for (var i = Width; i < most; i++)
+                columns[i] = columns[i - Width];
+        }
+        var step = Vector256<TNumber>.Count % Width;
+        for (var columns = to; columns < to + (count * run); columns += run)
+        {
+            var (i, from) = (most, step);
+            for (; i <= run - Vector256<TNumber>.Count; i += Vector256<TNumber>.Count)
+            {
+                Vector256.Load(columns + from).Store(columns + i);
+                from += step;
+                if (from >= Width)
+                    from -= Width;
+            }
+            for (; i < run; i++)
+                columns[i] = columns[i - Width];
         }
     }
 

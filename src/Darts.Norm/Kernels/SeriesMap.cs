@@ -159,7 +159,7 @@ internal static unsafe class SeriesMap<TFormula>
         public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum) =>
             _formula.Gradients(kind, along, sum, _statistics[(2 * _plane) + (series * Components) + component], _weight[component]);
 
-        /// <summary>Writes four runs of columns, and more of them up to whole groups of lanes: centers, what they lost, factors, shifts.</summary>
+        /// <summary>Writes the first columns of four runs: centers, what they lost, factors, shifts.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         public void Write(long series, double* to, long run)
         {
@@ -175,12 +175,6 @@ internal static unsafe class SeriesMap<TFormula>
             }
             for (; c < Components; c += Vector256<double>.Count)
                 WriteSome(of, c, to, run);
-            for (var written = _width; written < run; written *= 2)
-            {
-                var more = Math.Min(written, run - written) * sizeof(double);
-                for (var coefficient = to; coefficient < to + (4 * run); coefficient += run)
-                    Buffer.MemoryCopy(coefficient, coefficient + written, more, more);
-            }
         }
 
         /// <summary>Up to four components, each of as many columns as it has.</summary>
@@ -282,6 +276,7 @@ internal static unsafe class SeriesMap<TFormula>
                 Series.Write(series, coefficients, run);
                 if (T.IsSingle && TryMapSingles(series, coefficients, run, gathered))
                     continue;
+                X.Repeat(coefficients, run, 4);
                 for (long group = 0; group < X.Count; group += chunk)
                     Write(X.Read<T>(series, group, chunk, gathered), X.Write<T>(Y, series, group, chunk, keepsTheNext: IsMasked), X.Columns, coefficients, run, FillsWithZero);
             }
@@ -291,7 +286,7 @@ internal static unsafe class SeriesMap<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         private readonly bool TryMapSingles(long series, double* coefficients, long run, byte* gathered)
         {
-            var singles = new SeriesSingles(coefficients, run, (float*)(coefficients + (4 * run)), X.Columns);
+            var singles = new SeriesSingles(X, coefficients, run, (float*)(coefficients + (4 * run)));
             if (singles.CountLost(X.Width) == X.Width)
                 return false;
             var chunk = X.Chunk;
@@ -354,8 +349,9 @@ internal static unsafe class SeriesMap<TFormula>
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
             {
                 Series.Write(series, coefficients, run);
-                var inSingles = T.IsSingle && GradX is not null ? new(coefficients, run, (float*)(coefficients + (4 * run)), columns) : default(SeriesSingles);
+                var inSingles = T.IsSingle && GradX is not null ? new(X, coefficients, run, (float*)(coefficients + (4 * run))) : default(SeriesSingles);
                 var areSingles = T.IsSingle && GradX is not null && inSingles.CountLost(X.Width) < X.Width;
+                X.Repeat(coefficients, run, areSingles ? 1 : 4);
                 if (weightSums is not null)
                     new Span<double>(along, (int)(2 * sums)).Clear();
                 for (long group = 0; group < X.Count; group += chunk)

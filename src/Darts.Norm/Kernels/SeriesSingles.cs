@@ -23,15 +23,16 @@ internal readonly unsafe struct SeriesSingles
     private readonly float* _centers;
     private readonly long _run, _columns;
 
-    /// <param name="coefficients">Four runs of coefficients: centers, what they lost, factors, shifts; in whole groups of lanes.</param>
-    /// <param name="run">The length of a run.</param>
+    /// <param name="groups">Of the series.</param>
+    /// <param name="coefficients">The first columns of four runs of coefficients: centers, what they lost, factors, shifts.</param>
+    /// <param name="run">The length of a run, whole groups of lanes.</param>
     /// <param name="to"><see cref="Room"/> for the same in float32.</param>
-    /// <param name="columns">How many of a run there are.</param>
-    public SeriesSingles(double* coefficients, long run, float* to, long columns)
+    public SeriesSingles(in SeriesGroups groups, double* coefficients, long run, float* to)
     {
-        (_run, _columns) = (run, columns);
+        (_run, _columns) = (run, groups.Columns);
         _centers = to;
-        Round(coefficients, run, to, Lost);
+        Round(coefficients, groups.Width, run, to, Lost);
+        groups.Repeat(to, run, 4);
     }
 
     // Runs of centers, factors, what these lost, shifts; of all ones for columns that are lost, and for those that reached their shift.
@@ -71,9 +72,9 @@ internal readonly unsafe struct SeriesSingles
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Round(double* from, long run, float* to, int* lost)
+    private static void Round(double* from, long width, long run, float* to, int* lost)
     {
-        for (long i = 0; i < run; i += Vector256<double>.Count)
+        for (long i = 0; i < width; i += Vector256<double>.Count)
         {
             var (center, factor, shift) = (Vector256.Load(from + i), Vector256.Load(from + (2 * run) + i), Vector256.Load(from + (3 * run) + i));
             var (rounded, high) = (Float32.Narrow(center), Float32.Narrow(factor));

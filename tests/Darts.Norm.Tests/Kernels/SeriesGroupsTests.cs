@@ -53,6 +53,34 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
     }
 
     [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(7)]
+    [InlineData(8)]
+    [InlineData(11)]
+    [InlineData(21)]
+    [InlineData(63)]
+    [InlineData(65)]
+    public void Repeat_OfATimeStep_GoesOnWithItToTheEndOfEachRun(long width)
+    {
+        var tensor = zeros(1, 700, width);
+        var groups = new SeriesGroups(ref tensor, width);
+        var run = Lanes.Padded(groups.Columns);
+        ShouldRepeat<float>(i => i);
+        ShouldRepeat<double>(i => i);
+
+        void ShouldRepeat<TNumber>(Func<int, TNumber> number)
+            where TNumber : unmanaged
+        {
+            var numbers = Enumerable.Range(0, 3 * (int)run).Select(number).ToArray();
+            var expected = numbers.Select((value, i) => i >= 2 * run ? value : numbers[i - (i % run) + (i % run % width)]).ToArray();
+            fixed (TNumber* at = numbers)
+                groups.Repeat(at, run, 2);
+            numbers.Should().Equal(expected);
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Cases))]
     public void ReadAndCopy_OfAnyTensorAndMask_GiveItsValuesAndNaNWhereNoneIs(long steps, long width, string layout, string maskLayout)
     {

@@ -72,7 +72,8 @@ public sealed unsafe class SeriesSinglesTests : IDisposable
             for (var k = 0; k < 4; k++)
                 coefficients.At[(k * run) + i] = of[k];
         }
-        var singles = new SeriesSingles(coefficients.At, run, (float*)room.At, columns);
+        var group = zeros(1, 1, columns);
+        var singles = new SeriesSingles(new(ref group, columns), coefficients.At, run, (float*)room.At);
         for (var width = 0; width <= columns; width++)
             singles.CountLost(width).Should().Be(are.Take(width).Count(isLost => isLost));
         Enumerable.Range(0, columns).Select(i => singles.IsLost(i)).Should().Equal(are);
