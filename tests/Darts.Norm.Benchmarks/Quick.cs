@@ -11,9 +11,6 @@ public static class Quick
     /// <summary>Who has had so much of the time leaves out a turn.</summary>
     private const double Share = 0.25;
 
-    /// <summary>What takes so many seconds needs no call before the one that is timed.</summary>
-    private const double Long = 0.02;
-
     public static void Print(IEnumerable<Row> rows, IReadOnlyList<int> threads, ScalarType dtype)
     {
         foreach (var count in threads)
@@ -47,7 +44,7 @@ public static class Quick
     internal static double[] Medians(Action[] contenders, double seconds)
     {
         var once = contenders.Select(contender => Time(contender, 1)).ToArray();
-        var isLong = once.Select(seconds => seconds > Long).ToArray();
+        var isLong = once.Select(time => time > Math.Max(0.1, 8 * once[0])).ToArray();
         var repeats = contenders.Select((contender, i) => isLong[i] ? 1 : Math.Max(1, (int)(0.0005 / Time(contender, 1)))).ToArray();
         for (var round = 0; round < 2 && repeats.Max() > 1; round++) // until the runtime has compiled what is called often, which it does meanwhile
         {
@@ -62,10 +59,10 @@ public static class Quick
         {
             for (var i = 0; i < contenders.Length; i++)
             {
-                if (times[i].Count >= 3 && times[i].Sum() * repeats[i] > Share * Elapsed())
+                if (times[i].Count >= 1 && times[i].Sum() * repeats[i] > Share * Elapsed())
                     continue;
                 if (!isLong[i])
-                    contenders[i](); // finds the cache as the one before left it
+                    contenders[i](); // finds the caches, and the system's free memory, as the one before left them
                 times[i].Add(Time(contenders[i], repeats[i]));
             }
         }
