@@ -63,11 +63,11 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     private void MeasureOnce(long series, double* to)
     {
         var first = groups.Read<T>(series, 0, 1, gathered);
-        for (long i = 0; i < first.Length; i += Lanes.Count)
+        for (long i = 0; i < groups.Width; i += Lanes.Count)
             first.Part(i).Store(_centers + i);
         for (long c = 0; T.HasGaps && c < groups.Width; c++)
             _centers[c] = FirstObserved(series, c);
-        Repeat(_centers);
+        groups.Repeat(_centers, _run, 1);
         var chunk = groups.Chunk;
         for (long group = 0; group < groups.Count; group += chunk)
             AddUp(groups.Read<T>(series, group, chunk, gathered), groups.Columns, _centers, _sums, _squares, _counts);
@@ -93,8 +93,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         FoldCounts();
         for (long c = 0; c < groups.Width; c++)
             (_centers[c], _centers[_run + c]) = Sum.Divide(_sums[c], _sums[_run + c], Count(c));
-        Repeat(_centers);
-        Repeat(_centers + _run);
+        groups.Repeat(_centers, _run, 2);
         for (long group = 0; group < groups.Count; group += chunk)
             AddSquares(groups.Read<T>(series, group, chunk, gathered));
         Fold(_squares);
@@ -253,17 +252,6 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
 
     /// <summary>How many values of a component are not missing.</summary>
     private double Count(long component) => T.HasGaps ? -((long*)_counts)[component] : groups.Steps;
-
-    /// <summary>Writes the first time step's columns under the others.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Repeat(double* columns)
-    {
-        for (var written = groups.Width; written < groups.Columns; written *= 2)
-        {
-            var more = Math.Min(written, groups.Columns - written) * sizeof(double);
-            Buffer.MemoryCopy(columns, columns + written, more, more);
-        }
-    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Write(double* to, double count, double mean, double low, double variance) =>
