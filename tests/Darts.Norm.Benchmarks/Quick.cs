@@ -11,6 +11,9 @@ public static class Quick
     /// <summary>Who has had so much of the time leaves out a turn.</summary>
     private const double Share = 0.25;
 
+    /// <summary>So many seconds are more than it takes to compile what is called.</summary>
+    private const double Long = 0.25;
+
     public static void Print(IEnumerable<Row> rows, IReadOnlyList<int> threads, ScalarType dtype)
     {
         foreach (var count in threads)
@@ -44,7 +47,7 @@ public static class Quick
     internal static double[] Medians(Action[] contenders, double seconds)
     {
         var once = contenders.Select(contender => Time(contender, 1)).ToArray();
-        var isLong = once.Select(time => time > Math.Max(0.1, 8 * once[0])).ToArray();
+        var isLong = once.Select(time => time > Math.Max(Long, 8 * once[0])).ToArray();
         var repeats = contenders.Select((contender, i) => isLong[i] ? 1 : Math.Max(1, (int)(0.0005 / Time(contender, 1)))).ToArray();
         for (var round = 0; round < 2 && repeats.Max() > 1; round++) // until the runtime has compiled what is called often, which it does meanwhile
         {

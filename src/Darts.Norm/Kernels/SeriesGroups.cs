@@ -111,7 +111,10 @@ internal readonly unsafe struct SeriesGroups
         }
     }
 
-    /// <summary>Makes whole groups of the columns of a time step, in <paramref name="count"/> runs of <paramref name="run"/> numbers.</summary>
+    /// <summary>Repeats the columns of a time step, the first numbers of each of <paramref name="count"/> runs, to the end of the run.</summary>
+    /// <param name="to">The runs, side by side.</param>
+    /// <param name="run">How many numbers a run has.</param>
+    /// <param name="count">How many there are.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public void Repeat<TNumber>(TNumber* to, long run, int count)
         where TNumber : unmanaged

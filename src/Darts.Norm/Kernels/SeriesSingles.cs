@@ -35,7 +35,7 @@ internal readonly unsafe struct SeriesSingles
         groups.Repeat(to, run, 4);
     }
 
-    // Runs of centers, factors, what these lost, shifts; of all ones for columns that are lost, and for those that reached their shift.
+    // Runs of centers, factors, what these lost, shifts; and for the columns of a time step, of all ones where they are lost, and where they reached their shift.
     private float* Shifts => _centers + (3 * _run);
 
     private int* Lost => (int*)(_centers + (4 * _run));
@@ -46,7 +46,7 @@ internal readonly unsafe struct SeriesSingles
     public static long Room<T>(SeriesGroups groups)
         where T : IElement => T.IsSingle ? Lanes.Padded(groups.Columns) * 3 : 0;
 
-    /// <summary>Whether a column is to be computed in float64.</summary>
+    /// <summary>Whether a column of a time step is to be computed in float64.</summary>
     public bool IsLost(long column) => Lost[column] != 0;
 
     /// <summary>How many of the first columns are.</summary>

@@ -21,7 +21,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         var yEnd = y + (end * length);
         var streams = Wide.Streams;
         var xEnd = (float*)Wide.X.End;
-        var x = stackalloc float*[SingleRows<TFormula>.Most];
+        var x = stackalloc float*[SingleStatistics.Most];
         SingleStatistics measured;
         var together = SingleRows<TFormula>.Together(length);
         for (var first = Wide.Blocks.First(block); first < end; first += together)

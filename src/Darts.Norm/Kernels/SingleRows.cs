@@ -14,11 +14,8 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>Shorter rows are computed in float64: they fill no vectors, or have too few squares in float32 for their roundings to cancel.</summary>
     public static long Shortest => TFormula.Centers ? Lanes.Count : 64;
 
-    /// <summary>So many rows at most are measured together.</summary>
-    public const int Most = SingleStatistics.Most;
-
     /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>; many of short rows, whose roots and divisions take long beside the rest.</summary>
-    public static int Together(long length) => length <= 128 ? Most : RowNormalization<TFormula>.Together(length, middle: 4);
+    public static int Together(long length) => length <= 128 ? SingleStatistics.Most : RowNormalization<TFormula>.Together(length, middle: 4);
 
     /// <summary>The least mean square that float32 holds.</summary>
     public const double LeastSquare = 1e-25;
@@ -35,7 +32,7 @@ internal static unsafe class SingleRows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double farthest, SingleStatistics* to)
     {
-        RowSum* sums = stackalloc RowSum[Most], squares = stackalloc RowSum[Most];
+        RowSum* sums = stackalloc RowSum[SingleStatistics.Most], squares = stackalloc RowSum[SingleStatistics.Most];
         for (var r = 0; r < count; r++)
         {
             if (TFormula.Centers)

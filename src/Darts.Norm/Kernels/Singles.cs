@@ -41,6 +41,7 @@ internal readonly unsafe struct Singles(Vector512<float> a, Vector512<float> b)
         return new(A & Vector512.Load(mask), B & Vector512.Load(mask + 16));
     }
 
+    /// <summary>The sums of four values each: of two in float32, of these in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector512<double> Fours()
     {

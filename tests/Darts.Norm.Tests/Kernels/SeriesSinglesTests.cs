@@ -58,7 +58,9 @@ public sealed unsafe class SeriesSinglesTests : IDisposable
     [InlineData(40)]
     public void CountLost_OfTheFirstColumns_IsHowManyAre(int columns)
     {
-        var run = Lanes.Padded(columns);
+        var series = zeros(1, 1, columns);
+        var groups = new SeriesGroups(ref series, columns);
+        var run = Lanes.Padded(groups.Columns);
         using var coefficients = new Doubles(4 * run);
         using var room = new Doubles(3 * run);
         double[] ordinary = [0.3, 0, 0.7, 1.5], least = [0, 0, 1e-12, 0], zero = [0, 0, 0, 0];
@@ -72,8 +74,7 @@ public sealed unsafe class SeriesSinglesTests : IDisposable
             for (var k = 0; k < 4; k++)
                 coefficients.At[(k * run) + i] = of[k];
         }
-        var group = zeros(1, 1, columns);
-        var singles = new SeriesSingles(new(ref group, columns), coefficients.At, run, (float*)room.At);
+        var singles = new SeriesSingles(groups, coefficients.At, run, (float*)room.At);
         for (var width = 0; width <= columns; width++)
             singles.CountLost(width).Should().Be(are.Take(width).Count(isLost => isLost));
         Enumerable.Range(0, columns).Select(i => singles.IsLost(i)).Should().Equal(are);
