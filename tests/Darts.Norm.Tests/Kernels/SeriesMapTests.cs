@@ -64,16 +64,16 @@ public sealed class SeriesMapTests : IDisposable
         }
     }
 
-    /// <summary>A component whose factor float32 holds exactly, and one of which it does not.</summary>
+    /// <summary>Components whose factor float32 holds exactly, rounds down, and rounds up.</summary>
     [Fact]
     public void Inverse_OfInfinities_IsTheSameInfinity()
     {
-        using var rin = new RINorm(2, eps: 0, affine: false);
-        rin.forward(stack([Layers.Of(3, -1, 3, -1), Layers.Of(0.3, -1, 0.3, -1)], 1).to(ScalarType.Float32).unsqueeze(0));
+        using var rin = new RINorm(3, eps: 0, affine: false);
+        rin.forward(stack([Layers.Of(3, -1, 3, -1), Layers.Of(0.3, -1, 0.3, -1), Layers.Of(0.35, -1, 0.35, -1)], 1).to(ScalarType.Float32).unsqueeze(0));
         rin.stdev!.Doubles()[0].Should().Be(2);
         foreach (var infinity in (double[])[double.PositiveInfinity, double.NegativeInfinity])
         {
-            var forecast = full([1, 3, 2, 1], infinity);
+            var forecast = full([1, 3, 3, 1], infinity);
             forecast[0, 1] = 5;
             rin.inverse(forecast)[0, 0].Doubles().Should().OnlyContain(value => value == infinity);
         }
