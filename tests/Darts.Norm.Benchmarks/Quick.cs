@@ -6,7 +6,7 @@ namespace Darts.Norm.Benchmarks;
 /// <summary>The table in two minutes: the contenders take turns, so that all of them meet the same weather, and medians are compared.</summary>
 public static class Quick
 {
-    private const double SecondsARow = 0.3;
+    private const double SecondsARow = 0.25;
 
     /// <summary>Who has had so much of the time leaves out a turn.</summary>
     private const double Share = 0.25;
@@ -53,7 +53,7 @@ public static class Quick
         {
             foreach (var (contender, repeat) in contenders.Zip(repeats))
                 Time(contender, repeat > 1 ? 200 : 0);
-            Thread.Sleep(150);
+            Thread.Sleep(100);
         }
         var times = contenders.Select(_ => new List<double>()).ToArray();
         var start = Stopwatch.GetTimestamp();

@@ -202,24 +202,33 @@ internal static unsafe class SingleRows<TFormula>
             var (x, y) = (new Row<Float32>((byte*)rows[r], length, (byte*)end), new Row<Float32>((byte*)(to + (r * length)), length, (byte*)toEnd));
             var s = measured->Of(r, TFormula.Centers).WithoutHiddenLow(eps);
             if (s.CenterLow != 0)
-                WriteInDouble(x, y, s, isFar: true, weight, bias, streams);
+                WriteWhole(x, y, new StandardizedInDouble(s), isFar: true, weight, bias, streams);
+            else if (weight is not null && bias is not null)
+                WriteWhole(x, y, new StandardizedInDouble(s), isFar: false, weight, bias, streams);
             else
-                WriteInDouble(x, y, s, isFar: false, weight, bias, streams);
+                WriteWhole(x, y, new StandardizedInDouble(s), isFar: false, weight, bias, streams);
+            if (x.Whole < length)
+                WriteTail(x, y, &s, weight, bias);
         }
     }
 
+    /// <summary>The whole groups of a row, as above.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteInDouble(Row<Float32> x, Row<Float32> y, RowStatistics s, bool isFar, double* weight, double* bias, bool streams)
+    private static void WriteWhole(Row<Float32> x, Row<Float32> y, StandardizedInDouble row, bool isFar, double* weight, double* bias, bool streams)
     {
-        var (center, low, factor) = (Vector256.Create(s.Center), Vector256.Create(s.CenterLow), Vector256.Create(s.Inverse));
-        var i = 0L;
-        for (; i < x.Whole; i += Lanes.Count)
-            y.Set(i, RowNormalization<TFormula>.Affine(Standardized(x[i]), weight, bias, i), streams);
-        if (i < x.Length)
-            y.SetTail(RowNormalization<TFormula>.Affine(Standardized(x.Tail), weight, bias, i));
-
-        Lanes Standardized(Lanes v) => (!TFormula.Centers ? v : isFar ? v - center - low : v - center) * factor;
+        if (streams)
+        {
+            for (var i = 0L; i < x.Whole; i += Lanes.Count)
+                y.Set(i, RowNormalization<TFormula>.Affine(row.Of(x[i], isFar), weight, bias, i), streams: true);
+            return;
+        }
+        for (var i = 0L; i < x.Whole; i += Lanes.Count)
+            y.Set(i, RowNormalization<TFormula>.Affine(row.Of(x[i], isFar), weight, bias, i));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteTail(Row<Float32> x, Row<Float32> y, RowStatistics* s, double* weight, double* bias) =>
+        y.SetTail(RowNormalization<TFormula>.Affine(new StandardizedInDouble(*s).Of(x.Tail, isFar: true), weight, bias, x.Whole));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Affine(Vector256<float> v, float* weight, float* bias, long i)
@@ -270,5 +279,14 @@ internal static unsafe class SingleRows<TFormula>
             var v = x - _level;
             return (v * _inverse) + ((v * _inverseLow) + _shift);
         }
+    }
+
+    /// <summary>The same in float64: what the center lost is subtracted after it, where it shows.</summary>
+    private readonly struct StandardizedInDouble(RowStatistics s)
+    {
+        private readonly Vector256<double> _center = Vector256.Create(s.Center), _low = Vector256.Create(s.CenterLow), _inverse = Vector256.Create(s.Inverse);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Lanes Of(Lanes x, bool isFar) => (!TFormula.Centers ? x : isFar ? x - _center - _low : x - _center) * _inverse;
     }
 }
