@@ -63,7 +63,7 @@ internal static unsafe class SingleRows<TFormula>
                     meanSquare = RowSum.Totals(squares + r) / n;
                     mean = Vector256.ConditionalSelect(far, rests, mean);
                 }
-                meanSquare = Vector256.Max(meanSquare - (mean * mean), Vector256<double>.Zero);
+                meanSquare -= mean * mean; // not above zero, it is out of range
             }
             var factor = TFormula.Inverse(meanSquare, eps);
             var isInRange = IsBetween(least, meanSquare, 1e30) & IsBetween(1e-15, factor, 1e15);

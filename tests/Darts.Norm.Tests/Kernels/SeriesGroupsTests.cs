@@ -61,6 +61,7 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
     [InlineData(21)]
     [InlineData(63)]
     [InlineData(65)]
+    [InlineData(80)]
     public void Repeat_OfATimeStep_GoesOnWithItToTheEndOfEachRun(long width)
     {
         var tensor = zeros(1, 700, width);
