@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Darts.Norm.Benchmarks;
 
-/// <summary>The table in two minutes: the contenders take turns, so that all of them meet the same weather, and medians are compared.</summary>
+/// <summary>The table in less than two minutes: the contenders take turns, so that all of them meet the same weather, and medians are compared.</summary>
 public static class Quick
 {
     private const double SecondsARow = 0.25;
@@ -11,7 +11,7 @@ public static class Quick
     /// <summary>Who has had so much of the time leaves out a turn.</summary>
     private const double Share = 0.25;
 
-    /// <summary>So many seconds are more than it takes to compile what is called.</summary>
+    /// <summary>A first call of so many seconds, and of several clones, is no compilation: one of what is slow will do.</summary>
     private const double Long = 0.25;
 
     public static void Print(IEnumerable<Row> rows, IReadOnlyList<int> threads, ScalarType dtype)

@@ -203,7 +203,7 @@ internal static unsafe class SingleRows<TFormula>
             var s = measured->Of(r, TFormula.Centers).WithoutHiddenLow(eps);
             if (s.CenterLow != 0)
                 WriteWhole(x, y, new StandardizedInDouble(s), isFar: true, weight, bias, streams);
-            else if (weight is not null && bias is not null)
+            else if (weight is not null && bias is not null) // which the loop then need not ask
                 WriteWhole(x, y, new StandardizedInDouble(s), isFar: false, weight, bias, streams);
             else
                 WriteWhole(x, y, new StandardizedInDouble(s), isFar: false, weight, bias, streams);
@@ -228,7 +228,7 @@ internal static unsafe class SingleRows<TFormula>
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteTail(Row<Float32> x, Row<Float32> y, RowStatistics* s, double* weight, double* bias) =>
-        y.SetTail(RowNormalization<TFormula>.Affine(new StandardizedInDouble(*s).Of(x.Tail, isFar: true), weight, bias, x.Whole));
+        y.SetTail(RowNormalization<TFormula>.Affine(new StandardizedInDouble(*s).Of(x.Tail, isFar: true), weight, bias, x.Whole)); // what is zero can be subtracted as well
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Affine(Vector256<float> v, float* weight, float* bias, long i)
