@@ -62,7 +62,7 @@ public static class Quick
         {
             for (var i = 0; i < contenders.Length; i++)
             {
-                if (times[i].Count >= 1 && times[i].Sum() * repeats[i] > Share * Elapsed())
+                if (times[i].Sum() * repeats[i] > Share * Elapsed())
                     continue;
                 if (!isLong[i])
                     contenders[i](); // finds the caches, and the system's free memory, as the one before left them

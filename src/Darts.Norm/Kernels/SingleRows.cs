@@ -203,8 +203,6 @@ internal static unsafe class SingleRows<TFormula>
             var s = measured->Of(r, TFormula.Centers).WithoutHiddenLow(eps);
             if (s.CenterLow != 0)
                 WriteWhole(x, y, new StandardizedInDouble(s), isFar: true, weight, bias, streams);
-            else if (weight is not null && bias is not null) // which the loop then need not ask
-                WriteWhole(x, y, new StandardizedInDouble(s), isFar: false, weight, bias, streams);
             else
                 WriteWhole(x, y, new StandardizedInDouble(s), isFar: false, weight, bias, streams);
             if (x.Whole < length)
@@ -212,18 +210,12 @@ internal static unsafe class SingleRows<TFormula>
         }
     }
 
-    /// <summary>The whole groups of a row, as above.</summary>
+    /// <summary>The whole groups of a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void WriteWhole(Row<Float32> x, Row<Float32> y, StandardizedInDouble row, bool isFar, double* weight, double* bias, bool streams)
     {
-        if (streams)
-        {
-            for (var i = 0L; i < x.Whole; i += Lanes.Count)
-                y.Set(i, RowNormalization<TFormula>.Affine(row.Of(x[i], isFar), weight, bias, i), streams: true);
-            return;
-        }
         for (var i = 0L; i < x.Whole; i += Lanes.Count)
-            y.Set(i, RowNormalization<TFormula>.Affine(row.Of(x[i], isFar), weight, bias, i));
+            y.Set(i, RowNormalization<TFormula>.Affine(row.Of(x[i], isFar), weight, bias, i), streams);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
