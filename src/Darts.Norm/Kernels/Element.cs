@@ -88,6 +88,11 @@ internal readonly unsafe struct Float32 : IElement
     public static Vector256<double> Widen(Vector128<float> v) =>
         Avx.IsSupported ? Avx.ConvertToVector256Double(v) : Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v));
 
+    /// <summary>Eight values.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<double> WidenEight(float* from) =>
+        Avx512F.IsSupported ? Avx512F.ConvertToVector512Double(Vector256.Load(from)) : Vector512.Create(Widen(Vector128.Load(from)), Widen(Vector128.Load(from + 4)));
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Narrow(Vector256<double> v) =>
         Avx.IsSupported ? Avx.ConvertToVector128Single(v) : Vector128.Narrow(v.GetLower(), v.GetUpper());

@@ -18,6 +18,8 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
 
     public byte* Start => _start;
 
+    public byte* End => _end;
+
     public double First => T.Read(_start);
 
     /// <summary>One value.</summary>

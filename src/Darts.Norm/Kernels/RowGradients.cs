@@ -4,107 +4,230 @@ using System.Runtime.Intrinsics;
 namespace Darts.Norm.Kernels;
 
 /// <summary>The gradients of a few rows, for dtypes that float64 has digits to spare for.</summary>
-/// <remarks>Each step takes all rows before the next begins: what a row sums up is waited for while the next is summed up.</remarks>
 internal static unsafe class RowGradients<TFormula, T>
     where TFormula : IRowFormula
     where T : IElement
 {
-    /// <summary>So many times its spread a row's mean leaves products with its values digits enough,</summary>
-    private const double Far = 1024;
-
-    /// <summary>and so many of them.</summary>
-    private const long Long = 4096;
-
-    /// <summary>Whether the forward pass leaves rows' squares to this one, as it adds them up in float32.</summary>
-    public static bool MeasuresAgain
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => T.IsSingle && !TFormula.Centers;
-    }
-
-    /// <summary>What each row's gradient loses to its statistics, and these where they are measured again.</summary>
+    /// <summary>The rows' part of the parameters' gradients, <c>go · x̂</c> and <c>go</c>, and where <paramref name="loses"/>, what each row's gradient loses to its statistics.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Project(
-        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, double* weight, double eps, RowStatistics* statistics, Loss* lost)
+    public static void Accumulate(GradientRows<T> rows, double* weight, double eps, GradientStatistics* statistics, double* weightSums, double* biasSums, bool loses)
     {
-        const int Most = RowNormalization<TFormula>.RowsTogether;
-        RowSum* sums = stackalloc RowSum[Most], dots = stackalloc RowSum[Most], squares = stackalloc RowSum[Most];
-        for (var r = 0; r < count; r++)
+        RowSum* sums = stackalloc RowSum[GradientStatistics.Most], dots = stackalloc RowSum[GradientStatistics.Most];
+        var largest = stackalloc Vector256<int>[GradientStatistics.Most];
+        var isFar = false;
+        for (var r = 0; TFormula.Centers && r < rows.Count; r++)
+            isFar |= statistics->CenterLow[r] != 0;
+        var (hasAll, hasNone) = (weight is not null && weightSums is not null && biasSums is not null == TFormula.Centers, weight is null && weightSums is null && biasSums is null);
+        if (!loses)
+            AddParameters(rows, statistics, weightSums, biasSums, sums, dots, largest);
+        else if (hasAll && !isFar)
+            AddAll(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
+        else if (hasNone && !isFar)
+            AddNone(rows, statistics, sums, dots, largest);
+        else
+            AddSome(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
+        if (rows.Length % Lanes.Count != 0)
+            AddTails(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
+        if (!loses)
+            return;
+        var n = Vector256.Create((double)rows.Length);
+        for (var r = 0; r < rows.Count; r += Vector256<double>.Count)
         {
-            var (x, go) = (new Row<T>(rows[r], length, end), new Row<T>(gradRows[r], length, gradEnd));
-            if (IsNear(statistics[r], length) && weight is null)
-                AddUp(x, go, null, hasWeight: false, 0, isFar: false, sums + r, dots + r, squares + r, lost + r);
-            else if (IsNear(statistics[r], length))
-                AddUp(x, go, weight, hasWeight: true, 0, isFar: false, sums + r, dots + r, squares + r, lost + r);
-            else
-                AddUpFar(x, go, weight, statistics[r].Center, sums + r, dots + r, squares + r, lost + r);
-        }
-        double* mean = stackalloc double[Most], along = stackalloc double[Most], square = stackalloc double[Most];
-        for (var r = 0; r < count; r += Vector256<double>.Count)
-        {
+            var inverse = Vector256.Load(statistics->Inverse + r);
             if (TFormula.Centers)
-                RowSum.Totals(sums + r).Store(mean + r);
-            RowSum.Totals(dots + r).Store(along + r);
-            if (MeasuresAgain)
-                RowSum.Totals(squares + r).Store(square + r);
+                (RowSum.Totals(sums + r) / n * inverse).Store(statistics->Mean + r);
+            (RowSum.Totals(dots + r) / n * inverse * inverse).Store(statistics->Along + r); // in this order: zero stays zero however large the inverse
         }
-        var fraction = 1.0 / length;
-        for (var r = 0; r < count; r++)
+        for (var r = 0; r < rows.Count; r++)
         {
-            if (MeasuresAgain)
-                statistics[r] = TFormula.Of(square[r] / length, 0, eps);
-            var s = statistics[r];
-            if (TFormula.Centers)
-                along[r] -= mean[r] * (IsNear(s, length) ? s.Center : s.CenterLow);
-            lost[r].Mean = TFormula.Centers ? mean[r] * fraction * s.Inverse : 0;
-            lost[r].Along = TFormula.FlowsThrough(s, eps) ? along[r] * fraction * s.Inverse * s.Inverse * s.Inverse : 0; // in this order: zero stays zero however large the inverse
+            if (!TFormula.FlowsThrough(new(statistics->Inverse[r], statistics->Center[r]), eps))
+                statistics->Along[r] = 0;
+            if (T.IsSingle)
+                statistics->Largest[r] = Largest(largest[r]);
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool IsNear(RowStatistics s, long length) => !TFormula.Centers || (Math.Abs(s.Center * s.Inverse) < Far && length <= Long);
-
-    /// <summary>The gradients that come in times the weight, and their products with the values; or of a row far from zero, with what these differ from its center.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUp(
-        Row<T> x, Row<T> go, double* weight, bool hasWeight, double center, bool isFar, RowSum* sums, RowSum* dots, RowSum* squares, Loss* lost)
-    {
-        var c = Vector256.Create(center);
-        var (tail, gradTail) = (x.Tail, go.Tail); // sums that are alive while they are read would not stay in registers
-        RowSum sum = default, dot = default, square = default;
-        if (x.Whole < x.Length)
-            Add(isFar ? x.OnRow(tail - c) : tail, hasWeight ? gradTail * Lanes.Load(weight + x.Whole) : gradTail, ref sum, ref dot, ref square);
-        var bits = (int*)go.Start;
-        var largest = default(Vector256<int>);
-        for (long i = 0; i < x.Whole; i += Lanes.Count)
-        {
-            Add(isFar ? x[i] - c : x[i], hasWeight ? go[i] * Lanes.Load(weight + i) : go[i], ref sum, ref dot, ref square);
-            if (T.IsSingle && TFormula.Centers)
-                largest = Vector256.Max(largest, Vector256.Max(Vector256.Load(bits + i) & Vector256.Create(int.MaxValue), Vector256.Load(bits + i + 8) & Vector256.Create(int.MaxValue)));
-        }
-        if (TFormula.Centers)
-            *sums = sum;
-        *dots = dot;
-        if (MeasuresAgain)
-            *squares = square;
-        if (T.IsSingle && TFormula.Centers)
-            lost->Largest = Largest(largest);
-    }
-
-    // A method of its own: beside calls nothing stays in registers.
+    // A method for each set of parameters: asking among the values would take as long as they do, and beside calls nothing stays in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddUpFar(Row<T> x, Row<T> go, double* weight, double center, RowSum* sums, RowSum* dots, RowSum* squares, Loss* lost) =>
-        AddUp(x, go, weight, weight is not null, center, isFar: true, sums, dots, squares, lost);
+    private static void AddAll(GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
+        Add(rows, weight, statistics, weightSums, biasSums, sums, dots, largest, hasWeight: true, hasWeightSums: true, hasBiasSums: TFormula.Centers, isFar: false, loses: true);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddNone(GradientRows<T> rows, GradientStatistics* statistics, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
+        Add(rows, null, statistics, null, null, sums, dots, largest, hasWeight: false, hasWeightSums: false, hasBiasSums: false, isFar: false, loses: true);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddSome(GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
+        Add(rows, weight, statistics, weightSums, biasSums, sums, dots, largest, weight is not null, weightSums is not null, biasSums is not null, isFar: T.IsSingle, loses: true); // what is zero can be subtracted as well
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddParameters(GradientRows<T> rows, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
+        Add(rows, null, statistics, weightSums, biasSums, sums, dots, largest, hasWeight: false, weightSums is not null, biasSums is not null, isFar: T.IsSingle, loses: false);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Lanes v, Lanes g, ref RowSum sum, ref RowSum dot, ref RowSum square)
+    private static void Add(
+        GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest,
+        bool hasWeight, bool hasWeightSums, bool hasBiasSums, bool isFar, bool loses)
     {
+        var r = 0;
+        for (; T.IsSingle && Vector512.IsHardwareAccelerated && r < rows.Count - 1; r += 2) // in memory, a vector of 512 bits is no gain
+            AddTwo(rows, r, weight, statistics, weightSums, biasSums, sums, dots, largest, hasWeight, hasWeightSums, hasBiasSums, isFar, loses);
+        for (; r < rows.Count; r++)
+            AddOne(rows, r, weight, statistics, weightSums, biasSums, sums, dots, largest, hasWeight, hasWeightSums, hasBiasSums, isFar, loses);
+    }
+
+    /// <summary>Two rows of float32, so that the sums over the rows are read and written once for both.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddTwo(
+        GradientRows<T> rows, int r, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest,
+        bool hasWeight, bool hasWeightSums, bool hasBiasSums, bool isFar, bool loses)
+    {
+        float* x = (float*)rows.X(r).Start, go = (float*)rows.GradOutput(r).Start, x2 = (float*)rows.X(r + 1).Start, go2 = (float*)rows.GradOutput(r + 1).Start;
+        var (center, low, inverse) = (Vector512.Create(statistics->Center[r]), Vector512.Create(statistics->CenterLow[r]), Vector512.Create(statistics->Inverse[r]));
+        var (center2, low2, inverse2) = (Vector512.Create(statistics->Center[r + 1]), Vector512.Create(statistics->CenterLow[r + 1]), Vector512.Create(statistics->Inverse[r + 1]));
+        Vector512<double> sum = default, dot = default, sum2 = default, dot2 = default;
+        Vector512<int> most = default, most2 = default;
+        var (whole, ahead) = (rows.Length & -Lanes.Count, rows.Count * rows.Length);
+        for (var i = 0L; i < whole; i += Lanes.Count)
+        {
+            Memory.Prefetch(x + i + ahead);
+            Memory.Prefetch(go + i + ahead);
+            Memory.Prefetch(x2 + i + ahead);
+            Memory.Prefetch(go2 + i + ahead);
+            Vector512<double> g = Float32.WidenEight(go + i), h = Float32.WidenEight(go + i + 8), g2 = Float32.WidenEight(go2 + i), h2 = Float32.WidenEight(go2 + i + 8);
+            Vector512<double> t = Term(x + i, g, center, low, inverse, isFar), u = Term(x + i + 8, h, center, low, inverse, isFar);
+            Vector512<double> t2 = Term(x2 + i, g2, center2, low2, inverse2, isFar), u2 = Term(x2 + i + 8, h2, center2, low2, inverse2, isFar);
+            if (hasWeightSums)
+            {
+                (Vector512.Load(weightSums + i) + t + t2).Store(weightSums + i);
+                (Vector512.Load(weightSums + i + 8) + u + u2).Store(weightSums + i + 8);
+            }
+            if (hasBiasSums)
+            {
+                (Vector512.Load(biasSums + i) + g + g2).Store(biasSums + i);
+                (Vector512.Load(biasSums + i + 8) + h + h2).Store(biasSums + i + 8);
+            }
+            if (!loses)
+                continue;
+            if (hasWeight)
+            {
+                Vector512<double> w = Vector512.Load(weight + i), w2 = Vector512.Load(weight + i + 8);
+                dot += (t * w) + (u * w2);
+                dot2 += (t2 * w) + (u2 * w2);
+                if (TFormula.Centers)
+                {
+                    sum += (g * w) + (h * w2);
+                    sum2 += (g2 * w) + (h2 * w2);
+                }
+            }
+            else
+            {
+                dot += t + u;
+                dot2 += t2 + u2;
+                if (TFormula.Centers)
+                {
+                    sum += g + h;
+                    sum2 += g2 + h2;
+                }
+            }
+            most = Vector512.Max(most, Vector512.Load((int*)go + i) & Vector512.Create(int.MaxValue));
+            most2 = Vector512.Max(most2, Vector512.Load((int*)go2 + i) & Vector512.Create(int.MaxValue));
+        }
+        RowSum.Store(sum, sums + r);
+        RowSum.Store(sum2, sums + r + 1);
+        RowSum.Store(dot, dots + r);
+        RowSum.Store(dot2, dots + r + 1);
+        largest[r] = Vector256.Max(most.GetLower(), most.GetUpper());
+        largest[r + 1] = Vector256.Max(most2.GetLower(), most2.GetUpper());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<double> Term(float* x, Vector512<double> go, Vector512<double> center, Vector512<double> low, Vector512<double> inverse, bool isFar)
+    {
+        var v = Float32.WidenEight(x);
         if (TFormula.Centers)
-            sum.Add(g);
-        dot.Add(g * v);
-        if (MeasuresAgain)
-            square.Add(v * v);
+            v -= center;
+        if (TFormula.Centers && isFar)
+            v -= low;
+        return v * (go * inverse);
+    }
+
+    /// <summary>One row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddOne(
+        GradientRows<T> rows, int r, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest,
+        bool hasWeight, bool hasWeightSums, bool hasBiasSums, bool isFar, bool loses)
+    {
+        var (x, go) = (rows.X(r), rows.GradOutput(r));
+        var (center, low, inverse) = (Vector256.Create(statistics->Center[r]), Vector256.Create(statistics->CenterLow[r]), Vector256.Create(statistics->Inverse[r]));
+        Vector256<double> sum = default, sumHigh = default, dot = default, dotHigh = default;
+        var most = default(Vector256<int>);
+        var ahead = rows.Count * rows.Length;
+        for (var i = 0L; i < x.Whole; i += Lanes.Count)
+        {
+            Row<T>.Prefetch(x, go, i + ahead);
+            var (g, v) = (go[i], x[i]);
+            if (TFormula.Centers)
+                v -= center;
+            if (TFormula.Centers && isFar)
+                v -= low;
+            v *= g * inverse;
+            if (hasWeightSums)
+                (Lanes.Load(weightSums + i) + v).Store(weightSums + i);
+            if (hasBiasSums)
+                (Lanes.Load(biasSums + i) + g).Store(biasSums + i);
+            if (!loses)
+                continue;
+            if (hasWeight)
+            {
+                var w = Lanes.Load(weight + i);
+                v *= w;
+                if (TFormula.Centers)
+                    g *= w;
+            }
+            dot += v.A + v.C;
+            dotHigh += v.B + v.D;
+            if (TFormula.Centers)
+            {
+                sum += g.A + g.C;
+                sumHigh += g.B + g.D;
+            }
+            if (T.IsSingle)
+            {
+                var bits = (int*)go.Start + i;
+                most = Vector256.Max(most, Vector256.Max(Vector256.Load(bits) & Vector256.Create(int.MaxValue), Vector256.Load(bits + 8) & Vector256.Create(int.MaxValue)));
+            }
+        }
+        RowSum.Store(sum, sumHigh, sums + r);
+        RowSum.Store(dot, dotHigh, dots + r);
+        largest[r] = most;
+    }
+
+    /// <summary>The same of the columns beyond whole groups.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddTails(
+        GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+    {
+        var i = rows.Length & -Lanes.Count;
+        for (var r = 0; r < rows.Count; r++)
+        {
+            var (g, v) = (rows.GradOutput(r).Tail, rows.X(r).Tail);
+            if (TFormula.Centers)
+                v = rows.X(r).OnRow(v - Vector256.Create(statistics->Center[r]) - Vector256.Create(statistics->CenterLow[r]));
+            v *= g * Vector256.Create(statistics->Inverse[r]);
+            if (weightSums is not null)
+                (Lanes.Load(weightSums + i) + v).Store(weightSums + i);
+            if (biasSums is not null)
+                (Lanes.Load(biasSums + i) + g).Store(biasSums + i);
+            if (TFormula.Centers)
+                sums[r].Add(weight is null ? g : g * Lanes.Load(weight + i));
+            dots[r].Add(weight is null ? v : v * Lanes.Load(weight + i));
+            if (!T.IsSingle)
+                continue;
+            var magnitudes = Vector256.Max(Vector256.Max(Vector256.Abs(g.A), Vector256.Abs(g.B)), Vector256.Max(Vector256.Abs(g.C), Vector256.Abs(g.D)));
+            largest[r] = Vector256.Max(largest[r], Float32.Narrow(magnitudes).AsInt32().ToVector256());
+        }
     }
 
     /// <summary>Of the bits of magnitudes, which as integers have the same order.</summary>
@@ -116,81 +239,14 @@ internal static unsafe class RowGradients<TFormula, T>
         return BitConverter.Int32BitsToSingle(Math.Max(two.GetElement(0), two.GetElement(1)));
     }
 
-    /// <summary>The rows' part of the parameters' gradients alone.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Accumulate(
-        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, RowStatistics* statistics, double* weightSums, double* biasSums)
-    {
-        var (none, ahead) = (default(Loss), count * length);
-        for (var r = 0; r < count; r++)
-        {
-            var row = new RowGradient<TFormula>(statistics[r], &none, null, weightSums, biasSums);
-            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), default, writes: false, streams: false, ahead);
-        }
-    }
-
-    /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>, and the rows' part of the parameters' gradients, <c>go · x̂</c> and <c>go</c>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Write(
-        byte** rows, byte* end, byte** gradRows, byte* gradEnd, int count, long length, byte* to, byte* toEnd, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums, bool streams)
-    {
-        var ahead = count * length;
-        for (var r = 0; r < count; r++, to += length * T.Size)
-        {
-            var row = new RowGradient<TFormula>(statistics[r], lost + r, weight, weightSums, biasSums);
-            Each(row, statistics[r].CenterLow != 0, new(rows[r], length, end), new(gradRows[r], length, gradEnd), new(to, length, toEnd), writes: true, streams, ahead);
-        }
-    }
-
-    /// <summary>The same of one row, where <see cref="SingleGradients{TFormula}"/> writes the others.</summary>
+    /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void WriteRow(Row<T> x, Row<T> go, Row<T> gx, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums, long ahead) =>
-        Each(new RowGradient<TFormula>(*statistics, lost, weight, weightSums, biasSums), statistics->CenterLow != 0, x, go, gx, writes: true, streams: false, ahead);
-
-    /// <param name="row">What becomes of a row's values.</param>
-    /// <param name="isFar">Whether its center's low part shows.</param>
-    /// <param name="x">The values.</param>
-    /// <param name="go">The gradients that come in.</param>
-    /// <param name="gx">Those that go out.</param>
-    /// <param name="writes">Whether they do.</param>
-    /// <param name="streams">Whether past the caches.</param>
-    /// <param name="ahead">After so many values the next rows begin, in most tensors.</param>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Each(RowGradient<TFormula> row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, bool streams, long ahead)
+    public static void Write(Row<T> x, Row<T> go, Row<T> gx, GradientStatistics* statistics, int r, double* weight)
     {
-        if (T.IsSingle && isFar)
-            EachValue(row, isFar: true, x, go, gx, writes, streams, ahead);
-        else
-            EachValue(row, isFar: false, x, go, gx, writes, streams, ahead);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void EachValue(RowGradient<TFormula> row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes, bool streams, long ahead)
-    {
-        var i = 0L;
-        for (; i < x.Whole; i += Lanes.Count)
-        {
-            Row<T>.Prefetch(x, go, i + ahead);
-            var (values, gradients) = (x[i], go[i]);
-            row.Accumulate(values, gradients, i, isFar);
-            if (writes)
-                gx.Set(i, row.Of(values, gradients, i), streams);
-        }
-        if (i < x.Length)
-            Tail(row, isFar, x, go, gx, writes);
-    }
-
-    /// <summary>The values beyond whole groups of a row whose others it writes.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void WriteTail(Row<T> x, Row<T> go, Row<T> gx, RowStatistics* statistics, Loss* lost, double* weight, double* weightSums, double* biasSums) =>
-        Tail(new RowGradient<TFormula>(*statistics, lost, weight, weightSums, biasSums), statistics->CenterLow != 0, x, go, gx, writes: true);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Tail(RowGradient<TFormula> row, bool isFar, Row<T> x, Row<T> go, Row<T> gx, bool writes)
-    {
-        var (values, gradients) = (x.Tail, go.Tail);
-        row.Accumulate(values, gradients, x.Whole, isFar);
-        if (writes)
-            gx.SetTail(row.Of(values, gradients, x.Whole));
+        var row = new RowGradient<TFormula>(statistics, r, weight);
+        for (var i = 0L; i < x.Whole; i += Lanes.Count)
+            gx.Set(i, row.Of(x[i], go[i], i));
+        if (x.Whole < x.Length)
+            gx.SetTail(row.Of(x.Tail, go.Tail, x.Whole));
     }
 }

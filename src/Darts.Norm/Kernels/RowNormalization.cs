@@ -61,9 +61,6 @@ internal struct Loss
 {
     public double Mean;
     public double Along;
-
-    /// <summary>The largest gradient that comes in, of those in whole groups of lanes; of float32 rows only.</summary>
-    public float Largest;
 }
 
 /// <summary>A normalisation of rows: <c>y = x̂ · weight + bias</c>. Only what differs between them.</summary>
@@ -74,9 +71,6 @@ internal unsafe interface IRowFormula
 
     public static abstract void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement;
-
-    /// <summary>From the mean square about the center, for dtypes that float64 has digits to spare for.</summary>
-    public static abstract RowStatistics Of(double meanSquare, double center, double eps);
 
     /// <summary>The factor, for four rows, from the mean squares about the center.</summary>
     public static abstract Vector256<double> Inverse(Vector256<double> meanSquare, double eps);
@@ -107,7 +101,7 @@ internal static unsafe class RowNormalization<TFormula>
     /// <summary>How many numbers are kept of all rows for <see cref="Backward"/>.</summary>
     public static long Keeps(Tensor x, long length) => x.numel() / length * x.dtype switch
     {
-        ScalarType.Float32 => RowGradients<TFormula, Float32>.MeasuresAgain ? 0 : RowStatistics.Kept<Float32>(),
+        ScalarType.Float32 => SingleGradients<TFormula>.MeasuresAgain ? 0 : RowStatistics.Kept<Float32>(),
         ScalarType.Float64 => RowStatistics.Kept<Float64>(),
         _ => RowStatistics.Kept<Float16>(),
     };
@@ -182,7 +176,7 @@ internal static unsafe class RowNormalization<TFormula>
         using var w = Doubles.Of(weight, length);
         var blocks = new Blocks(rows.Count, length, least: 64);
         var sums = Doubles.Padded<T>(length);
-        using var singleWeight = T.IsSingle && TFormula.Centers && gradX is not null && length >= SingleGradients<TFormula>.Shortest ? new SingleParameter(w, length) : default;
+        using var singleWeight = T.IsSingle && gradX is not null && length >= SingleGradients<TFormula>.Shortest ? new SingleParameter(w, length) : default;
         using var weightSums = wanted.Weight ? new Doubles(sums * blocks.Count) : default;
         using var biasSums = wanted.Bias ? new Doubles(sums * blocks.Count) : default;
         var work = new BackwardWork<T>
@@ -355,7 +349,7 @@ internal static unsafe class RowNormalization<TFormula>
             var sums = Doubles.Padded<T>(X.Length);
             var weightSums = Sum.Cleared(WeightSums, block, sums);
             var biasSums = Sum.Cleared(BiasSums, block, sums);
-            var together = Together(X.Length, middle: 2); // they stay in the nearest cache beside the sums and gradients
+            var together = T.FitsInDouble ? GradientStatistics.Together(X.Length) : Together(X.Length, middle: 2);
             var (end, size) = (Blocks.End(block), X.Length * T.Size);
             var gxEnd = GradX + (end * size);
             for (var first = Blocks.First(block); first < end; first += together)
@@ -374,27 +368,38 @@ internal static unsafe class RowNormalization<TFormula>
         }
 
         /// <summary>Gradients of the input and the parameters, or of the parameters alone.</summary>
+        [SkipLocalsInit]
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void Write(long first, int count, byte* gx, byte* gxEnd, double* weightSums, double* biasSums)
         {
             var length = X.Length;
-            byte** x = stackalloc byte*[RowsTogether], go = stackalloc byte*[RowsTogether];
-            var statistics = stackalloc RowStatistics[RowsTogether];
+            byte** x = stackalloc byte*[GradientStatistics.Most], go = stackalloc byte*[GradientStatistics.Most];
             for (var r = 0; r < count; r++)
             {
                 x[r] = X[first + r];
                 go[r] = GradOutput[first + r];
-                statistics[r] = RowGradients<TFormula, T>.MeasuresAgain ? default : T.IsSingle ? At(first + r).WithoutHiddenLow(Eps) : At(first + r);
             }
-            var lost = stackalloc Loss[RowsTogether];
-            if (GradX is not null || RowGradients<TFormula, T>.MeasuresAgain)
-                RowGradients<TFormula, T>.Project(x, X.End, go, GradOutput.End, count, length, Weight, Eps, statistics, lost);
-            if (GradX is null)
-                RowGradients<TFormula, T>.Accumulate(x, X.End, go, GradOutput.End, count, length, statistics, weightSums, biasSums);
-            else if (T.IsSingle && SingleWeight.Fits)
-                SingleGradients<TFormula>.Write((float**)x, (float*)X.End, (float**)go, (float*)GradOutput.End, count, length, (float*)gx, (float*)gxEnd, statistics, lost, Weight, SingleWeight, weightSums, biasSums, Streams);
+            var rows = new GradientRows<T>(x, X.End, go, GradOutput.End, count, length);
+            GradientStatistics statistics;
+            if (T.IsSingle && SingleGradients<TFormula>.MeasuresAgain)
+            {
+                SingleGradients<TFormula>.Measure(Unsafe.As<GradientRows<T>, GradientRows<Float32>>(ref rows), Eps, &statistics);
+            }
             else
-                RowGradients<TFormula, T>.Write(x, X.End, go, GradOutput.End, count, length, gx, gxEnd, statistics, lost, Weight, weightSums, biasSums, Streams);
+            {
+                for (var r = 0; r < count; r++)
+                    statistics.Set(r, T.IsSingle ? At(first + r).WithoutHiddenLow(Eps) : At(first + r));
+            }
+            RowGradients<TFormula, T>.Accumulate(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
+            if (GradX is null)
+                return;
+            if (T.IsSingle && SingleWeight.Fits)
+            {
+                SingleGradients<TFormula>.Write(Unsafe.As<GradientRows<T>, GradientRows<Float32>>(ref rows), (float*)gx, (float*)gxEnd, &statistics, Weight, SingleWeight, Streams ? Destination.Memory : X.Count * length >= 1 << 20 ? Destination.Caches : Destination.NearCaches);
+                return;
+            }
+            for (var r = 0; r < count; r++, gx += length * T.Size)
+                RowGradients<TFormula, T>.Write(rows.X(r), rows.GradOutput(r), new(gx, length, gxEnd), &statistics, r, Weight);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -12,16 +12,24 @@ internal unsafe struct RowSum
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Add(Lanes x)
     {
-        _low += x.A + x.B;
-        _high += x.C + x.D;
+        _low += x.A + x.C;
+        _high += x.B + x.D;
     }
 
     /// <summary>Eight sums that something else has added up.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector512<double> sums, RowSum* to) => sums.Store((double*)to);
 
+    /// <summary>The same.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<double> Load(RowSum* from) => Vector512.Load((double*)from);
+    public static void Store(Vector256<double> low, Vector256<double> high, RowSum* to)
+    {
+        low.Store((double*)to);
+        high.Store((double*)to + 4);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Vector256<double> low, Vector256<double> high) Load(RowSum* from) => (from->_low, from->_high);
 
     /// <summary>The sums of four rows, in one order.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -3,95 +3,194 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>The gradients of a few rows of float32: those of the values in float32, the rows' parts of the parameters' in float64.</summary>
-/// <remarks>A part that is rounded is one of as many as there are rows, and their roundings add up. Rows whose gradients float32 might not hold are left to float64.</remarks>
+/// <summary>The gradients of a few rows of float32 values, in float32. Rows whose gradients that might not hold are left to float64.</summary>
 internal static unsafe class SingleGradients<TFormula>
     where TFormula : IRowFormula
 {
     /// <summary>For shorter rows it is not worth while.</summary>
     public const long Shortest = 64;
 
-    /// <summary>So far ahead the results' lines are asked for: behind the stores of two sums few of them are waited for at a time.</summary>
+    /// <summary>So far ahead the results' lines are asked for.</summary>
     private const long Ahead = 1024;
 
-    /// <summary>As <see cref="RowGradients{TFormula, T}.Write"/>.</summary>
+    /// <summary>Whether the forward pass leaves rows' squares to this one, as it adds them up in float32.</summary>
+    public static bool MeasuresAgain => !TFormula.Centers;
+
+    /// <summary>What each row is divided by.</summary>
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Write(
-        float** rows, float* end, float** gradRows, float* gradEnd, int count, long length, float* to, float* toEnd, RowStatistics* statistics, Loss* lost, double* weight, SingleParameter singleWeight, double* weightSums, double* biasSums, bool streams)
+    public static void Measure(GradientRows<Float32> rows, double eps, GradientStatistics* to)
     {
-        var (all, ahead) = (weightSums is not null && biasSums is not null, count * length);
-        for (var r = 0; r < count; r++, to += length)
+        var squares = stackalloc RowSum[GradientStatistics.Most];
+        var whole = rows.Length & -Lanes.Count;
+        for (var r = 0; r < rows.Count; r++)
         {
-            Row<Float32> x = new((byte*)rows[r], length, (byte*)end), go = new((byte*)gradRows[r], length, (byte*)gradEnd), gx = new((byte*)to, length, (byte*)toEnd);
-            if (!singleWeight.FitsGradients(lost[r], statistics[r].Inverse))
+            Vector256<double> low = default, high = default;
+            if (whole < rows.Length)
             {
-                RowGradients<TFormula, Float32>.WriteRow(x, go, gx, statistics + r, lost + r, weight, weightSums, biasSums, ahead);
+                AddTailsSquares(rows.X(r), squares + r);
+                (low, high) = RowSum.Load(squares + r);
+            }
+            var x = rows.X(r);
+            for (var i = 0L; i < whole; i += Lanes.Count)
+            {
+                var v = x[i];
+                v *= v;
+                low += v.A + v.C;
+                high += v.B + v.D;
+            }
+            RowSum.Store(low, high, squares + r);
+        }
+        var n = Vector256.Create((double)rows.Length);
+        for (var r = 0; r < rows.Count; r += Vector256<double>.Count)
+        {
+            var meanSquare = RowSum.Totals(squares + r) / n;
+            Vector256.Sqrt(meanSquare).Store(to->Center + r);
+            TFormula.Inverse(meanSquare, eps).Store(to->Inverse + r);
+        }
+    }
+
+    // A method of its own: beside calls nothing stays in registers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddTailsSquares(Row<Float32> x, RowSum* squares)
+    {
+        var tail = x.Tail;
+        RowSum square = default;
+        square.Add(tail * tail);
+        *squares = square;
+    }
+
+    /// <summary>As <see cref="RowGradients{TFormula, T}.Write"/>.</summary>
+    public static void Write(GradientRows<Float32> rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, SingleParameter singleWeight, Destination destination)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            Write<Sixteen>(rows, to, toEnd, statistics, weight, singleWeight, destination);
+        else
+            Write<Eight>(rows, to, toEnd, statistics, weight, singleWeight, destination);
+    }
+
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Write<TFloats>(GradientRows<Float32> rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, SingleParameter singleWeight, Destination destination)
+        where TFloats : struct, IFloats<TFloats>
+    {
+        SingleGradientStatistics single;
+        for (var r = 0; r < rows.Count; r += Vector256<double>.Count)
+        {
+            var (inverse, along, mean) = (Vector256.Load(statistics->Inverse + r), Vector256.Load(statistics->Along + r), TFormula.Centers ? Vector256.Load(statistics->Mean + r) : Vector256<double>.Zero);
+            var fits = singleWeight.FitsGradients(Float32.Widen(Vector128.Load(statistics->Largest + r)), inverse, mean, along);
+            if (TFormula.Centers)
+            {
+                var center = Vector256.Load(statistics->Center + r);
+                var level = Float32.Narrow(center);
+                level.Store(single.Level + r);
+                mean -= (center - Float32.Widen(level) + Vector256.Load(statistics->CenterLow + r)) * along; // what the center is beyond its float32 is subtracted with the mean
+                Float32.Narrow(mean).Store(single.Mean + r);
+            }
+            Float32.Narrow(along).Store(single.Along + r);
+            Float32.Narrow(Vector256.ConditionalSelect(fits, inverse, Vector256.Create(double.NaN))).Store(single.Inverse + r);
+        }
+        var (whole, ahead) = (rows.Length & -Singles.Count, rows.Count * rows.Length);
+        for (var r = 0; r < rows.Count; r++, to += rows.Length)
+        {
+            var (x, go) = (rows.X(r), rows.GradOutput(r));
+            if (float.IsNaN(single.Inverse[r]))
+            {
+                RowGradients<TFormula, Float32>.Write(x, go, new((byte*)to, rows.Length, (byte*)toEnd), statistics, r, weight);
                 continue;
             }
-            if (all && statistics[r].CenterLow == 0) // what is zero can be subtracted as well
-                WriteAll(x, go, gx, statistics + r, lost + r, singleWeight.At, weightSums, biasSums, streams, ahead);
+            var row = new SingleGradient<TFloats>(&single, r);
+            if (singleWeight.At is null)
+                WriteWhole((float*)x.Start, (float*)go.Start, to, whole, row, null, destination, ahead);
             else
-                WriteSome(x, go, gx, statistics + r, lost + r, singleWeight.At, weightSums, biasSums, streams, ahead);
-            if (x.Whole < length)
-                RowGradients<TFormula, Float32>.WriteTail(x, go, gx, statistics + r, lost + r, weight, weightSums, biasSums);
+                WriteWhole((float*)x.Start, (float*)go.Start, to, whole, row, singleWeight.At, destination, ahead);
+            if (whole < rows.Length)
+                WriteTail(new((float*)x.Start, rows.Length, (float*)x.End), new((float*)go.Start, rows.Length, (float*)go.End), new(to, rows.Length, toEnd), &single, r, singleWeight.At);
         }
     }
 
-    // Methods of their own: beside calls nothing stays in registers.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteAll(
-        Row<Float32> x, Row<Float32> go, Row<Float32> gx, RowStatistics* statistics, Loss* lost, float* weight, double* weightSums, double* biasSums, bool streams, long ahead) =>
-        Each(new(*statistics, lost, null, weightSums, biasSums), new(*statistics, lost, weight), isFar: false, all: true, x, go, gx, streams, ahead);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteSome(
-        Row<Float32> x, Row<Float32> go, Row<Float32> gx, RowStatistics* statistics, Loss* lost, float* weight, double* weightSums, double* biasSums, bool streams, long ahead) =>
-        Each(new(*statistics, lost, null, weightSums, biasSums), new(*statistics, lost, weight), isFar: true, all: false, x, go, gx, streams, ahead);
-
+    /// <summary>The whole groups of a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Each(RowGradient<TFormula> row, SingleGradient single, bool isFar, bool all, Row<Float32> x, Row<Float32> go, Row<Float32> gx, bool streams, long ahead)
+    private static void WriteWhole<TFloats>(float* x, float* go, float* to, long whole, SingleGradient<TFloats> row, float* weight, Destination destination, long ahead)
+        where TFloats : struct, IFloats<TFloats>
     {
-        float* values = (float*)x.Start, gradients = (float*)go.Start, to = (float*)gx.Start;
-        for (long i = 0; i < x.Whole; i += Lanes.Count)
+        if (destination == Destination.Memory)
         {
-            Row<Float32>.Prefetch(x, go, i + ahead);
-            if (all && !streams)
-                gx.Prefetch(i + Ahead);
-            row.Accumulate(x[i], go[i], i, isFar, all);
-            var (low, high) = (single.Of(Vector256.Load(values + i), Vector256.Load(gradients + i), i), single.Of(Vector256.Load(values + i + 8), Vector256.Load(gradients + i + 8), i + 8));
-            if (streams)
+            for (var i = 0L; i < whole; i += TFloats.Count)
             {
-                low.StoreAlignedNonTemporal(to + i);
-                high.StoreAlignedNonTemporal(to + i + 8);
-                continue;
+                Memory.Prefetch(x + i + ahead);
+                Memory.Prefetch(go + i + ahead);
+                row.Of(x, go, weight, i).Stream(to + i);
             }
-            low.Store(to + i);
-            high.Store(to + i + 8);
+        }
+        else if (destination == Destination.Caches)
+        {
+            for (var i = 0L; i < whole; i += TFloats.Count)
+            {
+                Memory.Prefetch(x + i + ahead);
+                Memory.Prefetch(go + i + ahead);
+                Memory.Prefetch(to + i + Ahead);
+                row.Of(x, go, weight, i).Store(to + i);
+            }
+        }
+        else
+        {
+            for (var i = 0L; i < whole; i += TFloats.Count)
+                row.Of(x, go, weight, i).Store(to + i);
         }
     }
 
-    /// <summary><see cref="RowGradient{TFormula}"/> in float32: what the center is beyond its float32 is subtracted with the mean.</summary>
-    private readonly struct SingleGradient
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteTail(SingleRow x, SingleRow go, SingleRow to, SingleGradientStatistics* single, int r, float* weight)
     {
-        private readonly Vector256<float> _center, _inverse, _mean, _along;
-        private readonly float* _weight;
+        var row = new SingleGradient<Eight>(single, r);
+        for (var i = x.Whole; i < x.Length; i += Eight.Count)
+            to.SetPart(i, row.Of(new Eight(x.Part(i)), new Eight(go.Part(i)), weight, i).Values);
+    }
+
+    private struct SingleGradientStatistics
+    {
+        public fixed float Level[GradientStatistics.Most];
+        public fixed float Inverse[GradientStatistics.Most];
+        public fixed float Mean[GradientStatistics.Most];
+        public fixed float Along[GradientStatistics.Most];
+    }
+
+    /// <summary><see cref="RowGradient{TFormula}"/> in float32.</summary>
+    private readonly struct SingleGradient<TFloats>
+        where TFloats : struct, IFloats<TFloats>
+    {
+        private readonly TFloats _level, _inverse, _mean, _along;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public SingleGradient(RowStatistics s, Loss* lost, float* weight)
+        public SingleGradient(SingleGradientStatistics* statistics, int row)
         {
-            var center = (float)s.Center;
-            var rest = s.Center - center + s.CenterLow;
-            (_center, _inverse) = (Vector256.Create(center), Vector256.Create((float)s.Inverse));
-            (_mean, _along) = (Vector256.Create((float)(lost->Mean - (rest * lost->Along))), Vector256.Create((float)lost->Along));
-            _weight = weight;
+            (_level, _inverse) = (TFloats.Create(statistics->Level[row]), TFloats.Create(statistics->Inverse[row]));
+            (_mean, _along) = (TFloats.Create(statistics->Mean[row]), TFloats.Create(statistics->Along[row]));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector256<float> Of(Vector256<float> x, Vector256<float> go, long i)
+        public TFloats Of(float* x, float* go, float* weight, long i) => Of(TFloats.Load(x + i), TFloats.Load(go + i), weight, i);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TFloats Of(TFloats x, TFloats go, float* weight, long i)
         {
-            if (_weight is not null)
-                go *= Vector256.Load(_weight + i); // first: so what float32 cannot hold of it does not show beside the largest
-            return (go * _inverse) - _mean - ((x - _center) * _along);
+            if (weight is not null)
+                go *= TFloats.Load(weight + i); // first: so what float32 cannot hold of it does not show beside the largest
+            return TFormula.Centers ? (go * _inverse) - _mean - ((x - _level) * _along) : (go * _inverse) - (x * _along);
         }
     }
+}
+
+/// <summary>Where a result is written.</summary>
+internal enum Destination
+{
+    /// <summary>The nearer caches hold it and what it is computed from.</summary>
+    NearCaches,
+
+    /// <summary>The caches.</summary>
+    Caches,
+
+    /// <summary>Past the caches.</summary>
+    Memory,
 }

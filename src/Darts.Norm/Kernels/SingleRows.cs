@@ -105,24 +105,28 @@ internal static unsafe class SingleRows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUpSquares(SingleRow x, RowSum* squares)
     {
-        Vector512<double> square = default;
+        Vector256<double> low = default, high = default;
         if (x.Whole < x.Length)
         {
             AddTailsSquares(x, squares);
-            square = RowSum.Load(squares);
+            (low, high) = RowSum.Load(squares);
         }
         var i = 0L;
         for (; i <= x.Length - (2 * Singles.Count); i += 2 * Singles.Count)
         {
             var (a, b) = (x[i], x[i + Singles.Count]);
-            square += ((a * a) + (b * b)).Fours();
+            var (l, h) = ((a * a) + (b * b)).Fours();
+            low += l;
+            high += h;
         }
         if (i < x.Whole)
         {
             var v = x[i];
-            square += (v * v).Fours();
+            var (l, h) = (v * v).Fours();
+            low += l;
+            high += h;
         }
-        RowSum.Store(square, squares);
+        RowSum.Store(low, high, squares);
     }
 
     // Methods of their own, as below: beside calls nothing stays in registers.
@@ -143,51 +147,55 @@ internal static unsafe class SingleRows<TFormula>
     private static void AddTailsSquares(SingleRow x, RowSum* squares)
     {
         var tail = x.Tail;
-        RowSum.Store((tail * tail).Fours(), squares);
+        var (low, high) = (tail * tail).Fours();
+        RowSum.Store(low, high, squares);
     }
 
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void WriteInSingle(
+    public static void WriteInSingle<TFloats>(
         float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, bool streams)
+        where TFloats : struct, IFloats<TFloats>
     {
+        var whole = length & -Singles.Count;
         for (var r = 0; r < count; r++)
         {
             if (double.IsNaN(measured->Inverse[r]))
                 continue;
-            var (x, y) = (new SingleRow(rows[r], length, end), new SingleRow(to + (r * length), length, toEnd));
-            var row = new Standardized(measured, r);
+            var y = to + (r * length);
+            var row = new Standardized<TFloats>(measured, r);
             if (bias is not null)
-                WriteWhole(x, y, row, weight, bias, streams);
+                WriteWhole(rows[r], y, whole, row, weight, bias, streams);
             else if (weight is not null)
-                WriteWhole(x, y, row, weight, null, streams);
+                WriteWhole(rows[r], y, whole, row, weight, null, streams);
             else
-                WriteWhole(x, y, row, null, null, streams);
-            if (x.Whole < length)
-                WriteTail(x, y, measured, r, weight, bias);
+                WriteWhole(rows[r], y, whole, row, null, null, streams);
+            if (whole < length)
+                WriteTail(new(rows[r], length, end), new(y, length, toEnd), measured, r, weight, bias);
         }
     }
 
     /// <summary>The whole groups of a row. What is the same for all of them is asked before: among them it would take as long as they do.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteWhole(SingleRow x, SingleRow y, Standardized row, float* weight, float* bias, bool streams)
+    private static void WriteWhole<TFloats>(float* x, float* y, long whole, Standardized<TFloats> row, float* weight, float* bias, bool streams)
+        where TFloats : struct, IFloats<TFloats>
     {
         if (streams)
         {
-            for (var i = 0L; i < x.Whole; i += Singles.Count)
-                y.Stream(i, Affine(row.Of(x[i]), weight, bias, i));
+            for (var i = 0L; i < whole; i += TFloats.Count)
+                Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Stream(y + i);
             return;
         }
-        for (var i = 0L; i < x.Whole; i += Singles.Count)
-            y.Set(i, Affine(row.Of(x[i]), weight, bias, i));
+        for (var i = 0L; i < whole; i += TFloats.Count)
+            Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Store(y + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteTail(SingleRow x, SingleRow y, SingleStatistics* measured, int r, float* weight, float* bias)
     {
-        var row = new Standardized(measured, r);
-        for (var i = x.Whole; i < x.Length; i += Vector256<float>.Count)
-            y.SetPart(i, Affine(row.Of(x.Part(i)), weight, bias, i));
+        var row = new Standardized<Eight>(measured, r);
+        for (var i = x.Whole; i < x.Length; i += Eight.Count)
+            y.SetPart(i, Affine(row.Of(new(x.Part(i))), weight, bias, i).Values);
     }
 
     /// <summary>The same, rounded once.</summary>
@@ -223,48 +231,31 @@ internal static unsafe class SingleRows<TFormula>
         y.SetTail(RowNormalization<TFormula>.Affine(new StandardizedInDouble(*s).Of(x.Tail, isFar: true), weight, bias, x.Whole)); // what is zero can be subtracted as well
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Affine(Vector256<float> v, float* weight, float* bias, long i)
+    private static TFloats Affine<TFloats>(TFloats v, float* weight, float* bias, long i)
+        where TFloats : struct, IFloats<TFloats>
     {
         if (weight is not null)
-            v *= Vector256.Load(weight + i);
+            v *= TFloats.Load(weight + i);
         if (bias is not null)
-            v += Vector256.Load(bias + i);
-        return v;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Singles Affine(Singles v, float* weight, float* bias, long i)
-    {
-        if (weight is not null)
-            v *= Singles.Load(weight + i);
-        if (bias is not null)
-            v += Singles.Load(bias + i);
+            v += TFloats.Load(bias + i);
         return v;
     }
 
     /// <summary><c>x̂ = (x - center) · inverse</c>: what the center is beyond its level, and what the inverse lost by rounding, is added last.</summary>
-    private readonly struct Standardized
+    private readonly struct Standardized<TFloats>
+        where TFloats : struct, IFloats<TFloats>
     {
-        private readonly Vector512<float> _level, _inverse, _inverseLow, _shift;
+        private readonly TFloats _level, _inverse, _inverseLow, _shift;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Standardized(SingleStatistics* measured, int r)
         {
-            (_level, _shift) = (Vector512.Create(measured->Level[r]), Vector512.Create(measured->Shift[r]));
-            (_inverse, _inverseLow) = (Vector512.Create(measured->InverseHigh[r]), Vector512.Create(measured->InverseLow[r]));
+            (_level, _shift) = (TFloats.Create(measured->Level[r]), TFloats.Create(measured->Shift[r]));
+            (_inverse, _inverseLow) = (TFloats.Create(measured->InverseHigh[r]), TFloats.Create(measured->InverseLow[r]));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector256<float> Of(Vector256<float> x)
-        {
-            if (!TFormula.Centers)
-                return (x * _inverse.GetLower()) + (x * _inverseLow.GetLower());
-            var v = x - _level.GetLower();
-            return (v * _inverse.GetLower()) + ((v * _inverseLow.GetLower()) + _shift.GetLower());
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Singles Of(Singles x)
+        public TFloats Of(TFloats x)
         {
             if (!TFormula.Centers)
                 return (x * _inverse) + (x * _inverseLow);

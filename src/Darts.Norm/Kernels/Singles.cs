@@ -6,23 +6,25 @@ namespace Darts.Norm.Kernels;
 
 /// <summary>Thirty-two float32 values that are computed with together, in float32.</summary>
 /// <remarks>As in <see cref="Lanes"/>, the number and the order of additions are part of the result.</remarks>
-internal readonly unsafe struct Singles(Vector512<float> a, Vector512<float> b)
+internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
 {
     public const int Count = 32;
 
-    public readonly Vector512<float> A = a, B = b;
+    public readonly Vector256<float> A = a, B = b, C = c, D = d;
 
     /// <summary>How many values hold <paramref name="length"/> in whole groups.</summary>
     public static long Padded(long length) => (length + Count - 1) / Count * Count;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles Load(float* from) => new(Vector512.Load(from), Vector512.Load(from + 16));
+    public static Singles Load(float* from) => new(Vector256.Load(from), Vector256.Load(from + 8), Vector256.Load(from + 16), Vector256.Load(from + 24));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* to)
     {
         A.Store(to);
-        B.Store(to + 16);
+        B.Store(to + 8);
+        C.Store(to + 16);
+        D.Store(to + 24);
     }
 
     /// <summary>The same past the caches, to memory that is aligned for it.</summary>
@@ -30,7 +32,9 @@ internal readonly unsafe struct Singles(Vector512<float> a, Vector512<float> b)
     public void Stream(float* to)
     {
         A.StoreAlignedNonTemporal(to);
-        B.StoreAlignedNonTemporal(to + 16);
+        B.StoreAlignedNonTemporal(to + 8);
+        C.StoreAlignedNonTemporal(to + 16);
+        D.StoreAlignedNonTemporal(to + 24);
     }
 
     /// <summary>The first values; zero from <paramref name="count"/> on.</summary>
@@ -38,31 +42,34 @@ internal readonly unsafe struct Singles(Vector512<float> a, Vector512<float> b)
     public Singles First(long count)
     {
         var mask = (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Count - count;
-        return new(A & Vector512.Load(mask), B & Vector512.Load(mask + 16));
+        return new(A & Vector256.Load(mask), B & Vector256.Load(mask + 8), C & Vector256.Load(mask + 16), D & Vector256.Load(mask + 24));
     }
 
     /// <summary>The sums of four values each: of two in float32, of these in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector512<double> Fours()
+    public (Vector256<double> low, Vector256<double> high) Fours()
     {
-        var (low, high) = Vector512.Widen(A + B);
-        return low + high;
+        var (x, y) = (A + C, B + D);
+        return (Float32.Widen(x.GetLower()) + Float32.Widen(y.GetLower()), Float32.Widen(x.GetUpper()) + Float32.Widen(y.GetUpper()));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator +(Singles x, Singles y) => new(x.A + y.A, x.B + y.B);
+    public static Singles operator +(Singles x, Singles y) => new(x.A + y.A, x.B + y.B, x.C + y.C, x.D + y.D);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator *(Singles x, Singles y) => new(x.A * y.A, x.B * y.B);
+    public static Singles operator -(Singles x, Singles y) => new(x.A - y.A, x.B - y.B, x.C - y.C, x.D - y.D);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator +(Singles x, Vector512<float> y) => new(x.A + y, x.B + y);
+    public static Singles operator *(Singles x, Singles y) => new(x.A * y.A, x.B * y.B, x.C * y.C, x.D * y.D);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator -(Singles x, Vector512<float> y) => new(x.A - y, x.B - y);
+    public static Singles operator +(Singles x, Vector256<float> y) => new(x.A + y, x.B + y, x.C + y, x.D + y);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator *(Singles x, Vector512<float> y) => new(x.A * y, x.B * y);
+    public static Singles operator -(Singles x, Vector256<float> y) => new(x.A - y, x.B - y, x.C - y, x.D - y);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Singles operator *(Singles x, Vector256<float> y) => new(x.A * y, x.B * y, x.C * y, x.D * y);
 
     // Thirty-two lanes of all ones, then as many of zeros: the address says how many are kept.
     private static ReadOnlySpan<int> Masks =>
@@ -113,7 +120,7 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
 
     /// <summary>Eight values; what lies beyond the row is anything.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector256<float> Part(long i) => _start + i + 8 <= _end ? Vector256.Load(_start + i) : LoadLast(_start + i, Length - i).A.GetLower();
+    public Vector256<float> Part(long i) => _start + i + 8 <= _end ? Vector256.Load(_start + i) : LoadLast(_start + i, Length - i).A;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void SetPart(long i, Vector256<float> values)
@@ -193,10 +200,16 @@ internal readonly unsafe struct SingleParameter : IDisposable
 
     /// <summary>Whether float32 has range to spare for the gradients of a row times this weight: what falls below it does not show beside the largest.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool FitsGradients(Loss lost, double inverse) =>
-        lost.Largest * Least > 1.0 / (1L << 60) && lost.Largest * Math.Max(Largest, 1) < 1L << 60
-        && inverse is > 1e-12 and < 1e12
-        && Math.Abs(lost.Mean) < 1e30 && (lost.Along == 0 || Math.Abs(lost.Along) is > 1e-30 and < 1e20);
+    public Vector256<double> FitsGradients(Vector256<double> largest, Vector256<double> inverse, Vector256<double> mean, Vector256<double> along)
+    {
+        if (!Fits)
+            return Vector256<double>.Zero;
+        const double Room = 1L << 60;
+        var (lost, isLost) = (Vector256.Abs(along), Vector256.Equals(along, Vector256<double>.Zero));
+        return Vector256.GreaterThan(largest * Least, Vector256.Create(1 / Room)) & Vector256.LessThan(largest * Math.Max(Largest, 1), Vector256.Create(Room))
+            & Vector256.GreaterThan(inverse, Vector256.Create(1e-12)) & Vector256.LessThan(inverse, Vector256.Create(1e12))
+            & Vector256.LessThan(Vector256.Abs(mean), Vector256.Create(1e30)) & (isLost | Vector256.GreaterThan(lost, Vector256.Create(1e-30))) & Vector256.LessThan(lost, Vector256.Create(1e20));
+    }
 
     /// <summary>Whether all of it is zero, or it is not there.</summary>
     public bool IsZero => Largest == 0;

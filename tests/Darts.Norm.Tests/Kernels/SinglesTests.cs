@@ -65,7 +65,8 @@ public sealed unsafe partial class SinglesTests
         using var tensor = full(5, weight, ScalarType.Float64);
         using var weights = Doubles.Of(tensor, 5);
         using var parameter = new SingleParameter(weights, 5);
-        parameter.FitsGradients(new() { Largest = gradient, Mean = mean, Along = along }, inverse).Should().Be(expected);
+        var fits = parameter.FitsGradients(Vector256.Create((double)gradient), Vector256.Create(inverse), Vector256.Create(mean), Vector256.Create(along)).AsInt64();
+        fits.Should().Be(expected ? Vector256<long>.AllBitsSet : Vector256<long>.Zero);
     }
 
     [LibraryImport("libc", EntryPoint = "mmap")]

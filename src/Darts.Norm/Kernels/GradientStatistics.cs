@@ -1,0 +1,36 @@
+using System.Runtime.CompilerServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>What is known of rows whose gradients are computed together, and what each row's gradient loses to it.</summary>
+internal unsafe struct GradientStatistics
+{
+    /// <summary>Of so many rows at most.</summary>
+    public const int Most = 16;
+
+    /// <summary>What each row is multiplied by.</summary>
+    public fixed double Inverse[Most];
+
+    /// <summary>What is subtracted before, or what the formula keeps there,</summary>
+    public fixed double Center[Most];
+
+    /// <summary>and what that lost by rounding.</summary>
+    public fixed double CenterLow[Most];
+
+    /// <summary><c>mean(w·go) · inverse</c>,</summary>
+    public fixed double Mean[Most];
+
+    /// <summary>and so many times the centered row.</summary>
+    public fixed double Along[Most];
+
+    /// <summary>The largest gradient that comes in; of float32 rows only.</summary>
+    public fixed float Largest[Most];
+
+    /// <summary>So many rows stay in the nearest cache, beside their gradients and the sums over the rows, until they are written.</summary>
+    /// <param name="length">Of a row.</param>
+    public static int Together(long length) => length <= 128 ? Most : length <= 256 ? 8 : length <= 1024 ? 4 : 2;
+
+    /// <summary>Takes a row's statistics, without <see cref="CenterLow"/> where it does not show.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Set(int row, RowStatistics of) => (Inverse[row], Center[row], CenterLow[row]) = (of.Inverse, of.Center, of.CenterLow);
+}
