@@ -86,7 +86,7 @@ internal static unsafe class RowGradients<TFormula, T>
         float* x = (float*)rows.X(r).Start, go = (float*)rows.GradOutput(r).Start, x2 = (float*)rows.X(r + 1).Start, go2 = (float*)rows.GradOutput(r + 1).Start;
         var (center, low, inverse) = (Vector512.Create(statistics->Center[r]), Vector512.Create(statistics->CenterLow[r]), Vector512.Create(statistics->Inverse[r]));
         var (center2, low2, inverse2) = (Vector512.Create(statistics->Center[r + 1]), Vector512.Create(statistics->CenterLow[r + 1]), Vector512.Create(statistics->Inverse[r + 1]));
-        Vector512<double> sum = default, dot = default, sum2 = default, dot2 = default;
+        Vector512<double> sum = default, sumHigh = default, dot = default, sum2 = default, sumHigh2 = default, dot2 = default;
         Vector512<int> most = default, most2 = default;
         var (whole, ahead) = (rows.Length & -Lanes.Count, rows.Count * rows.Length);
         for (var i = 0L; i < whole; i += Lanes.Count)
@@ -117,8 +117,8 @@ internal static unsafe class RowGradients<TFormula, T>
                 dot2 += (t2 * w) + (u2 * w2);
                 if (TFormula.Centers)
                 {
-                    sum += (g * w) + (h * w2);
-                    sum2 += (g2 * w) + (h2 * w2);
+                    (sum, sumHigh) = (Lanes.AddProduct(g, w, sum), Lanes.AddProduct(h, w2, sumHigh));
+                    (sum2, sumHigh2) = (Lanes.AddProduct(g2, w, sum2), Lanes.AddProduct(h2, w2, sumHigh2));
                 }
             }
             else
@@ -127,15 +127,15 @@ internal static unsafe class RowGradients<TFormula, T>
                 dot2 += t2 + u2;
                 if (TFormula.Centers)
                 {
-                    sum += g + h;
-                    sum2 += g2 + h2;
+                    (sum, sumHigh) = (sum + g, sumHigh + h);
+                    (sum2, sumHigh2) = (sum2 + g2, sumHigh2 + h2);
                 }
             }
             most = Vector512.Max(most, Vector512.Load((int*)go + i) & Vector512.Create(int.MaxValue));
             most2 = Vector512.Max(most2, Vector512.Load((int*)go2 + i) & Vector512.Create(int.MaxValue));
         }
-        RowSum.Store(sum, sums + r);
-        RowSum.Store(sum2, sums + r + 1);
+        RowSum.Store(sum + sumHigh, sums + r);
+        RowSum.Store(sum2 + sumHigh2, sums + r + 1);
         RowSum.Store(dot, dots + r);
         RowSum.Store(dot2, dots + r + 1);
         largest[r] = Vector256.Max(most.GetLower(), most.GetUpper());
@@ -161,7 +161,8 @@ internal static unsafe class RowGradients<TFormula, T>
     {
         var (x, go) = (rows.X(r), rows.GradOutput(r));
         var (center, low, inverse) = (Vector256.Create(statistics->Center[r]), Vector256.Create(statistics->CenterLow[r]), Vector256.Create(statistics->Inverse[r]));
-        Vector256<double> sum = default, sumHigh = default, dot = default, dotHigh = default;
+        Lanes sum = default;
+        Vector256<double> dot = default, dotHigh = default;
         var most = default(Vector256<int>);
         var ahead = rows.Count * rows.Length;
         for (var i = 0L; i < x.Whole; i += Lanes.Count)
@@ -179,27 +180,20 @@ internal static unsafe class RowGradients<TFormula, T>
                 (Lanes.Load(biasSums + i) + g).Store(biasSums + i);
             if (!loses)
                 continue;
+            var w = hasWeight ? Lanes.Load(weight + i) : default;
+            if (TFormula.Centers)
+                sum = hasWeight ? Lanes.AddProduct(g, w, sum) : sum + g;
             if (hasWeight)
-            {
-                var w = Lanes.Load(weight + i);
                 v *= w;
-                if (TFormula.Centers)
-                    g *= w;
-            }
             dot += v.A + v.C;
             dotHigh += v.B + v.D;
-            if (TFormula.Centers)
-            {
-                sum += g.A + g.C;
-                sumHigh += g.B + g.D;
-            }
             if (T.IsSingle)
             {
                 var bits = (int*)go.Start + i;
                 most = Vector256.Max(most, Vector256.Max(Vector256.Load(bits) & Vector256.Create(int.MaxValue), Vector256.Load(bits + 8) & Vector256.Create(int.MaxValue)));
             }
         }
-        RowSum.Store(sum, sumHigh, sums + r);
+        sums[r] = RowSum.Of(sum);
         RowSum.Store(dot, dotHigh, dots + r);
         largest[r] = most;
     }

@@ -16,6 +16,14 @@ internal unsafe struct RowSum
         _high += x.B + x.D;
     }
 
+    /// <summary>What lanes add up to.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static RowSum Of(Lanes sums) => new() { _low = sums.A + sums.C, _high = sums.B + sums.D };
+
+    /// <summary>Lanes that add up to the same.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly Lanes ToLanes() => new(_low, _high, Vector256<double>.Zero, Vector256<double>.Zero);
+
     /// <summary>Eight sums that something else has added up.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector512<double> sums, RowSum* to) => sums.Store((double*)to);

@@ -25,21 +25,19 @@ internal static unsafe class SingleGradients<TFormula>
         var whole = rows.Length & -Lanes.Count;
         for (var r = 0; r < rows.Count; r++)
         {
-            Vector256<double> low = default, high = default;
+            Lanes square = default;
             if (whole < rows.Length)
             {
                 AddTailsSquares(rows.X(r), squares + r);
-                (low, high) = RowSum.Load(squares + r);
+                square = squares[r].ToLanes();
             }
             var x = rows.X(r);
             for (var i = 0L; i < whole; i += Lanes.Count)
             {
                 var v = x[i];
-                v *= v;
-                low += v.A + v.C;
-                high += v.B + v.D;
+                square = Lanes.AddProduct(v, v, square);
             }
-            RowSum.Store(low, high, squares + r);
+            squares[r] = RowSum.Of(square);
         }
         var n = Vector256.Create((double)rows.Length);
         for (var r = 0; r < rows.Count; r += Vector256<double>.Count)

@@ -84,21 +84,29 @@ internal static unsafe class SingleRows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUp(Row<Float32> x, double level, bool isFar, RowSum* sums, RowSum* squares)
     {
-        RowSum sum = default, square = default;
+        RowSum sum = default;
+        Lanes square = default;
         if (x.Whole < x.Length)
         {
             AddTail(x, level, sums, squares);
-            (sum, square) = (*sums, *squares);
+            sum = *sums;
+            square = squares->ToLanes();
         }
         var center = Vector256.Create(level);
         for (long i = 0; i < x.Whole; i += Lanes.Count)
         {
-            var v = isFar ? x[i] - center : x[i];
-            if (!isFar)
-                sum.Add(v);
-            square.Add(v * v);
+            var v = x[i];
+            if (isFar)
+            {
+                v -= center;
+                square += v * v;
+                continue;
+            }
+            sum.Add(v);
+            square = Lanes.AddProduct(v, v, square);
         }
-        (*sums, *squares) = (sum, square);
+        *sums = sum;
+        *squares = RowSum.Of(square);
     }
 
     /// <summary>The squares of values that need no mean, four in float32 at most: more would each round beside one that is large.</summary>
