@@ -8,7 +8,7 @@ namespace Darts.Norm.Kernels;
 /// <summary>Sixteen float64 values that are computed with together.</summary>
 /// <remarks>
 /// The number is part of the result: lane l sums the elements l, l + 16, l + 32, ... of a row, on every machine. Neither the
-/// runtime nor this code contracts a multiplication and an addition into one rounding.
+/// runtime nor this code contracts a multiplication and an addition into one rounding, but where that is the only one.
 /// </remarks>
 internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, Vector256<double> c, Vector256<double> d)
 {
@@ -90,7 +90,7 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes operator -(Lanes x, double y) => x - Vector256.Create(y);
 
-    /// <summary>x · y + sum, of values of float32 or less: their product has no more digits than a float64, so one rounding is all there is, with an instruction for both as without.</summary>
+    /// <summary>x · y + sum, where x and y are float32 values, or of fewer digits: their product is exact, and the addition rounds alone, in one instruction with it as after it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes AddProduct(Lanes x, Lanes y, Lanes sum) =>
         new(AddProduct(x.A, y.A, sum.A), AddProduct(x.B, y.B, sum.B), AddProduct(x.C, y.C, sum.C), AddProduct(x.D, y.D, sum.D));

@@ -27,16 +27,6 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
         D.Store(to + 24);
     }
 
-    /// <summary>The same past the caches, to memory that is aligned for it.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Stream(float* to)
-    {
-        A.StoreAlignedNonTemporal(to);
-        B.StoreAlignedNonTemporal(to + 8);
-        C.StoreAlignedNonTemporal(to + 16);
-        D.StoreAlignedNonTemporal(to + 24);
-    }
-
     /// <summary>The first values; zero from <paramref name="count"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Singles First(long count)
@@ -57,19 +47,7 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
     public static Singles operator +(Singles x, Singles y) => new(x.A + y.A, x.B + y.B, x.C + y.C, x.D + y.D);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator -(Singles x, Singles y) => new(x.A - y.A, x.B - y.B, x.C - y.C, x.D - y.D);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Singles operator *(Singles x, Singles y) => new(x.A * y.A, x.B * y.B, x.C * y.C, x.D * y.D);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator +(Singles x, Vector256<float> y) => new(x.A + y, x.B + y, x.C + y, x.D + y);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator -(Singles x, Vector256<float> y) => new(x.A - y, x.B - y, x.C - y, x.D - y);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Singles operator *(Singles x, Vector256<float> y) => new(x.A * y, x.B * y, x.C * y, x.D * y);
 
     // Thirty-two lanes of all ones, then as many of zeros: the address says how many are kept.
     private static ReadOnlySpan<int> Masks =>
@@ -79,7 +57,7 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
     ];
 }
 
-/// <summary>A run of float32 values, side by side in memory, read and written thirty-two at a time. As <see cref="Row{T}"/>.</summary>
+/// <summary>A run of float32 values, side by side in memory, thirty-two at a time. As <see cref="Row{T}"/>.</summary>
 /// <param name="start">The first value.</param>
 /// <param name="length">How many values.</param>
 /// <param name="end">The end of the memory that may be touched beyond the row.</param>
@@ -105,14 +83,6 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get => Singles.Load(_start + i);
     }
-
-    /// <summary>Writes a whole group.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Set(long i, Singles values) => values.Store(_start + i);
-
-    /// <summary>The same past the caches.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Stream(long i, Singles values) => values.Stream(_start + i);
 
     /// <summary>The tail's values that lie on the row, then zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
