@@ -55,11 +55,11 @@ public sealed unsafe class RowNormalizationTests : IDisposable
         foreach (var layer in (NormModule[])[norm, rms])
         {
             var (result, gradient) = Of(layer, 0, 4200);
-            for (var first = 0; first < 4200; first += 1400)
+            foreach (var (first, end) in ((int, int)[])[(0, 2100), (2100, 3500), (3500, 4200)]) // the first is too large for the nearer caches
             {
-                var (part, partGradient) = Of(layer, first, first + 1400);
-                Layers.SameBits(result[first..(first + 1400)], part).Should().BeTrue();
-                Layers.SameBits(gradient[first..(first + 1400)], partGradient).Should().BeTrue();
+                var (part, partGradient) = Of(layer, first, end);
+                Layers.SameBits(result[first..end], part).Should().BeTrue();
+                Layers.SameBits(gradient[first..end], partGradient).Should().BeTrue();
             }
         }
 

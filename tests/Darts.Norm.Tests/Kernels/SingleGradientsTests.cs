@@ -143,6 +143,27 @@ public sealed class SingleGradientsTests : IDisposable
         }
     }
 
+    /// <summary>Two of which the centers' low parts show, before two of which they do not.</summary>
+    [Fact]
+    public void Gradients_OfOneValueBesideALevelAmongOthers_AreThoseOfTheRowAlone()
+    {
+        using var norm = Norm(300, 1);
+        var (x, go) = (cat([SingleRowsTests.OneValueBeside(4194305, 300), SingleRowsTests.OneValueBeside(8388609, 300), rand(2, 300)]), rand(4, 300));
+        var together = GradientsOf(norm, x, go, ScalarType.Float32).x;
+        for (var row = 0; row < 4; row++)
+            Layers.SameBits(GradientsOf(norm, x[row..(row + 1)], go[row..(row + 1)], ScalarType.Float32).x, together[row..(row + 1)]).Should().BeTrue();
+    }
+
+    [Fact]
+    public void Gradients_OfOneValueBesideALevelWithoutAWeight_AreThoseOfAWeightOfOnes()
+    {
+        using LayerNorm norm = new(1025), plain = new(1025, elementwise_affine: false);
+        var (x, go) = (SingleRowsTests.OneValueBeside(8388609, 1025).requires_grad_(), rand(1, 1025));
+        plain.forward(x).backward([go]);
+
+        Layers.SameBits(x.grad!.to(ScalarType.Float64), GradientsOf(norm, x.detach(), go, ScalarType.Float32).x).Should().BeTrue();
+    }
+
     [Theory]
     [InlineData(float.NaN)]
     [InlineData(float.PositiveInfinity)]

@@ -53,11 +53,14 @@ public sealed unsafe partial class SinglesTests
     [InlineData(2, 1f / (1L << 60), 1, 0, 0, true)]
     [InlineData(0.5, 2f / (1L << 60), 1, 0, 0, false)]
     [InlineData(0.5, 1L << 59, 1, 0, 0, true)]
+    [InlineData(0.5, 1L << 60, 1, 0, 0, false)] // of a weight below one the gradient itself
     [InlineData(4, 1L << 58, 1, 0, 0, false)]
     [InlineData(1, 1, 1e-12, 0, 0, false)]
     [InlineData(1, 1, 1e12, 0, 0, false)]
     [InlineData(1, 1, 1, 1e30, 0, false)]
+    [InlineData(1, 1, 1, -1e30, 0, false)]
     [InlineData(1, 1, 1, 0, 1, true)]
+    [InlineData(1, 1, 1, 0, -1, true)]
     [InlineData(1, 1, 1, 0, 1e-30, false)]
     [InlineData(1, 1, 1, 0, 1e20, false)]
     public void FitsGradients_OfAWeightAndARow_IsWhetherFloat32HasRangeToSpare(double weight, float gradient, double inverse, double mean, double along, bool expected)
