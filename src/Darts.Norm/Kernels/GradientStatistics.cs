@@ -30,7 +30,7 @@ internal unsafe struct GradientStatistics
     /// <param name="length">Of a row.</param>
     public static int Together(long length) => length <= 128 ? Most : length <= 256 ? 8 : length <= 1024 ? 4 : 2;
 
-    /// <summary>Takes a row's statistics, without <see cref="CenterLow"/> where it does not show.</summary>
+    /// <summary>Takes a row's statistics.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Set(int row, RowStatistics of) => (Inverse[row], Center[row], CenterLow[row]) = (of.Inverse, of.Center, of.CenterLow);
 }

@@ -20,9 +20,6 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static RowStatistics Of(double meanSquare, double center, double eps) => new(1 / Math.Sqrt(meanSquare + eps), center);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> Inverse(Vector256<double> meanSquare, double eps) =>
         Vector256<double>.One / Vector256.Sqrt(meanSquare + Vector256.Create(eps));
 
@@ -52,7 +49,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         // Float64 has 29 digits more than a float32: enough for what cancels here in any row that fits in memory.
         var variance = Math.Max((squares.Sum() / x.Length) - (mean * mean), 0);
         var (center, lost) = Sum.TwoSum(first, mean);
-        *to = Of(variance, center, eps) with { CenterLow = lost };
+        *to = new(1 / Math.Sqrt(variance + eps), center, lost);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -27,6 +27,10 @@ internal static unsafe class Memory
     /// <summary>Whether rows of so many bytes are to be written past the caches, which need not read first what is overwritten: whole lines, of a large result.</summary>
     public static bool Streams(byte* start, long row, long rows) => ((nint)start | (nint)row) % 64 == 0 && row * rows >= Streamed;
 
+    /// <summary>Where so many rows of so many bytes are to be written.</summary>
+    public static Destination DestinationOf(byte* start, long row, long rows) =>
+        Streams(start, row, rows) ? Destination.Memory : row * rows >= Large ? Destination.Caches : Destination.NearCaches;
+
     /// <summary>What was written past the caches is seen by all threads, as all else is without.</summary>
     public static void Fence()
     {

@@ -17,7 +17,7 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     {
         if (T.FitsInDouble)
         {
-            *to = Of(SumOfSquares(x) / x.Length, 0, eps);
+            *to = Of(SumOfSquares(x) / x.Length, eps);
             return;
         }
         MeasureExactly(x, eps, to);
@@ -48,7 +48,7 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static RowStatistics Of(double meanSquare, double center, double eps)
+    private static RowStatistics Of(double meanSquare, double eps)
     {
         // No branch here: it would wait for the root, and the rows after it with it.
         var rms = Math.Sqrt(meanSquare);

@@ -11,20 +11,20 @@ internal static unsafe class RowGradients<TFormula, T>
     /// <summary>The rows' part of the parameters' gradients, <c>go · x̂</c> and <c>go</c>, and where <paramref name="loses"/>, what each row's gradient loses to its statistics.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Accumulate(GradientRows<T> rows, double* weight, double eps, GradientStatistics* statistics, double* weightSums, double* biasSums, bool loses)
+    public static void Reduce(GradientRows<T> rows, double* weight, double eps, GradientStatistics* statistics, double* weightSums, double* biasSums, bool loses)
     {
         RowSum* sums = stackalloc RowSum[GradientStatistics.Most], dots = stackalloc RowSum[GradientStatistics.Most];
         var largest = stackalloc Vector256<int>[GradientStatistics.Most];
         var isFar = false;
         for (var r = 0; TFormula.Centers && r < rows.Count; r++)
             isFar |= statistics->CenterLow[r] != 0;
-        var (hasAll, hasNone) = (weight is not null && weightSums is not null && biasSums is not null == TFormula.Centers, weight is null && weightSums is null && biasSums is null);
+        var hasAll = weight is not null && weightSums is not null && biasSums is not null == TFormula.Centers;
         if (!loses)
             AddParameters(rows, statistics, weightSums, biasSums, sums, dots, largest);
         else if (hasAll && !isFar)
             AddAll(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
-        else if (hasNone && !isFar)
-            AddNone(rows, statistics, sums, dots, largest);
+        else if (weight is null && !isFar)
+            AddWithoutWeight(rows, statistics, sums, dots, largest);
         else
             AddSome(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
         if (rows.Length % Lanes.Count != 0)
@@ -54,7 +54,7 @@ internal static unsafe class RowGradients<TFormula, T>
         Add(rows, weight, statistics, weightSums, biasSums, sums, dots, largest, hasWeight: true, hasWeightSums: true, hasBiasSums: TFormula.Centers, isFar: false, loses: true);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddNone(GradientRows<T> rows, GradientStatistics* statistics, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
+    private static void AddWithoutWeight(GradientRows<T> rows, GradientStatistics* statistics, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
         Add(rows, null, statistics, null, null, sums, dots, largest, hasWeight: false, hasWeightSums: false, hasBiasSums: false, isFar: false, loses: true);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -87,7 +87,7 @@ internal static unsafe class RowGradients<TFormula, T>
         var (center, low, inverse) = (Vector512.Create(statistics->Center[r]), Vector512.Create(statistics->CenterLow[r]), Vector512.Create(statistics->Inverse[r]));
         var (center2, low2, inverse2) = (Vector512.Create(statistics->Center[r + 1]), Vector512.Create(statistics->CenterLow[r + 1]), Vector512.Create(statistics->Inverse[r + 1]));
         Vector512<double> sum = default, sumHigh = default, dot = default, sum2 = default, sumHigh2 = default, dot2 = default;
-        Vector512<int> most = default, most2 = default;
+        Vector512<int> magnitudes = default, magnitudes2 = default;
         var (whole, ahead) = (rows.Length & -Lanes.Count, rows.Count * rows.Length);
         for (var i = 0L; i < whole; i += Lanes.Count)
         {
@@ -131,15 +131,15 @@ internal static unsafe class RowGradients<TFormula, T>
                     (sum2, sumHigh2) = (sum2 + g2, sumHigh2 + h2);
                 }
             }
-            most = Vector512.Max(most, Vector512.Load((int*)go + i) & Vector512.Create(int.MaxValue));
-            most2 = Vector512.Max(most2, Vector512.Load((int*)go2 + i) & Vector512.Create(int.MaxValue));
+            magnitudes = Vector512.Max(magnitudes, Vector512.Load((int*)go + i) & Vector512.Create(int.MaxValue));
+            magnitudes2 = Vector512.Max(magnitudes2, Vector512.Load((int*)go2 + i) & Vector512.Create(int.MaxValue));
         }
         RowSum.Store(sum + sumHigh, sums + r);
         RowSum.Store(sum2 + sumHigh2, sums + r + 1);
         RowSum.Store(dot, dots + r);
         RowSum.Store(dot2, dots + r + 1);
-        largest[r] = Vector256.Max(most.GetLower(), most.GetUpper());
-        largest[r + 1] = Vector256.Max(most2.GetLower(), most2.GetUpper());
+        largest[r] = Vector256.Max(magnitudes.GetLower(), magnitudes.GetUpper());
+        largest[r + 1] = Vector256.Max(magnitudes2.GetLower(), magnitudes2.GetUpper());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -150,7 +150,7 @@ internal static unsafe class RowGradients<TFormula, T>
             v -= center;
         if (TFormula.Centers && isFar)
             v -= low;
-        return v * (go * inverse);
+        return v * inverse * go; // in this order: zero stays zero however large the inverse
     }
 
     /// <summary>One row.</summary>
@@ -163,7 +163,7 @@ internal static unsafe class RowGradients<TFormula, T>
         var (center, low, inverse) = (Vector256.Create(statistics->Center[r]), Vector256.Create(statistics->CenterLow[r]), Vector256.Create(statistics->Inverse[r]));
         Lanes sum = default;
         Vector256<double> dot = default, dotHigh = default;
-        var most = default(Vector256<int>);
+        var magnitudes = default(Vector256<int>);
         var ahead = rows.Count * rows.Length;
         for (var i = 0L; i < x.Whole; i += Lanes.Count)
         {
@@ -173,7 +173,7 @@ internal static unsafe class RowGradients<TFormula, T>
                 v -= center;
             if (TFormula.Centers && isFar)
                 v -= low;
-            v *= g * inverse;
+            v = v * inverse * g;
             if (hasWeightSums)
                 (Lanes.Load(weightSums + i) + v).Store(weightSums + i);
             if (hasBiasSums)
@@ -190,12 +190,12 @@ internal static unsafe class RowGradients<TFormula, T>
             if (T.IsSingle)
             {
                 var bits = (int*)go.Start + i;
-                most = Vector256.Max(most, Vector256.Max(Vector256.Load(bits) & Vector256.Create(int.MaxValue), Vector256.Load(bits + 8) & Vector256.Create(int.MaxValue)));
+                magnitudes = Vector256.Max(magnitudes, Vector256.Max(Vector256.Load(bits) & Vector256.Create(int.MaxValue), Vector256.Load(bits + 8) & Vector256.Create(int.MaxValue)));
             }
         }
         sums[r] = RowSum.Of(sum);
         RowSum.Store(dot, dotHigh, dots + r);
-        largest[r] = most;
+        largest[r] = magnitudes;
     }
 
     /// <summary>The same of the columns beyond whole groups.</summary>
@@ -208,8 +208,8 @@ internal static unsafe class RowGradients<TFormula, T>
         {
             var (g, v) = (rows.GradOutput(r).Tail, rows.X(r).Tail);
             if (TFormula.Centers)
-                v = rows.X(r).OnRow(v - Vector256.Create(statistics->Center[r]) - Vector256.Create(statistics->CenterLow[r]));
-            v *= g * Vector256.Create(statistics->Inverse[r]);
+                v = v - Vector256.Create(statistics->Center[r]) - Vector256.Create(statistics->CenterLow[r]);
+            v = v * Vector256.Create(statistics->Inverse[r]) * g; // zero behind the row, as the gradient is
             if (weightSums is not null)
                 (Lanes.Load(weightSums + i) + v).Store(weightSums + i);
             if (biasSums is not null)
@@ -219,8 +219,8 @@ internal static unsafe class RowGradients<TFormula, T>
             dots[r].Add(weight is null ? v : v * Lanes.Load(weight + i));
             if (!T.IsSingle)
                 continue;
-            var magnitudes = Vector256.Max(Vector256.Max(Vector256.Abs(g.A), Vector256.Abs(g.B)), Vector256.Max(Vector256.Abs(g.C), Vector256.Abs(g.D)));
-            largest[r] = Vector256.Max(largest[r], Float32.Narrow(magnitudes).AsInt32().ToVector256());
+            var rest = Vector256.Max(Vector256.Max(Vector256.Abs(g.A), Vector256.Abs(g.B)), Vector256.Max(Vector256.Abs(g.C), Vector256.Abs(g.D)));
+            largest[r] = Vector256.Max(largest[r], Float32.Narrow(rest).AsInt32().ToVector256());
         }
     }
 
@@ -235,7 +235,7 @@ internal static unsafe class RowGradients<TFormula, T>
 
     /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void Write(Row<T> x, Row<T> go, Row<T> gx, GradientStatistics* statistics, int r, double* weight)
+    public static void WriteRow(Row<T> x, Row<T> go, Row<T> gx, GradientStatistics* statistics, int r, double* weight)
     {
         var row = new RowGradient<TFormula>(statistics, r, weight);
         for (var i = 0L; i < x.Whole; i += Lanes.Count)

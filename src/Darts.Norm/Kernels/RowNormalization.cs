@@ -56,7 +56,7 @@ internal readonly record struct RowStatistics(
     }
 }
 
-/// <summary>What a row's gradient loses to its statistics: <c>mean(w·go)</c>, and so many times the centered row.</summary>
+/// <summary>What the gradient of a row of float64 loses to its statistics: <c>mean(w·go)</c>, and so many times the centered row.</summary>
 internal struct Loss
 {
     public double Mean;
@@ -191,7 +191,7 @@ internal static unsafe class RowNormalization<TFormula>
             BiasSums = biasSums.At,
             WeightUnit = WeightUnit<T>(kept.At, rows.Count),
             Eps = eps,
-            Streams = T.IsSingle && gradX is not null && Memory.Streams(Memory.Start(gradX), length * T.Size, rows.Count),
+            Destination = T.IsSingle && gradX is not null ? Memory.DestinationOf(Memory.Start(gradX), length * T.Size, rows.Count) : default,
             Blocks = blocks,
         };
         Workers.Run(work, blocks.Count, rows.Count * length);
@@ -340,7 +340,7 @@ internal static unsafe class RowNormalization<TFormula>
         public double* BiasSums;
         public double WeightUnit;
         public double Eps;
-        public bool Streams;
+        public Destination Destination;
         public Blocks Blocks;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -363,7 +363,7 @@ internal static unsafe class RowNormalization<TFormula>
                 else
                     WriteCorrected(first, count, gx, gxEnd, weightSums, biasSums);
             }
-            if (Streams)
+            if (Destination == Destination.Memory)
                 Memory.Fence();
         }
 
@@ -390,16 +390,16 @@ internal static unsafe class RowNormalization<TFormula>
                 for (var r = 0; r < count; r++)
                     statistics.Set(r, T.IsSingle ? At(first + r).WithoutHiddenLow(Eps) : At(first + r));
             }
-            RowGradients<TFormula, T>.Accumulate(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
+            RowGradients<TFormula, T>.Reduce(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
             if (GradX is null)
                 return;
             if (T.IsSingle && SingleWeight.Fits)
             {
-                SingleGradients<TFormula>.Write(Unsafe.As<GradientRows<T>, GradientRows<Float32>>(ref rows), (float*)gx, (float*)gxEnd, &statistics, Weight, SingleWeight, Streams ? Destination.Memory : X.Count * length >= 1 << 20 ? Destination.Caches : Destination.NearCaches);
+                SingleGradients<TFormula>.Write(Unsafe.As<GradientRows<T>, GradientRows<Float32>>(ref rows), (float*)gx, (float*)gxEnd, &statistics, Weight, SingleWeight, Destination);
                 return;
             }
             for (var r = 0; r < count; r++, gx += length * T.Size)
-                RowGradients<TFormula, T>.Write(rows.X(r), rows.GradOutput(r), new(gx, length, gxEnd), &statistics, r, Weight);
+                RowGradients<TFormula, T>.WriteRow(rows.X(r), rows.GradOutput(r), new(gx, length, gxEnd), &statistics, r, Weight);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

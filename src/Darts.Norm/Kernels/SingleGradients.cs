@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>The gradients of a few rows of float32 values, in float32. Rows whose gradients that might not hold are left to float64.</summary>
+/// <summary>The gradients of a few rows of float32 values, in float32. Rows whose gradients are out of its range, or nearly, are left to float64.</summary>
 internal static unsafe class SingleGradients<TFormula>
     where TFormula : IRowFormula
 {
@@ -11,7 +11,7 @@ internal static unsafe class SingleGradients<TFormula>
     public const long Shortest = 64;
 
     /// <summary>So far ahead the results' lines are asked for.</summary>
-    private const long Ahead = 1024;
+    private const long ResultsAhead = 1024;
 
     /// <summary>Whether the forward pass leaves rows' squares to this one, as it adds them up in float32.</summary>
     public static bool MeasuresAgain => !TFormula.Centers;
@@ -58,7 +58,7 @@ internal static unsafe class SingleGradients<TFormula>
         *squares = square;
     }
 
-    /// <summary>As <see cref="RowGradients{TFormula, T}.Write"/>.</summary>
+    /// <summary>As <see cref="RowGradients{TFormula, T}.WriteRow"/>.</summary>
     public static void Write(GradientRows<Float32> rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, SingleParameter singleWeight, Destination destination)
     {
         if (Vector512.IsHardwareAccelerated)
@@ -94,7 +94,7 @@ internal static unsafe class SingleGradients<TFormula>
             var (x, go) = (rows.X(r), rows.GradOutput(r));
             if (float.IsNaN(single.Inverse[r]))
             {
-                RowGradients<TFormula, Float32>.Write(x, go, new((byte*)to, rows.Length, (byte*)toEnd), statistics, r, weight);
+                RowGradients<TFormula, Float32>.WriteRow(x, go, new((byte*)to, rows.Length, (byte*)toEnd), statistics, r, weight);
                 continue;
             }
             var row = new SingleGradient<TFloats>(&single, r);
@@ -127,7 +127,7 @@ internal static unsafe class SingleGradients<TFormula>
             {
                 Memory.Prefetch(x + i + ahead);
                 Memory.Prefetch(go + i + ahead);
-                Memory.Prefetch(to + i + Ahead);
+                Memory.Prefetch(to + i + ResultsAhead);
                 row.Of(x, go, weight, i).Store(to + i);
             }
         }
@@ -178,17 +178,4 @@ internal static unsafe class SingleGradients<TFormula>
             return TFormula.Centers ? (go * _inverse) - _mean - ((x - _level) * _along) : (go * _inverse) - (x * _along);
         }
     }
-}
-
-/// <summary>Where a result is written.</summary>
-internal enum Destination
-{
-    /// <summary>The nearer caches hold it and what it is computed from.</summary>
-    NearCaches,
-
-    /// <summary>The caches.</summary>
-    Caches,
-
-    /// <summary>Past the caches.</summary>
-    Memory,
 }
