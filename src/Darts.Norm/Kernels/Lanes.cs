@@ -8,7 +8,7 @@ namespace Darts.Norm.Kernels;
 /// <summary>Sixteen float64 values that are computed with together.</summary>
 /// <remarks>
 /// The number is part of the result: lane l sums the elements l, l + 16, l + 32, ... of a row, on every machine. Neither the
-/// runtime nor this code contracts a multiplication and an addition into one rounding, but where that is the only one.
+/// runtime nor this code contracts a multiplication and an addition into one rounding, but where that is the only one, or what one lost is asked for.
 /// </remarks>
 internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, Vector256<double> c, Vector256<double> d)
 {

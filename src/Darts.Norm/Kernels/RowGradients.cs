@@ -23,8 +23,8 @@ internal static unsafe class RowGradients<TFormula, T>
             AddParameters(rows, statistics, weightSums, biasSums, sums, dots, largest);
         else if (hasAll && !isFar)
             AddAll(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
-        else if (weight is null && !isFar)
-            AddWithoutWeight(rows, statistics, sums, dots, largest);
+        else if (weight is null && biasSums is null && !isFar) // no parameter
+            AddAlone(rows, statistics, sums, dots, largest);
         else
             AddSome(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
         if (rows.Length % Lanes.Count != 0)
@@ -54,7 +54,7 @@ internal static unsafe class RowGradients<TFormula, T>
         Add(rows, weight, statistics, weightSums, biasSums, sums, dots, largest, hasWeight: true, hasWeightSums: true, hasBiasSums: TFormula.Centers, isFar: false, loses: true);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddWithoutWeight(GradientRows<T> rows, GradientStatistics* statistics, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
+    private static void AddAlone(GradientRows<T> rows, GradientStatistics* statistics, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
         Add(rows, null, statistics, null, null, sums, dots, largest, hasWeight: false, hasWeightSums: false, hasBiasSums: false, isFar: false, loses: true);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]

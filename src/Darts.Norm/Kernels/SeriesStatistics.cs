@@ -15,9 +15,6 @@ namespace Darts.Norm.Kernels;
 internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double* statistics, Measure measure, byte* gathered, double* room)
     where T : IElement
 {
-    /// <summary>So many times as large as the variance, the square of a mean leaves it and the mean digits enough.</summary>
-    private const double Far = 16384;
-
     // Runs of columns: for float64 values a second one after the first, of what rounding lost.
     private readonly double* _sums = room;
     private readonly double* _squares = room + Doubles.Padded<T>(groups.Columns);
@@ -65,48 +62,9 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MeasureOnce(long series, double* to)
     {
-        if (T.HasGaps || IsAnyFar(series))
-            AddUpFar(series);
-        for (var c = WriteWhole(to); c < groups.Width; c++)
-        {
-            var mean = _sums[c] / Count(c);
-            // Float64 has 29 digits more than a float32: enough for what cancels here in any series that fits in memory.
-            var variance = Math.Max((_squares[c] / Count(c)) - (mean * mean), 0);
-            Write(to + c, Count(c), _centers[c] + mean, 0, variance);
-        }
-    }
-
-    /// <summary>Adds up the values, and says whether any component is so far from zero that its squares have lost digits: its center is its first value then, those of the others zero.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private bool IsAnyFar(long series)
-    {
-        var chunk = groups.Chunk;
-        for (long group = 0; group < groups.Count; group += chunk)
-            AddUpNear(groups.Read<T>(series, group, chunk, gathered), groups.Columns, _centers, _sums, _squares, _counts);
-        Fold(_sums);
-        Fold(_squares);
         var first = groups.Read<T>(series, 0, 1, gathered);
-        var (any, n) = (Vector256<double>.Zero, Vector256.Create((double)groups.Steps));
         for (long i = 0; i < groups.Width; i += Lanes.Count)
-        {
             first.Part(i).Store(_centers + i);
-            for (var c = i; c < i + Lanes.Count; c += Vector256<double>.Count)
-            {
-                var mean = Vector256.Load(_sums + c) / n;
-                var square = mean * mean;
-                var far = Vector256.GreaterThan(square, ((Vector256.Load(_squares + c) / n) - square) * Far);
-                any |= far;
-                (Vector256.Load(_centers + c) & far).Store(_centers + c);
-            }
-        }
-        return any != Vector256<double>.Zero;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void AddUpFar(long series)
-    {
-        if (!T.HasGaps)
-            new Span<double>(_sums, (int)(_centers - _sums)).Clear();
         for (long c = 0; T.HasGaps && c < groups.Width; c++)
             _centers[c] = FirstObserved(series, c);
         groups.Repeat(_centers, _run, 1);
@@ -116,6 +74,13 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         Fold(_sums);
         Fold(_squares);
         FoldCounts();
+        for (var c = WriteWhole(to); c < groups.Width; c++)
+        {
+            var mean = _sums[c] / Count(c);
+            // Float64 has 29 digits more than a float32: enough for what cancels here in any series that fits in memory.
+            var variance = Math.Max((_squares[c] / Count(c)) - (mean * mean), 0);
+            Write(to + c, Count(c), _centers[c] + mean, 0, variance);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -182,15 +147,9 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void AddSquare(Lanes t, long i) => Sum.AddAt<T>(_squares, _run, i, t * t);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddUpNear(Row<T> x, long columns, double* centers, double* sums, double* squares, double* counts) => AddUp(x, columns, isNear: true, centers, sums, squares, counts);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddUp(Row<T> x, long columns, double* centers, double* sums, double* squares, double* counts) => AddUp(x, columns, isNear: false, centers, sums, squares, counts);
-
     /// <summary>Adds groups one after the other, four at a time: their sums pass through registers once.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUp(Row<T> x, long columns, bool isNear, double* centers, double* sums, double* squares, double* counts)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddUp(Row<T> x, long columns, double* centers, double* sums, double* squares, double* counts)
     {
         long at = 0;
         for (; at <= x.Length - (SeriesGroups.AtATime * columns); at += SeriesGroups.AtATime * columns)
@@ -199,35 +158,27 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             for (; i <= columns - Lanes.Count; i += Lanes.Count)
             {
                 var last = at + (3 * columns) + i;
-                AddFour(x[at + i], x[at + columns + i], x[last - columns], x[last], i, isNear, centers, sums, squares, counts);
+                AddFour(x[at + i], x[at + columns + i], x[last - columns], x[last], i, centers, sums, squares, counts);
                 for (var next = last + columns; next <= last + (SeriesGroups.AtATime * columns); next += columns)
                     x.Prefetch(next);
             }
             if (i < columns)
-                AddLastFour(x, at + i, columns, i, isNear, centers, sums, squares, counts);
+                AddLastFour(x, at + i, columns, i, centers, sums, squares, counts);
         }
         for (; at < x.Length; at += columns)
         {
             var (i, length) = (0L, Math.Min(columns, x.Length - at));
             for (; i <= length - Lanes.Count; i += Lanes.Count)
-                Add(isNear ? x[at + i] : Difference(x[at + i], Lanes.Load(centers + i)), x[at + i].Observed(), i, sums, squares, counts);
+                Add(Difference(x[at + i], Lanes.Load(centers + i)), x[at + i].Observed(), i, sums, squares, counts);
             if (i < length)
-                AddLast(x, at + i, length - i, i, isNear, centers, sums, squares, counts);
+                AddLast(x, at + i, length - i, i, centers, sums, squares, counts);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddFour(Lanes a, Lanes b, Lanes c, Lanes d, long i, bool isNear, double* centers, double* sums, double* squares, double* counts)
+    private static void AddFour(Lanes a, Lanes b, Lanes c, Lanes d, long i, double* centers, double* sums, double* squares, double* counts)
     {
-        var (sum, square) = (Lanes.Load(sums + i), Lanes.Load(squares + i));
-        if (isNear)
-        {
-            square = Lanes.AddProduct(d, d, Lanes.AddProduct(c, c, Lanes.AddProduct(b, b, Lanes.AddProduct(a, a, square))));
-            (sum + a + b + c + d).Store(sums + i);
-            square.Store(squares + i);
-            return;
-        }
-        var first = Lanes.Load(centers + i);
+        var (first, sum, square) = (Lanes.Load(centers + i), Lanes.Load(sums + i), Lanes.Load(squares + i));
         AddMoments(ref sum, ref square, Difference(a, first));
         AddMoments(ref sum, ref square, Difference(b, first));
         AddMoments(ref sum, ref square, Difference(c, first));
@@ -240,8 +191,8 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
 
     // A method of its own, as the one below: what may call another keeps nothing in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddLastFour(Row<T> x, long at, long columns, long i, bool isNear, double* centers, double* sums, double* squares, double* counts) =>
-        AddFour(x[at], x[at + columns], x[at + (2 * columns)], x.Part(at + (3 * columns)), i, isNear, centers, sums, squares, counts);
+    private static void AddLastFour(Row<T> x, long at, long columns, long i, double* centers, double* sums, double* squares, double* counts) =>
+        AddFour(x[at], x[at + columns], x[at + (2 * columns)], x.Part(at + (3 * columns)), i, centers, sums, squares, counts);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddMoments(ref Lanes sum, ref Lanes square, Lanes t)
@@ -260,10 +211,10 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddLast(Row<T> x, long at, long count, long i, bool isNear, double* centers, double* sums, double* squares, double* counts)
+    private static void AddLast(Row<T> x, long at, long count, long i, double* centers, double* sums, double* squares, double* counts)
     {
         var part = x.Part(at);
-        Add((isNear ? part : Difference(part, Lanes.Load(centers + i))).First(count), part.Observed().First(count), i, sums, squares, counts);
+        Add(Difference(part, Lanes.Load(centers + i)).First(count), part.Observed().First(count), i, sums, squares, counts);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

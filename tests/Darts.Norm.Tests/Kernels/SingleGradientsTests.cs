@@ -164,6 +164,39 @@ public sealed class SingleGradientsTests : IDisposable
         Layers.SameBits(x.grad!.to(ScalarType.Float64), GradientsOf(norm, x.detach(), go, ScalarType.Float32).x).Should().BeTrue();
     }
 
+    /// <summary>Of a bias without a weight, too; in whole groups and beyond them, of a row alone and of two.</summary>
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    [InlineData(ScalarType.Float64)]
+    public void Gradients_OfAnyParametersThatAreThere_AreThoseOfAWeightOfOnesAndNoBias(ScalarType dtype)
+    {
+        foreach (var length in (int[])[7, 20, 64, 85])
+        {
+            using var all = new LayerNorm(length, dtype: dtype);
+            var (x, go) = (Layers.Values([3, length], dtype), Layers.Values([3, length], dtype).flip(1));
+            var expected = Of(all);
+            foreach (var (hasWeight, hasBias) in ((bool, bool)[])[(true, false), (false, true), (false, false)])
+            {
+                using var some = new LayerNorm(length, dtype: dtype);
+                if (!hasWeight)
+                    some.weight = null;
+                if (!hasBias)
+                    some.bias = null;
+                foreach (var (actual, whole) in Of(some).Zip(expected))
+                    (actual is null || Layers.SameBits(actual, whole!)).Should().BeTrue($"length {length}, weight {hasWeight}, bias {hasBias}");
+                (some.weight?.grad is not null, some.bias?.grad is not null).Should().Be((hasWeight, hasBias));
+            }
+
+            Tensor?[] Of(LayerNorm norm)
+            {
+                var input = x.detach().clone().requires_grad_();
+                norm.forward(input).backward([go]);
+                return [input.grad, norm.weight?.grad, norm.bias?.grad];
+            }
+        }
+    }
+
     [Theory]
     [InlineData(float.NaN)]
     [InlineData(float.PositiveInfinity)]
