@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -31,10 +30,8 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
             for (var r = 0; r < count; r++)
                 x[r] = (float*)Wide.X[first + r];
             SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, &measured);
-            if (IsInSingle && Vector512.IsHardwareAccelerated)
-                SingleRows<TFormula>.WriteInSingle<Sixteen>(x, count, length, xEnd, y + (first * length), yEnd, &measured, Weight, Bias, streams);
-            else if (IsInSingle)
-                SingleRows<TFormula>.WriteInSingle<Eight>(x, count, length, xEnd, y + (first * length), yEnd, &measured, Weight, Bias, streams);
+            if (IsInSingle)
+                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, &measured, Weight, Bias, streams);
             else
                 SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, eps, &measured, Wide.Weight, Wide.Bias, streams);
             for (var r = 0; r < count; r++)

@@ -59,6 +59,7 @@ internal static unsafe class SingleGradients<TFormula>
     }
 
     /// <summary>As <see cref="RowGradients{TFormula, T}.WriteRow"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Write(GradientRows<Float32> rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, SingleParameter singleWeight, Destination destination)
     {
         if (Vector512.IsHardwareAccelerated)

@@ -161,7 +161,17 @@ internal static unsafe class SingleRows<TFormula>
 
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void WriteInSingle<TFloats>(
+    public static void WriteInSingle(
+        float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, bool streams)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            WriteInSingle<Sixteen>(rows, count, length, end, to, toEnd, measured, weight, bias, streams);
+        else
+            WriteInSingle<Eight>(rows, count, length, end, to, toEnd, measured, weight, bias, streams);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void WriteInSingle<TFloats>(
         float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, bool streams)
         where TFloats : struct, IFloats<TFloats>
     {
