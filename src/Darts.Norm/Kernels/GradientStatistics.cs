@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Darts.Norm.Kernels;
 
@@ -30,7 +31,19 @@ internal unsafe struct GradientStatistics
     /// <param name="length">Of a row.</param>
     public static int Together(long length) => length <= 128 ? Most : length <= 256 ? 8 : length <= 1024 ? 4 : 2;
 
-    /// <summary>Takes a row's statistics.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Set(int row, RowStatistics of) => (Inverse[row], Center[row], CenterLow[row]) = (of.Inverse, of.Center, of.CenterLow);
+    /// <summary>Takes what was kept of rows that follow each other.</summary>
+    /// <param name="kept">The first row's first number.</param>
+    /// <param name="rows">How many there are in all.</param>
+    /// <param name="count">How many are taken.</param>
+    public void Set<T>(double* kept, long rows, int count)
+        where T : IElement
+    {
+        new ReadOnlySpan<double>(kept, count).CopyTo(MemoryMarshal.CreateSpan(ref Inverse[0], count));
+        new ReadOnlySpan<double>(kept + rows, count).CopyTo(MemoryMarshal.CreateSpan(ref Center[0], count));
+        var low = MemoryMarshal.CreateSpan(ref CenterLow[0], count);
+        if (T.IsSingle)
+            new ReadOnlySpan<double>(kept + (2 * rows), count).CopyTo(low);
+        else
+            low.Clear();
+    }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Darts.Norm.Kernels;
 
@@ -15,9 +16,7 @@ internal static unsafe class RowGradients<TFormula, T>
     {
         RowSum* sums = stackalloc RowSum[GradientStatistics.Most], dots = stackalloc RowSum[GradientStatistics.Most];
         var largest = stackalloc Vector256<int>[GradientStatistics.Most];
-        var isFar = false;
-        for (var r = 0; TFormula.Centers && r < rows.Count; r++)
-            isFar |= statistics->CenterLow[r] != 0;
+        var isFar = TFormula.Centers && new ReadOnlySpan<long>(statistics->CenterLow, rows.Count).ContainsAnyExcept(0);
         var hasAll = weight is not null && weightSums is not null && biasSums is not null == TFormula.Centers;
         if (!loses)
             AddParameters(rows, statistics, weightSums, biasSums, sums, dots, largest);
@@ -38,13 +37,13 @@ internal static unsafe class RowGradients<TFormula, T>
             if (TFormula.Centers)
                 (RowSum.Totals(sums + r) / n * inverse).Store(statistics->Mean + r);
             (RowSum.Totals(dots + r) / n * inverse * inverse).Store(statistics->Along + r); // in this order: zero stays zero however large the inverse
+            if (T.IsSingle)
+                Largest(largest + r).AsSingle().Store(statistics->Largest + r);
         }
         for (var r = 0; r < rows.Count; r++)
         {
             if (!TFormula.FlowsThrough(new(statistics->Inverse[r], statistics->Center[r]), eps))
                 statistics->Along[r] = 0;
-            if (T.IsSingle)
-                statistics->Largest[r] = Largest(largest[r]);
         }
     }
 
@@ -224,13 +223,19 @@ internal static unsafe class RowGradients<TFormula, T>
         }
     }
 
-    /// <summary>Of the bits of magnitudes, which as integers have the same order.</summary>
+    /// <summary>Of four rows' bits of magnitudes, which as integers have the same order.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Largest(Vector256<int> v)
+    private static Vector128<int> Largest(Vector256<int>* rows)
     {
-        var four = Vector128.Max(v.GetLower(), v.GetUpper());
-        var two = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
-        return BitConverter.Int32BitsToSingle(Math.Max(two.GetElement(0), two.GetElement(1)));
+        var (a, b, c, d) = (Fours(rows[0]), Fours(rows[1]), Fours(rows[2]), Fours(rows[3]));
+        if (!Sse2.IsSupported)
+            return Vector128.Create(Largest(a), Largest(b), Largest(c), Largest(d));
+        var (ab, cd) = (Vector128.Max(Sse2.UnpackLow(a, b), Sse2.UnpackHigh(a, b)).AsInt64(), Vector128.Max(Sse2.UnpackLow(c, d), Sse2.UnpackHigh(c, d)).AsInt64());
+        return Vector128.Max(Sse2.UnpackLow(ab, cd).AsInt32(), Sse2.UnpackHigh(ab, cd).AsInt32());
+
+        static Vector128<int> Fours(Vector256<int> v) => Vector128.Max(v.GetLower(), v.GetUpper());
+
+        static int Largest(Vector128<int> v) => Math.Max(Math.Max(v.GetElement(0), v.GetElement(1)), Math.Max(v.GetElement(2), v.GetElement(3)));
     }
 
     /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>

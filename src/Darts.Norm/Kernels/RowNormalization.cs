@@ -20,32 +20,43 @@ internal readonly record struct RowStatistics(
     /// <summary>2⁻¹⁰⁴, the square of a unit of float64 in the last place of the spread.</summary>
     private const double NegligibleSquare = 1.0 / (1L << 52) / (1L << 52);
 
-    /// <summary>How many values are kept of each row for the backward pass.</summary>
+    /// <summary>How many numbers are kept of each row for the backward pass: first one of all rows, then the next of all rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Kept<T>()
         where T : IElement => T.IsSingle ? 3 : T.FitsInDouble ? 2 : 7;
 
+    /// <summary>What is kept of a row of <typeparamref name="T"/> that has <see cref="Kept{T}"/> numbers.</summary>
+    /// <param name="from">The row's first number.</param>
+    /// <param name="rows">How many there are.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static unsafe RowStatistics Load<T>(double* from)
-        where T : IElement => T.IsSingle ? new(from[0], from[1], from[2]) : T.FitsInDouble ? new(from[0], from[1]) : new(from[0], from[1], from[2], from[3], from[4], from[5], from[6]);
+    public static unsafe RowStatistics Load<T>(double* from, long rows)
+        where T : IElement => T.FitsInDouble
+            ? new(from[0], from[rows], T.IsSingle ? from[2 * rows] : 0)
+            : new(from[0], from[rows], from[2 * rows], from[3 * rows], from[4 * rows], from[5 * rows], from[6 * rows]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public unsafe void Store<T>(double* to)
+    public unsafe void Store<T>(double* to, long rows)
         where T : IElement
     {
-        (to[0], to[1]) = (Inverse, Center);
+        (to[0], to[rows]) = (Inverse, Center);
         if (T.IsSingle || !T.FitsInDouble)
-            to[2] = CenterLow;
+            to[2 * rows] = CenterLow;
         if (!T.FitsInDouble)
-            (to[3], to[4], to[5], to[6]) = (Scale, Square, InverseLow, Unit);
+            (to[3 * rows], to[4 * rows], to[5 * rows], to[6 * rows]) = (Scale, Square, InverseLow, Unit);
     }
 
     /// <summary>Without <see cref="CenterLow"/>, where the values' spread is so much larger that neither a value less the center nor a gradient shows it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public RowStatistics WithoutHiddenLow(double eps)
+    public RowStatistics WithoutHiddenLow(double eps) =>
+        this with { CenterLow = WithoutHidden(Vector256.CreateScalarUnsafe(CenterLow), Vector256.CreateScalarUnsafe(Inverse), eps).ToScalar() };
+
+    /// <summary>The same of four rows: what is left of their <see cref="CenterLow"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<double> WithoutHidden(Vector256<double> centerLow, Vector256<double> inverse, double eps)
     {
-        var (low, square) = (CenterLow * Inverse, 1 - (eps * Inverse * Inverse) - SmallestSquare); // of the spread; where that is lost beside eps, not above zero
-        return low * low > square * NegligibleSquare ? this : this with { CenterLow = 0 };
+        var low = centerLow * inverse; // of the spread, as its square; where that is lost beside eps, not above zero
+        var square = Vector256<double>.One - (Vector256.Create(eps) * inverse * inverse) - Vector256.Create(SmallestSquare);
+        return centerLow & Vector256.GreaterThan(low * low, square * Vector256.Create(NegligibleSquare));
     }
 
     /// <summary>Of a row without spread, or one so small that only eps divides it.</summary>
@@ -224,7 +235,7 @@ internal static unsafe class RowNormalization<TFormula>
             return 1;
         for (long row = 0; row < rows; row++)
         {
-            var s = RowStatistics.Load<T>(statistics + (row * RowStatistics.Kept<T>()));
+            var s = RowStatistics.Load<T>(statistics + row, rows);
             if (s.Square is not (0 or double.PositiveInfinity) || s.Unit > Math.ScaleB(1, 100))
                 return 1;
         }
@@ -259,7 +270,7 @@ internal static unsafe class RowNormalization<TFormula>
                 if (Statistics is null)
                     continue;
                 for (long r = 0; r < rows; r++)
-                    statistics[r].Store<T>(Statistics + ((first + r) * RowStatistics.Kept<T>()));
+                    Keep(first + r, statistics[r]);
             }
         }
 
@@ -271,10 +282,13 @@ internal static unsafe class RowNormalization<TFormula>
             var x = new Row<T>(X[row], X.Length, X.End);
             TFormula.Measure(x, Eps, &statistics);
             if (Statistics is not null)
-                statistics.Store<T>(Statistics + (row * RowStatistics.Kept<T>()));
+                Keep(row, statistics);
             var y = Y + (row * X.Length * T.Size);
             Write(x, new(y, X.Length, y + (X.Length * T.Size)), &statistics);
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private readonly void Keep(long row, RowStatistics s) => (T.IsSingle ? s.WithoutHiddenLow(Eps) : s).Store<T>(Statistics + row, X.Count);
 
         private readonly void Write(Row<T> x, Row<T> y, RowStatistics* s)
         {
@@ -374,22 +388,14 @@ internal static unsafe class RowNormalization<TFormula>
         {
             var length = X.Length;
             byte** x = stackalloc byte*[GradientStatistics.Most], go = stackalloc byte*[GradientStatistics.Most];
-            for (var r = 0; r < count; r++)
-            {
-                x[r] = X[first + r];
-                go[r] = GradOutput[first + r];
-            }
+            X.Starts(first, count, x);
+            GradOutput.Starts(first, count, go);
             var rows = new GradientRows<T>(x, X.End, go, GradOutput.End, count, length);
             GradientStatistics statistics;
             if (T.IsSingle && SingleGradients<TFormula>.MeasuresAgain)
-            {
                 SingleGradients<TFormula>.Measure(Unsafe.As<GradientRows<T>, GradientRows<Float32>>(ref rows), Eps, &statistics);
-            }
             else
-            {
-                for (var r = 0; r < count; r++)
-                    statistics.Set(r, T.IsSingle ? At(first + r).WithoutHiddenLow(Eps) : At(first + r));
-            }
+                statistics.Set<T>(Statistics + first, X.Count, count);
             RowGradients<TFormula, T>.Reduce(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
             if (GradX is null)
                 return;
@@ -421,7 +427,7 @@ internal static unsafe class RowNormalization<TFormula>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private readonly RowStatistics At(long row) => RowStatistics.Load<T>(Statistics + (row * RowStatistics.Kept<T>()));
+        private readonly RowStatistics At(long row) => RowStatistics.Load<T>(Statistics + row, X.Count);
 
         /// <summary>What a row of float64 values loses.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

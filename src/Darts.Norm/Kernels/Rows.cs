@@ -43,6 +43,15 @@ internal readonly unsafe struct Rows
 
     public byte* this[long row] => _axes is null ? _start + (row * _stride) : _start + Offset(row);
 
+    /// <summary>Where rows that follow each other begin.</summary>
+    public void Starts(long first, int count, byte** to)
+    {
+        var start = _start + (first * _stride);
+        var stride = _stride;
+        for (var r = 0; r < count; r++)
+            to[r] = _axes is null ? start + (r * stride) : this[first + r];
+    }
+
     /// <summary>Whether any <paramref name="count"/> rows that follow each other within <paramref name="run"/> rows lie side by side.</summary>
     /// <param name="run">The rows from one multiple of this to the next belong together.</param>
     /// <param name="count">How many are read together.</param>

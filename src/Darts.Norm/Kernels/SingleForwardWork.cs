@@ -27,19 +27,18 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         for (var first = Wide.Blocks.First(block); first < end; first += together)
         {
             var count = (int)Math.Min(together, end - first);
-            for (var r = 0; r < count; r++)
-                x[r] = (float*)Wide.X[first + r];
+            Wide.X.Starts(first, count, (byte**)x);
             SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, &measured);
             if (IsInSingle)
                 SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, &measured, Weight, Bias, streams);
             else
                 SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, eps, &measured, Wide.Weight, Wide.Bias, streams);
+            if (Wide.Statistics is not null)
+                measured.Keep(count, eps, Wide.Statistics + first, Wide.X.Count);
             for (var r = 0; r < count; r++)
             {
                 if (double.IsNaN(measured.Inverse[r]))
                     Wide.WriteRow(first + r);
-                else if (Wide.Statistics is not null)
-                    measured.Of(r, TFormula.Centers).Store<Float32>(Wide.Statistics + ((first + r) * RowStatistics.Kept<Float32>()));
             }
         }
         if (streams)

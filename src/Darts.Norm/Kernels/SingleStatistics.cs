@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -34,5 +35,28 @@ internal unsafe struct SingleStatistics
             return new(Inverse[row], 0);
         var (center, low) = Sum.TwoSum(Level[row], Rest[row]);
         return new(Inverse[row], center, low);
+    }
+
+    /// <summary>Keeps those of all rows but for the ones left to float64, whose own come after. Of rows that have a center.</summary>
+    /// <param name="count">How many rows.</param>
+    /// <param name="eps">Of the layer.</param>
+    /// <param name="to">The first row's place.</param>
+    /// <param name="rows">How many there are in all.</param>
+    public void Keep(int count, double eps, double* to, long rows)
+    {
+        fixed (SingleStatistics* measured = &this)
+        {
+            var r = 0;
+            for (; r <= count - Vector256<double>.Count; r += Vector256<double>.Count)
+            {
+                var inverse = Vector256.Load(measured->Inverse + r);
+                var center = Pair.Difference(Float32.Widen(Vector128.Load(measured->Level + r)), -Vector256.Load(measured->Rest + r));
+                inverse.Store(to + r);
+                center.High.Store(to + rows + r);
+                RowStatistics.WithoutHidden(center.Low, inverse, eps).Store(to + (2 * rows) + r);
+            }
+            for (; r < count; r++)
+                Of(r, centers: true).WithoutHiddenLow(eps).Store<Float32>(to + r, rows);
+        }
     }
 }
