@@ -90,8 +90,11 @@ internal readonly unsafe struct Float32 : IElement
 
     /// <summary>Eight values.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<double> WidenEight(float* from) =>
-        Avx512F.IsSupported ? Avx512F.ConvertToVector512Double(Vector256.Load(from)) : Vector512.Create(Widen(Vector128.Load(from)), Widen(Vector128.Load(from + 4)));
+    public static Vector512<double> WidenEight(float* from) => Widen(Vector256.Load(from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<double> Widen(Vector256<float> v) =>
+        Avx512F.IsSupported ? Avx512F.ConvertToVector512Double(v) : Vector512.Create(Widen(v.GetLower()), Widen(v.GetUpper()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Narrow(Vector256<double> v) =>

@@ -36,6 +36,10 @@ internal unsafe struct RowSum
         high.Store((double*)to + 4);
     }
 
+    /// <summary>The eight sums.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<double> LoadWide(RowSum* from) => Vector512.Load((double*)from);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector256<double> low, Vector256<double> high) Load(RowSum* from) => (from->_low, from->_high);
 

@@ -46,10 +46,11 @@ internal readonly unsafe struct Rows
     /// <summary>Where rows that follow each other begin.</summary>
     public void Starts(long first, int count, byte** to)
     {
-        var start = _start + (first * _stride);
-        var stride = _stride;
-        for (var r = 0; r < count; r++)
-            to[r] = _axes is null ? start + (r * stride) : this[first + r];
+        var (next, stride) = ((nint)(_start + (first * _stride)), (nint)_stride);
+        for (var r = 0; r < count; r++, next += stride)
+            to[r] = (byte*)next;
+        for (var r = 0; _axes is not null && r < count; r++)
+            to[r] = this[first + r];
     }
 
     /// <summary>Whether any <paramref name="count"/> rows that follow each other within <paramref name="run"/> rows lie side by side.</summary>

@@ -71,6 +71,8 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
     private readonly float* _start = start;
     private readonly float* _end = end;
 
+    public float* Start => _start;
+
     /// <summary>The values from <see cref="Whole"/> on, then zeros.</summary>
     public Singles Tail
     {
