@@ -6,7 +6,9 @@ namespace Darts.Norm.Kernels;
 /// <param name="kinds">What each on the last axis is, or one for all of them.</param>
 internal sealed class DestandardizeOperation(RINormStatistics statistics, double eps, LikelihoodParameter[] kinds) : FusedOperation
 {
-    public override Tensor Statistics => statistics.Values;
+    public override RINormStatistics Statistics => statistics;
+
+    public override bool NeedsBias => true;
 
     public override ScalarType ResultDtype(Tensor x, Tensor? weight, Tensor? bias) => statistics.Promote(x.dtype, weight, bias);
 

@@ -11,7 +11,6 @@ internal sealed class FusedFunction : IBackward
     private readonly FusedOperation _operation;
     private readonly Wanted _wanted;
     private readonly bool _hasWeight, _hasBias;
-    private readonly Place? _weight, _bias;
     private readonly Doubles _kept;
 
     private FusedFunction(FusedOperation operation, Inputs inputs, Wanted wanted)
@@ -20,8 +19,8 @@ internal sealed class FusedFunction : IBackward
         _operation = operation;
         (_hasWeight, _hasBias) = (weight is not null, bias is not null);
         _wanted = wanted;
-        (_weight, _bias) = (_wanted.Weight ? Place.Like(weight!) : null, _wanted.Bias ? Place.Like(bias!) : null);
         _kept = kept;
+        _ = operation.Statistics?.TryHold(); // as the caller does
     }
 
     public static Tensor Apply(FusedOperation operation, Inputs inputs, ScalarType dtype, Wanted wanted)
@@ -32,21 +31,21 @@ internal sealed class FusedFunction : IBackward
         // libtorch copies a leaf's gradient that somebody else refers to, as a node does; a view's backward passes on one that nobody does.
         using var view = wanted.X && x.numel() >= WorthAView && x.is_leaf ? x.view_as(x) : null;
         inputs = inputs with { X = view ?? x, Kept = new(operation.Keeps(x)) };
-        var (_, weight, bias, statistics, mask, kept) = inputs;
+        var (_, weight, bias, _, mask, kept) = inputs;
         try
         {
             using var output = Forward(operation, inputs);
             var function = new FusedFunction(operation, inputs, wanted);
             kept = default; // is the function's now
-            return AutogradNode.Tie(function.OfEachInput(inputs.X, weight, bias)!, [output], [inputs.X, weight, bias, statistics, mask], function)[0];
+            return AutogradNode.Tie(function.OfEachInput(inputs.X, weight, bias)!, [output], [inputs.X, weight, operation.NeedsBias ? bias : null, mask], function)[0];
         }
         catch (Exception error)
         {
             kept.Dispose();
             if (error is ExternalException && error.Message.Contains("Inference tensors cannot be saved", StringComparison.Ordinal)) // TorchSharp does not say which tensors are
                 throw new InvalidOperationException(
-                    $"What takes part in training must be made outside of inference mode, but the input, of size {Require.Size(x.shape)}, a parameter or the statistics were made in it. "
-                    + "Pass a clone, input.clone(), make the layer outside, or take the statistics outside, whichever it was.",
+                    $"What takes part in training must be made outside of inference mode, but the input, of size {Require.Size(x.shape)}, or a parameter was made in it. "
+                    + "Pass a clone, input.clone(), or make the layer outside, whichever it was.",
                     error);
             throw;
         }
@@ -69,8 +68,8 @@ internal sealed class FusedFunction : IBackward
         try
         {
             using var x = node.Saved(0)!;
-            using Tensor? weight = node.Saved(1), bias = node.Saved(2), statistics = node.Saved(3), mask = node.Saved(4);
-            var inputs = new Inputs(x, weight, bias, statistics, mask, _kept);
+            using Tensor? weight = node.Saved(1), bias = node.Saved(2), mask = node.Saved(3);
+            var inputs = new Inputs(x, weight, bias, _operation.Statistics?.Values, mask, _kept);
             var isDifferentiable = is_grad_enabled();
             using var scope = !isDifferentiable && _operation.IsPlain(x) && gradOutput.is_contiguous() ? null : NewDisposeScope();
             return Given(isDifferentiable ? Differentiable(inputs, gradOutput) : _operation.Backward(inputs, gradOutput, _wanted));
@@ -78,7 +77,7 @@ internal sealed class FusedFunction : IBackward
         catch (Exception error)
         {
             BackwardFailure.Record(error, "The backward of a Darts.Norm layer failed");
-            return Given(new(Failed(Place.Like(gradOutput)), Failed(_weight), Failed(_bias)));
+            return Given(new(Failed(Place.Of(gradOutput)), Failed(_wanted.Weight), Failed(_wanted.Bias)));
         }
         finally
         {
@@ -87,21 +86,28 @@ internal sealed class FusedFunction : IBackward
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _kept.Dispose();
+    public void Dispose()
+    {
+        _kept.Dispose();
+        _operation.Statistics?.Release();
+    }
 
     /// <summary>The gradients as expressions that can be differentiated again.</summary>
     private Gradients Differentiable(Inputs inputs, Tensor gradOutput)
     {
+        if (_wanted.Bias is { } place && inputs.Bias is null)
+            inputs = inputs with { Bias = zeros(place.Shape, place.Dtype).requires_grad_() }; // whatever it is, the gradients are the same
+        inputs = inputs with { Statistics = inputs.Statistics?.clone() }; // those of inference mode cannot be saved
         var output = _operation.Formula(inputs);
         List<Tensor> asked = [];
         if (_wanted.X)
             asked.Add(inputs.X);
-        if (_wanted.Weight)
+        if (_wanted.Weight is not null)
             asked.Add(inputs.Weight!);
-        if (_wanted.Bias)
+        if (_wanted.Bias is not null)
             asked.Add(inputs.Bias!);
         var gradients = new Queue<Tensor>(autograd.grad([output], asked, [gradOutput], retain_graph: true, create_graph: true, allow_unused: true));
-        return new(Next(_wanted.X), Next(_wanted.Weight), Next(_wanted.Bias));
+        return new(Next(_wanted.X), Next(_wanted.Weight is not null), Next(_wanted.Bias is not null));
 
         Tensor? Next(bool isWanted) => isWanted && gradients.Dequeue() is { IsInvalid: false } gradient ? gradient : null;
     }
@@ -119,10 +125,4 @@ internal sealed class FusedFunction : IBackward
         (false, true) => [x, bias],
         _ => [x],
     };
-
-    /// <summary>A parameter's size, when its tensor is gone; null where no gradient is wanted. The input's is that of the output's gradient.</summary>
-    private sealed record Place(long[] Shape, ScalarType Dtype)
-    {
-        public static Place Like(Tensor tensor) => new(tensor.dim() == 1 ? [tensor.numel()] : tensor.shape, tensor.dtype); // a shape takes longer to ask for than all the rest
-    }
 }

@@ -6,12 +6,12 @@ internal abstract class FusedOperation
     /// <summary>The result: by kernels on the CPU, by <see cref="Formula"/> elsewhere. Gradients flow if anybody asks for them.</summary>
     public Tensor Apply(Tensor x, Tensor? weight, Tensor? bias)
     {
-        var inputs = new Inputs(x, weight, bias, Statistics, Mask);
+        var inputs = new Inputs(x, weight, bias, Statistics?.Values, Mask);
         if (x.device_type != DeviceType.CPU || x.numel() == 0)
             return Formula(inputs);
         var dtype = ResultDtype(x, weight, bias);
-        var wanted = is_grad_enabled() ? new Wanted(x.requires_grad, weight?.requires_grad == true, bias?.requires_grad == true) : default;
-        if (wanted != default)
+        var wanted = is_grad_enabled() ? Wanted.Of(x, weight, bias) : default;
+        if (wanted.IsAny)
             return FusedFunction.Apply(this, inputs, dtype, wanted);
         if (x.dtype == dtype && IsPlain(x))
             return Forward(inputs);
@@ -27,7 +27,10 @@ internal abstract class FusedOperation
     public abstract Tensor Formula(Inputs inputs);
 
     /// <summary>Statistics of x that somebody else has too; null where there are none.</summary>
-    public virtual Tensor? Statistics => null;
+    public virtual RINormStatistics? Statistics => null;
+
+    /// <summary>Whether a gradient depends on the bias, which is kept for them then.</summary>
+    public virtual bool NeedsBias => false;
 
     /// <summary>How many numbers <see cref="Forward"/> keeps of x for <see cref="Backward"/>, where it is asked to.</summary>
     public virtual long Keeps(Tensor x) => 0;
@@ -47,3 +50,21 @@ internal abstract class FusedOperation
 
 /// <summary>What an operation computes with. What is kept of a forward goes to room that is asked for, or not at all.</summary>
 internal readonly record struct Inputs(Tensor X, Tensor? Weight, Tensor? Bias, Tensor? Statistics, Tensor? Mask, Doubles Kept = default);
+
+/// <summary>Which gradients somebody asks for: of the parameters, those that have a place for one.</summary>
+internal readonly record struct Wanted(bool X, Place? Weight, Place? Bias)
+{
+    public bool IsAny => X || Weight is not null || Bias is not null;
+
+    public static Wanted Of(Tensor x, Tensor? weight, Tensor? bias) => new(
+        x.requires_grad, weight?.requires_grad == true ? Place.Of(weight) : null, bias?.requires_grad == true ? Place.Of(bias) : null);
+}
+
+/// <summary>The size and dtype of a parameter's gradient, when the parameter's tensor is gone.</summary>
+internal sealed record Place(long[] Shape, ScalarType Dtype)
+{
+    public static Place Of(Tensor tensor) => new(tensor.dim() == 1 ? [tensor.numel()] : tensor.shape, tensor.dtype); // a shape takes longer to ask for than all the rest
+}
+
+/// <summary>Gradients in the order of the inputs, null where nobody asks for one.</summary>
+internal readonly record struct Gradients(Tensor? X, Tensor? Weight, Tensor? Bias);

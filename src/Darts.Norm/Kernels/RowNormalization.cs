@@ -180,7 +180,7 @@ internal static unsafe class RowNormalization<TFormula>
     private static Gradients Backward<T>(Inputs inputs, Tensor gradOutput, long length, double eps, Wanted wanted)
         where T : IElement
     {
-        var (x, weight, bias, _, _, kept) = inputs;
+        var (x, weight, _, _, _, kept) = inputs;
         var gradX = wanted.X ? Memory.Like(x) : null;
         var rows = new Rows(ref x, length);
         var gradRows = new Rows(ref gradOutput, length);
@@ -188,8 +188,8 @@ internal static unsafe class RowNormalization<TFormula>
         var blocks = new Blocks(rows.Count, length, least: 64);
         var sums = Doubles.Padded<T>(length);
         using var singleWeight = T.IsSingle && gradX is not null && length >= SingleGradients<TFormula>.Shortest ? new SingleParameter(w, length) : default;
-        using var weightSums = wanted.Weight ? new Doubles(sums * blocks.Count) : default;
-        using var biasSums = wanted.Bias ? new Doubles(sums * blocks.Count) : default;
+        using var weightSums = wanted.Weight is null ? default : new Doubles(sums * blocks.Count);
+        using var biasSums = wanted.Bias is null ? default : new Doubles(sums * blocks.Count);
         var work = new BackwardWork<T>
         {
             X = rows,
@@ -213,7 +213,7 @@ internal static unsafe class RowNormalization<TFormula>
         }
         GC.KeepAlive(x);
         GC.KeepAlive(gradOutput);
-        return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, weight, 1 / work.WeightUnit), Sum.Combined<T>(biasSums, blocks.Count, bias));
+        return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, length, wanted.Weight, 1 / work.WeightUnit), Sum.Combined<T>(biasSums, blocks.Count, length, wanted.Bias));
     }
 
     /// <summary><c>v · weight + bias</c>, of those that are there.</summary>
@@ -527,9 +527,3 @@ internal static unsafe class RowNormalization<TFormula>
         private static Pair Term(Vector256<double> x, Vector256<double> go, RowStatistics s, double unit) => (TFormula.Center(x, s) * (s.Inverse, s.InverseLow)).Shifted(unit) * go;
     }
 }
-
-/// <summary>Which gradients somebody asks for.</summary>
-internal readonly record struct Wanted(bool X, bool Weight, bool Bias);
-
-/// <summary>Gradients in the order of the inputs, null where nobody asks for one.</summary>
-internal readonly record struct Gradients(Tensor? X, Tensor? Weight, Tensor? Bias);

@@ -111,7 +111,7 @@ internal static unsafe class SeriesMap<TFormula>
         using var w = Doubles.Of(weight, components);
         using var b = Doubles.Of(bias, components);
         var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
-        var length = wanted.Weight || wanted.Bias ? Doubles.Padded<T>(components) * blocks.Count : 0;
+        var length = wanted.Weight is null && wanted.Bias is null ? 0 : Doubles.Padded<T>(components) * blocks.Count;
         using var weightSums = new Doubles(length);
         using var biasSums = new Doubles(length);
         Workers.Run(
@@ -131,10 +131,7 @@ internal static unsafe class SeriesMap<TFormula>
         GC.KeepAlive(mask);
         GC.KeepAlive(gradOutput);
         GC.KeepAlive(statistics);
-        return new(
-            gradX,
-            wanted.Weight ? Sum.Combined<T>(weightSums, blocks.Count, weight!) : null,
-            wanted.Bias ? Sum.Combined<T>(biasSums, blocks.Count, bias!) : null);
+        return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, components, wanted.Weight), Sum.Combined<T>(biasSums, blocks.Count, components, wanted.Bias));
     }
 
     /// <summary>The coefficients of each column of a group.</summary>

@@ -6,7 +6,7 @@ namespace Darts.Norm.Kernels;
 /// <param name="gaps">Which values are missing.</param>
 internal sealed class StandardizeOperation(RINormStatistics statistics, Measure? measure, Gaps gaps) : FusedOperation
 {
-    public override Tensor Statistics => statistics.Values;
+    public override RINormStatistics Statistics => statistics;
 
     public override Tensor? Mask => gaps.Mask;
 

@@ -119,20 +119,20 @@ internal static unsafe class Sum
     /// <summary>The gradient of a parameter from the sums of all blocks, added in order and rounded once.</summary>
     /// <param name="sums">Of all blocks.</param>
     /// <param name="blocks">How many.</param>
-    /// <param name="parameter">Whose gradient.</param>
+    /// <param name="length">How many values the parameter has.</param>
+    /// <param name="place">Of its gradient; null where none is wanted.</param>
     /// <param name="unit">A power of two that the sums are multiplied by.</param>
-    public static Tensor? Combined<T>(Doubles sums, long blocks, Tensor? parameter, double unit = 1)
+    public static Tensor? Combined<T>(Doubles sums, long blocks, long length, Place? place, double unit = 1)
         where T : IElement
     {
-        if (sums.At is null)
+        if (place is null)
             return null;
-        var length = parameter!.numel();
         for (long block = 1; block < blocks; block++)
             Merge<T>(sums.At, sums.At + (block * Doubles.Padded<T>(length)), length);
         Round<T>(sums.At, length);
         for (long i = 0; unit != 1 && i < length; i++)
             sums.At[i] *= unit;
-        var gradient = Memory.Like(parameter);
+        var gradient = Memory.New(place.Shape, place.Dtype, CPU);
         Doubles.Write(sums.At, gradient);
         return gradient;
     }

@@ -118,14 +118,14 @@ public sealed unsafe class SumTests
                 (sums.At[(block * 2 * Padding) + i], sums.At[(block * 2 * Padding) + Padding + i]) = (block == 0 ? 1 : Math.ScaleB(1, -53), i == 4 ? double.NaN : 0);
         }
         sums.At[4] = double.PositiveInfinity;
-        var gradient = Sum.Combined<Float64>(sums, 3, zeros(5, ScalarType.Float64))!;
+        var gradient = Sum.Combined<Float64>(sums, 3, 5, new([5], ScalarType.Float64))!;
         gradient.Doubles().Should().Equal(1 + Math.ScaleB(1, -52), 1 + Math.ScaleB(1, -52), 1 + Math.ScaleB(1, -52), 1 + Math.ScaleB(1, -52), double.PositiveInfinity);
 
         new Span<double>(sums.At, (int)sums.Length).Clear();
         for (var i = 0; i < 2 * Padding; i++)
             sums.At[i] = i;
-        Sum.Combined<Float32>(sums, 2, zeros(5))!.Doubles().Should().Equal(16, 18, 20, 22, 24);
-        Sum.Combined<Float32>(default, 2, null).Should().BeNull();
+        Sum.Combined<Float32>(sums, 2, 5, new([5], ScalarType.Float32))!.Doubles().Should().Equal(16, 18, 20, 22, 24);
+        Sum.Combined<Float32>(default, 2, 5, null).Should().BeNull();
     }
 
     [Fact]
