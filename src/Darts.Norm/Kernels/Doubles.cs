@@ -6,13 +6,21 @@ namespace Darts.Norm.Kernels;
 /// <summary>Float64 values outside of the garbage collector's reach, in whole groups of lanes, aligned for them.</summary>
 internal readonly unsafe struct Doubles : IDisposable
 {
+    private const int Alignment = 64;
+
+    private readonly void* _memory;
+
     /// <param name="length">How many; for none no memory is taken.</param>
     public Doubles(long length)
     {
         Length = Lanes.Padded(length);
+        if (length == 0)
+            return;
         try
         {
-            At = length == 0 ? null : (double*)NativeMemory.AlignedAlloc((nuint)Length * sizeof(double), 64);
+            // More than it takes, to be aligned by hand: the system takes longer to do that than all the rest.
+            _memory = NativeMemory.Alloc(((nuint)Length * sizeof(double)) + Alignment - 1);
+            At = (double*)(((nint)_memory + Alignment - 1) & -Alignment);
         }
         catch (OutOfMemoryException error)
         {
@@ -92,7 +100,7 @@ internal readonly unsafe struct Doubles : IDisposable
         return true;
     }
 
-    public void Dispose() => NativeMemory.AlignedFree(At);
+    public void Dispose() => NativeMemory.Free(_memory);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Read<T>(Rows rows)

@@ -124,6 +124,8 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
 /// <summary>A parameter's values in float32, in memory for whole groups.</summary>
 internal readonly unsafe struct SingleParameter : IDisposable
 {
+    private readonly Doubles _room;
+
     /// <param name="values">The same values in float64; none for a parameter that is not there.</param>
     /// <param name="length">How many, at least four.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -132,8 +134,7 @@ internal readonly unsafe struct SingleParameter : IDisposable
         (Fits, Least) = (true, 1);
         if (values.At is null)
             return;
-        var padded = Singles.Padded(length);
-        At = (float*)NativeMemory.AlignedAlloc((nuint)padded * sizeof(float), 64);
+        _room = new(Singles.Padded(length) * sizeof(float) / sizeof(double));
         var (fits, least, largest) = (Vector256<double>.AllBitsSet, Vector256.Create(double.PositiveInfinity), Vector256<double>.Zero);
         var last = length - Vector256<double>.Count; // which may take some for the second time
         for (var i = 0L; ; i = Math.Min(i + Vector256<double>.Count, last))
@@ -152,7 +153,7 @@ internal readonly unsafe struct SingleParameter : IDisposable
         Largest = Math.Max(Math.Max(largest.GetElement(0), largest.GetElement(1)), Math.Max(largest.GetElement(2), largest.GetElement(3)));
     }
 
-    public float* At { get; }
+    public float* At => (float*)_room.At;
 
     /// <summary>The least magnitude, one for a parameter that is not there.</summary>
     public double Least { get; }
@@ -184,5 +185,5 @@ internal readonly unsafe struct SingleParameter : IDisposable
     /// <summary>Whether all of it is zero, or it is not there.</summary>
     public bool IsZero => Largest == 0;
 
-    public void Dispose() => NativeMemory.AlignedFree(At);
+    public void Dispose() => _room.Dispose();
 }
