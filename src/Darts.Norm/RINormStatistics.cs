@@ -135,6 +135,14 @@ public sealed class RINormStatistics : IDisposable
         return new(Memory.New([3, .. shape], ScalarType.Float64, CPU), x.dtype, shape);
     }
 
+    /// <summary>What was kept of <see cref="Values"/>, as these were.</summary>
+    internal unsafe Tensor Copy(Doubles kept)
+    {
+        var copy = Memory.New([3, .. Shape], ScalarType.Float64, CPU);
+        Buffer.MemoryCopy(kept.At, Memory.Start(copy), kept.Length * sizeof(double), copy.numel() * sizeof(double));
+        return copy;
+    }
+
     /// <summary>A copy that shows another dtype or lies on another device. Tensors that were shown follow to it.</summary>
     internal RINormStatistics Moved(ScalarType dtype, Device device)
     {

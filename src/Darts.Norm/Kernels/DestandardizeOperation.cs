@@ -6,7 +6,11 @@ namespace Darts.Norm.Kernels;
 /// <param name="kinds">What each on the last axis is, or one for all of them.</param>
 internal sealed class DestandardizeOperation(RINormStatistics statistics, double eps, LikelihoodParameter[] kinds) : FusedOperation
 {
-    public override RINormStatistics Statistics => statistics;
+    public override Tensor Statistics => statistics.Values;
+
+    public override Tensor StatisticsOf(Doubles kept) => statistics.Copy(kept);
+
+    public override long Keeps(Tensor x) => statistics.Values.numel();
 
     public override bool NeedsBias => true;
 
@@ -17,7 +21,7 @@ internal sealed class DestandardizeOperation(RINormStatistics statistics, double
     public override Tensor Forward(Inputs inputs) => SeriesMap<DestandardizeFormula>.Forward(Of(inputs), inputs, measure: null, default);
 
     public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
-        SeriesMap<DestandardizeFormula>.Backward(Of(inputs), inputs, gradOutput, default, wanted);
+        SeriesMap<DestandardizeFormula>.Backward(Of(inputs), inputs, statistics.Shape[^1], gradOutput, default, wanted);
 
     // Without a weight there is nothing to keep from zero, and nothing is added to it.
     private DestandardizeFormula Of(Inputs inputs) => new(inputs.X.size(-1), kinds, inputs.Weight is null ? 0 : eps);

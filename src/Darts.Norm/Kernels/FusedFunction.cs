@@ -20,7 +20,6 @@ internal sealed class FusedFunction : IBackward
         (_hasWeight, _hasBias) = (weight is not null, bias is not null);
         _wanted = wanted;
         _kept = kept;
-        _ = operation.Statistics?.TryHold(); // as the caller does
     }
 
     public static Tensor Apply(FusedOperation operation, Inputs inputs, ScalarType dtype, Wanted wanted)
@@ -69,7 +68,7 @@ internal sealed class FusedFunction : IBackward
         {
             using var x = node.Saved(0)!;
             using Tensor? weight = node.Saved(1), bias = node.Saved(2), mask = node.Saved(3);
-            var inputs = new Inputs(x, weight, bias, _operation.Statistics?.Values, mask, _kept);
+            var inputs = new Inputs(x, weight, bias, null, mask, _kept);
             var isDifferentiable = is_grad_enabled();
             using var scope = !isDifferentiable && _operation.IsPlain(x) && gradOutput.is_contiguous() ? null : NewDisposeScope();
             return Given(isDifferentiable ? Differentiable(inputs, gradOutput) : _operation.Backward(inputs, gradOutput, _wanted));
@@ -86,18 +85,14 @@ internal sealed class FusedFunction : IBackward
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _kept.Dispose();
-        _operation.Statistics?.Release();
-    }
+    public void Dispose() => _kept.Dispose();
 
     /// <summary>The gradients as expressions that can be differentiated again.</summary>
     private Gradients Differentiable(Inputs inputs, Tensor gradOutput)
     {
         if (_wanted.Bias is { } place && inputs.Bias is null)
             inputs = inputs with { Bias = zeros(place.Shape, place.Dtype).requires_grad_() }; // whatever it is, the gradients are the same
-        inputs = inputs with { Statistics = inputs.Statistics?.clone() }; // those of inference mode cannot be saved
+        inputs = inputs with { Statistics = _operation.StatisticsOf(_kept) };
         var output = _operation.Formula(inputs);
         List<Tensor> asked = [];
         if (_wanted.X)

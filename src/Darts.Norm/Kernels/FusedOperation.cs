@@ -6,7 +6,7 @@ internal abstract class FusedOperation
     /// <summary>The result: by kernels on the CPU, by <see cref="Formula"/> elsewhere. Gradients flow if anybody asks for them.</summary>
     public Tensor Apply(Tensor x, Tensor? weight, Tensor? bias)
     {
-        var inputs = new Inputs(x, weight, bias, Statistics?.Values, Mask);
+        var inputs = new Inputs(x, weight, bias, Statistics, Mask);
         if (x.device_type != DeviceType.CPU || x.numel() == 0)
             return Formula(inputs);
         var dtype = ResultDtype(x, weight, bias);
@@ -27,7 +27,10 @@ internal abstract class FusedOperation
     public abstract Tensor Formula(Inputs inputs);
 
     /// <summary>Statistics of x that somebody else has too; null where there are none.</summary>
-    public virtual RINormStatistics? Statistics => null;
+    public virtual Tensor? Statistics => null;
+
+    /// <summary>The same from what <see cref="Forward"/> kept of them.</summary>
+    public virtual Tensor? StatisticsOf(Doubles kept) => null;
 
     /// <summary>Whether a gradient depends on the bias, which is kept for them then.</summary>
     public virtual bool NeedsBias => false;

@@ -54,24 +54,24 @@ internal static unsafe class SeriesMap<TFormula>
         (_, true) => Forward<Gaps<Float64>>(formula, inputs, measure, gaps),
     };
 
-    /// <summary>The gradients that are wanted, the others null.</summary>
-    public static Gradients Backward(TFormula formula, Inputs inputs, Tensor gradOutput, Gaps gaps, Wanted wanted) =>
+    /// <summary>The gradients that are wanted, the others null, with the statistics that were kept.</summary>
+    public static Gradients Backward(TFormula formula, Inputs inputs, long components, Tensor gradOutput, Gaps gaps, Wanted wanted) =>
         (inputs.X.dtype, gaps.Missing != Missing.None) switch
         {
-            (ScalarType.Float16, false) => Backward<Float16>(formula, inputs, gradOutput, wanted),
-            (ScalarType.BFloat16, false) => Backward<BFloat16>(formula, inputs, gradOutput, wanted),
-            (ScalarType.Float32, false) => Backward<Float32>(formula, inputs, gradOutput, wanted),
-            (_, false) => Backward<Float64>(formula, inputs, gradOutput, wanted),
-            (ScalarType.Float16, true) => Backward<Gaps<Float16>>(formula, inputs, gradOutput, wanted),
-            (ScalarType.BFloat16, true) => Backward<Gaps<BFloat16>>(formula, inputs, gradOutput, wanted),
-            (ScalarType.Float32, true) => Backward<Gaps<Float32>>(formula, inputs, gradOutput, wanted),
-            (_, true) => Backward<Gaps<Float64>>(formula, inputs, gradOutput, wanted),
+            (ScalarType.Float16, false) => Backward<Float16>(formula, inputs, components, gradOutput, wanted),
+            (ScalarType.BFloat16, false) => Backward<BFloat16>(formula, inputs, components, gradOutput, wanted),
+            (ScalarType.Float32, false) => Backward<Float32>(formula, inputs, components, gradOutput, wanted),
+            (_, false) => Backward<Float64>(formula, inputs, components, gradOutput, wanted),
+            (ScalarType.Float16, true) => Backward<Gaps<Float16>>(formula, inputs, components, gradOutput, wanted),
+            (ScalarType.BFloat16, true) => Backward<Gaps<BFloat16>>(formula, inputs, components, gradOutput, wanted),
+            (ScalarType.Float32, true) => Backward<Gaps<Float32>>(formula, inputs, components, gradOutput, wanted),
+            (_, true) => Backward<Gaps<Float64>>(formula, inputs, components, gradOutput, wanted),
         };
 
     private static Tensor Forward<T>(TFormula formula, Inputs inputs, Measure? measure, Gaps gaps)
         where T : IElement
     {
-        var (x, weight, bias, statistics, mask, _) = inputs;
+        var (x, weight, bias, statistics, mask, kept) = inputs;
         var output = Memory.Like(x);
         var components = statistics!.size(-1);
         var source = new SeriesGroups(ref x, components * formula.Repeat, ref mask);
@@ -86,7 +86,7 @@ internal static unsafe class SeriesMap<TFormula>
                 IsMasked = mask is not null,
                 X = groups,
                 Y = Memory.Start(output),
-                Series = new(formula, groups, statistics, w, b),
+                Series = new(formula, groups, (double*)Memory.Start(statistics), w, b),
                 Measured = measure is null ? null : (double*)Memory.Start(statistics),
                 Measure = measure.GetValueOrDefault(),
                 FillsWithZero = gaps.Missing == Missing.Zero,
@@ -94,18 +94,19 @@ internal static unsafe class SeriesMap<TFormula>
             },
             blocks.Count,
             groups.Batch * groups.Steps * groups.Width);
+        if (kept.At is not null)
+            Buffer.MemoryCopy(Memory.Start(statistics), kept.At, kept.Length * sizeof(double), statistics.numel() * sizeof(double));
         GC.KeepAlive(x);
         GC.KeepAlive(mask);
         GC.KeepAlive(statistics);
         return output;
     }
 
-    private static Gradients Backward<T>(TFormula formula, Inputs inputs, Tensor gradOutput, Wanted wanted)
+    private static Gradients Backward<T>(TFormula formula, Inputs inputs, long components, Tensor gradOutput, Wanted wanted)
         where T : IElement
     {
-        var (x, weight, bias, statistics, mask, _) = inputs;
+        var (x, weight, bias, _, mask, kept) = inputs;
         var gradX = wanted.X ? Memory.Like(x) : null;
-        var components = statistics!.size(-1);
         var groups = new SeriesGroups(ref x, components * formula.Repeat, ref mask);
         var gradGroups = new SeriesGroups(ref gradOutput, components * formula.Repeat);
         using var w = Doubles.Of(weight, components);
@@ -122,7 +123,7 @@ internal static unsafe class SeriesMap<TFormula>
                 GradX = gradX is null ? null : Memory.Start(gradX),
                 WeightSums = weightSums.At,
                 BiasSums = biasSums.At,
-                Series = new(formula, groups, statistics, w, b),
+                Series = new(formula, groups, kept.At, w, b),
                 Blocks = blocks,
             },
             blocks.Count,
@@ -130,15 +131,14 @@ internal static unsafe class SeriesMap<TFormula>
         GC.KeepAlive(x);
         GC.KeepAlive(mask);
         GC.KeepAlive(gradOutput);
-        GC.KeepAlive(statistics);
         return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, components, wanted.Weight), Sum.Combined<T>(biasSums, blocks.Count, components, wanted.Bias));
     }
 
     /// <summary>The coefficients of each column of a group.</summary>
-    private readonly struct Coefficients(TFormula formula, SeriesGroups groups, Tensor statistics, Doubles weight, Doubles bias)
+    private readonly struct Coefficients(TFormula formula, SeriesGroups groups, double* statistics, Doubles weight, Doubles bias)
     {
         private readonly TFormula _formula = formula;
-        private readonly double* _statistics = (double*)Memory.Start(statistics);
+        private readonly double* _statistics = statistics;
         private readonly double* _weight = weight.At;
         private readonly double* _bias = bias.At;
         private readonly long _width = groups.Width;

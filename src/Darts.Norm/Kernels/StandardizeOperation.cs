@@ -6,7 +6,11 @@ namespace Darts.Norm.Kernels;
 /// <param name="gaps">Which values are missing.</param>
 internal sealed class StandardizeOperation(RINormStatistics statistics, Measure? measure, Gaps gaps) : FusedOperation
 {
-    public override RINormStatistics Statistics => statistics;
+    public override Tensor Statistics => statistics.Values;
+
+    public override Tensor StatisticsOf(Doubles kept) => statistics.Copy(kept);
+
+    public override long Keeps(Tensor x) => statistics.Values.numel();
 
     public override Tensor? Mask => gaps.Mask;
 
@@ -17,7 +21,7 @@ internal sealed class StandardizeOperation(RINormStatistics statistics, Measure?
     public override Tensor Forward(Inputs inputs) => SeriesMap<StandardizeFormula>.Forward(default, inputs, measure, Of(inputs));
 
     public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
-        SeriesMap<StandardizeFormula>.Backward(default, inputs, gradOutput, Of(inputs), wanted);
+        SeriesMap<StandardizeFormula>.Backward(default, inputs, statistics.Shape[^1], gradOutput, Of(inputs), wanted);
 
     private Gaps Of(Inputs inputs) => gaps with { Mask = inputs.Mask };
 }

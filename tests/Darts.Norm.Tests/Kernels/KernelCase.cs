@@ -66,18 +66,18 @@ internal sealed class KernelCase : IDisposable
     public Tensor?[] Backward(Wanted wanted)
     {
         using var kept = new Doubles(Operation.Keeps(X));
-        var inputs = new Inputs(X.detach(), Weight?.detach(), Bias?.detach(), Operation.Statistics?.Values, Operation.Mask, kept);
+        var inputs = new Inputs(X.detach(), Weight?.detach(), Bias?.detach(), Operation.Statistics, Operation.Mask, kept);
         Operation.Forward(inputs).Dispose();
         var gradients = Operation.Backward(inputs, GradOutput, wanted);
         return [gradients.X, gradients.Weight, gradients.Bias];
     }
 
     /// <summary>The same by the formula; the statistics are the kernels'.</summary>
-    public List<Tensor> ByFormula() => WithGradients(Operation.Formula(new(X, Weight, Bias, Operation.Statistics?.Values, Operation.Mask)));
+    public List<Tensor> ByFormula() => WithGradients(Operation.Formula(new(X, Weight, Bias, Operation.Statistics, Operation.Mask)));
 
     /// <summary>As the kernels take them, and as the formula does; null where the operation takes none.</summary>
     public (Tensor kernels, Tensor formula)? Statistics() =>
-        Operation is StandardizeOperation ? (Operation.Statistics!.Values, Formulas.SeriesStatistics(X, new(1e-5), _gaps)) : null;
+        Operation is StandardizeOperation ? (Operation.Statistics!, Formulas.SeriesStatistics(X, new(1e-5), _gaps)) : null;
 
     public void Dispose() => _scope.Dispose();
 
