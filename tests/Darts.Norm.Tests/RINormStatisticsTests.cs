@@ -244,4 +244,28 @@ public sealed class RINormStatisticsTests
         Layers.SameBits(x.grad!, (1 / stdev.to(ScalarType.Float64)).to(ScalarType.Float32).expand(x.shape)).Should().BeFalse("stdev is rounded to Float32 here");
         ((x.grad! * stdev) - 1).abs().max().item<float>().Should().BeLessThan(1e-6f);
     }
+
+    [Fact]
+    public void Backward_WithStatisticsOfInferenceMode_IsThatOfOthers()
+    {
+        using var scope = NewDisposeScope();
+        var rin = new RINorm(4);
+        var x = Layers.All["RINorm"].Input();
+        RINormStatistics inInference, others = rin.normalize(x).statistics;
+        using (inference_mode())
+            inInference = rin.normalize(x).statistics;
+        var expected = Gradients(others);
+        foreach (var (actual, other) in Gradients(inInference).Zip(expected))
+            Layers.SameBits(actual, other).Should().BeTrue();
+
+        // Of first and second order.
+        Tensor[] Gradients(RINormStatistics statistics)
+        {
+            var leaf = x.clone().requires_grad_();
+            var y = rin.inverse(rin.transform(leaf, statistics).square().unsqueeze(-1), statistics);
+            var first = autograd.grad([y.sum()], [leaf, rin.affine_weight!, rin.affine_bias!], retain_graph: true, create_graph: true);
+            var second = autograd.grad([first[0].square().sum() + first[1].square().sum()], [leaf, rin.affine_weight!, rin.affine_bias!]);
+            return [.. first, .. second];
+        }
+    }
 }

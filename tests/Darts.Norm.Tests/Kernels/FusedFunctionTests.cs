@@ -100,6 +100,28 @@ public sealed class FusedFunctionTests
         (x.grad, layer.weight!.grad, layer.bias!.grad).Should().Be((null, null, null));
     }
 
+    /// <summary>No gradient depends on it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Backward_AfterABiasWasChangedInPlace_IsTheSame(bool createGraph)
+    {
+        using var scope = NewDisposeScope();
+        using var layer = new LayerNorm(3);
+        var x = Layers.Values([2, 3]).requires_grad_();
+        var expected = Gradients(() => { });
+        foreach (var (actual, other) in Gradients(() => layer.bias!.add_(100)).Zip(expected))
+            Layers.SameBits(actual, other).Should().BeTrue();
+
+        Tensor[] Gradients(Action change)
+        {
+            var loss = (layer.forward(x) * Layers.Values([2, 3])).sum();
+            using (no_grad())
+                change();
+            return [.. autograd.grad([loss], [x, layer.weight!, layer.bias!], create_graph: createGraph)];
+        }
+    }
+
     /// <summary>A gradient with a history may be the last to hold the graph that it comes from.</summary>
     [Fact]
     public void SecondOrder_ManyTimes_FreesEachGraphOnce()
