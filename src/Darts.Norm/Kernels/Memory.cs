@@ -10,13 +10,19 @@ internal static unsafe class Memory
     /// <summary>So many bytes are worth a call to the system.</summary>
     private const long Large = 4 << 20;
 
+    /// <summary>Of so many bytes the nearer caches hold no more than a part.</summary>
+    private const long Near = 1_000_000;
+
+    /// <summary>So many bytes ahead the lines of a result are asked for.</summary>
+    private const long ResultsAhead = 2048;
+
     /// <summary>Of so many bytes the caches keep nothing until it is read.</summary>
     private const long Streamed = 8 << 20;
 
     /// <summary>The address of a CPU tensor's first value. The tensor must be kept alive.</summary>
     public static byte* Start(Tensor tensor) => THSTensor_data(tensor.Handle);
 
-    /// <summary>A line is soon to be read or written; it may lie behind the memory that there is.</summary>
+    /// <summary>A line is soon to be read; it may lie behind the memory that there is.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(void* address)
     {
@@ -24,12 +30,21 @@ internal static unsafe class Memory
             Sse.Prefetch1(address);
     }
 
-    /// <summary>Whether rows of so many bytes are to be written past the caches, which need not read first what is overwritten: whole lines, of a large result.</summary>
-    public static bool Streams(byte* start, long row, long rows) => ((nint)start | (nint)row) % 64 == 0 && row * rows >= Streamed;
+    /// <summary>A result is being written there: its line so far ahead is asked for, since behind the stores few of them would be waited for at a time.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void PrefetchResult(void* address)
+    {
+        if (Sse.IsSupported)
+            Sse.Prefetch0((byte*)address + ResultsAhead);
+    }
 
-    /// <summary>Where so many rows of so many bytes are to be written.</summary>
-    public static Destination DestinationOf(byte* start, long row, long rows) =>
-        Streams(start, row, rows) ? Destination.Memory : row * rows >= Large ? Destination.Caches : Destination.NearCaches;
+    /// <summary>Where so many rows of so many bytes are to be written: past the caches, which need not read first what is overwritten, whole lines of a large result.</summary>
+    public static Destination DestinationOf(byte* start, long row, long rows) => (((nint)start | (nint)row) % 64 == 0, row * rows) switch
+    {
+        (true, >= Streamed) => Destination.Memory,
+        (_, >= Near) => Destination.Caches,
+        _ => Destination.NearCaches,
+    };
 
     /// <summary>What was written past the caches is seen by all threads, as all else is without.</summary>
     public static void Fence()

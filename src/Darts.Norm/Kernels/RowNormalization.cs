@@ -152,7 +152,7 @@ internal static unsafe class RowNormalization<TFormula>
             Weight = w.At,
             Bias = b.At,
             Eps = eps,
-            Streams = T.IsSingle && Memory.Streams(Memory.Start(output), length * T.Size, rows.Count),
+            Destination = T.IsSingle ? Memory.DestinationOf(Memory.Start(output), length * T.Size, rows.Count) : default,
             Blocks = blocks,
         };
         var isSingle = T.IsSingle && length >= SingleRows<TFormula>.Shortest;
@@ -251,7 +251,7 @@ internal static unsafe class RowNormalization<TFormula>
         public double* Weight;
         public double* Bias;
         public double Eps;
-        public bool Streams; // what is written, past the caches; of float32 only
+        public Destination Destination; // of float32 only
         public Blocks Blocks;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

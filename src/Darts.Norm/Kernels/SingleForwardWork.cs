@@ -19,7 +19,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         var (end, length, eps) = (Wide.Blocks.End(block), Wide.X.Length, Wide.Eps);
         var y = (float*)Wide.Y;
         var yEnd = y + (end * length);
-        var streams = Wide.Streams;
+        var destination = Wide.Destination;
         var xEnd = (float*)Wide.X.End;
         var x = stackalloc float*[SingleStatistics.Most];
         SingleStatistics measured;
@@ -30,9 +30,9 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
             Wide.X.Starts(first, count, (byte**)x);
             SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, &measured);
             if (IsInSingle)
-                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, &measured, Weight, Bias, streams);
+                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, &measured, Weight, Bias, destination);
             else
-                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, eps, &measured, Wide.Weight, Wide.Bias, streams);
+                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
             if (Wide.Statistics is not null)
                 measured.Keep(count, eps, Wide.Statistics + first, Wide.X.Count);
             for (var r = 0; r < count; r++)
@@ -41,7 +41,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
                     Wide.WriteRow(first + r);
             }
         }
-        if (streams)
+        if (destination == Destination.Memory)
             Memory.Fence();
     }
 }

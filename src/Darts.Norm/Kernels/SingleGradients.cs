@@ -10,9 +10,6 @@ internal static unsafe class SingleGradients<TFormula>
     /// <summary>For shorter rows it is not worth while.</summary>
     public const long Shortest = 64;
 
-    /// <summary>So far ahead the results' lines are asked for.</summary>
-    private const long ResultsAhead = 1024;
-
     /// <summary>Whether the forward pass leaves rows' squares to this one, as it adds them up in float32.</summary>
     public static bool MeasuresAgain => !TFormula.Centers;
 
@@ -128,7 +125,7 @@ internal static unsafe class SingleGradients<TFormula>
             {
                 Memory.Prefetch(x + i + ahead);
                 Memory.Prefetch(go + i + ahead);
-                Memory.Prefetch(to + i + ResultsAhead);
+                Memory.PrefetchResult(to + i);
                 row.Of(x, go, weight, i).Store(to + i);
             }
         }

@@ -195,17 +195,17 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInSingle(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, bool streams)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, Destination destination)
     {
         if (Vector512.IsHardwareAccelerated)
-            WriteInSingle<Sixteen>(rows, count, length, end, to, toEnd, measured, weight, bias, streams);
+            WriteInSingle<Sixteen>(rows, count, length, end, to, toEnd, measured, weight, bias, destination);
         else
-            WriteInSingle<Eight>(rows, count, length, end, to, toEnd, measured, weight, bias, streams);
+            WriteInSingle<Eight>(rows, count, length, end, to, toEnd, measured, weight, bias, destination);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WriteInSingle<TFloats>(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, bool streams)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, Destination destination)
         where TFloats : struct, IFloats<TFloats>
     {
         var whole = length & -Singles.Count;
@@ -216,11 +216,11 @@ internal static unsafe class SingleRows<TFormula>
             var y = to + (r * length);
             var row = new Standardized<TFloats>(measured, r);
             if (bias is not null)
-                WriteWhole(rows[r], y, whole, row, weight, bias, streams);
+                WriteWhole(rows[r], y, whole, row, weight, bias, destination);
             else if (weight is not null)
-                WriteWhole(rows[r], y, whole, row, weight, null, streams);
+                WriteWhole(rows[r], y, whole, row, weight, null, destination);
             else
-                WriteWhole(rows[r], y, whole, row, null, null, streams);
+                WriteWhole(rows[r], y, whole, row, null, null, destination);
             if (whole < length)
                 WriteTail(new(rows[r], length, end), new(y, length, toEnd), measured, r, weight, bias);
         }
@@ -228,17 +228,27 @@ internal static unsafe class SingleRows<TFormula>
 
     /// <summary>The whole groups of a row. What is the same for all of them is asked before: among them it would take as long as they do.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteWhole<TFloats>(float* x, float* y, long whole, Standardized<TFloats> row, float* weight, float* bias, bool streams)
+    private static void WriteWhole<TFloats>(float* x, float* y, long whole, Standardized<TFloats> row, float* weight, float* bias, Destination destination)
         where TFloats : struct, IFloats<TFloats>
     {
-        if (streams)
+        if (destination == Destination.Memory)
         {
             for (var i = 0L; i < whole; i += TFloats.Count)
                 Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Stream(y + i);
-            return;
         }
-        for (var i = 0L; i < whole; i += TFloats.Count)
-            Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Store(y + i);
+        else if (destination == Destination.Caches)
+        {
+            for (var i = 0L; i < whole; i += TFloats.Count)
+            {
+                Memory.PrefetchResult(y + i);
+                Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Store(y + i);
+            }
+        }
+        else
+        {
+            for (var i = 0L; i < whole; i += TFloats.Count)
+                Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Store(y + i);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -252,7 +262,7 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>The same, rounded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInDouble(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, SingleStatistics* measured, double* weight, double* bias, bool streams)
+        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, SingleStatistics* measured, double* weight, double* bias, Destination destination)
     {
         for (var r = 0; r < count; r++)
         {
@@ -261,9 +271,9 @@ internal static unsafe class SingleRows<TFormula>
             var (x, y) = (new Row<Float32>((byte*)rows[r], length, (byte*)end), new Row<Float32>((byte*)(to + (r * length)), length, (byte*)toEnd));
             var s = measured->Of(r, TFormula.Centers).WithoutHiddenLow(eps);
             if (s.CenterLow != 0)
-                WriteWhole(x, y, new StandardizedInDouble(s), isFar: true, weight, bias, streams);
+                WriteWhole(x, y, new StandardizedInDouble(s), isFar: true, weight, bias, destination);
             else
-                WriteWhole(x, y, new StandardizedInDouble(s), isFar: false, weight, bias, streams);
+                WriteWhole(x, y, new StandardizedInDouble(s), isFar: false, weight, bias, destination);
             if (x.Whole < length)
                 WriteTail(x, y, &s, weight, bias);
         }
@@ -271,10 +281,14 @@ internal static unsafe class SingleRows<TFormula>
 
     /// <summary>The whole groups of a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteWhole(Row<Float32> x, Row<Float32> y, StandardizedInDouble row, bool isFar, double* weight, double* bias, bool streams)
+    private static void WriteWhole(Row<Float32> x, Row<Float32> y, StandardizedInDouble row, bool isFar, double* weight, double* bias, Destination destination)
     {
         for (var i = 0L; i < x.Whole; i += Lanes.Count)
-            y.Set(i, RowNormalization<TFormula>.Affine(row.Of(x[i], isFar), weight, bias, i), streams);
+        {
+            if (destination == Destination.Caches)
+                Memory.PrefetchResult((float*)y.Start + i);
+            y.Set(i, RowNormalization<TFormula>.Affine(row.Of(x[i], isFar), weight, bias, i), destination == Destination.Memory);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]

@@ -30,12 +30,14 @@ public sealed unsafe class RowNormalizationTests : IDisposable
         RowNormalization<LayerNormFormula>.Together(length, middle: 4).Should().Be(expected);
 
     [Theory]
-    [InlineData(0, 512, 4096, true)]
-    [InlineData(0, 512, 4095, false)] // the caches might keep it
-    [InlineData(32, 512, 4096, false)]
-    [InlineData(0, 520, 4096, false)] // rows that begin amid a line
-    public void Streams_OfWholeLinesOfALargeResult_IsTrue(int start, long length, long rows, bool expected) =>
-        Memory.Streams((byte*)start, length * sizeof(float), rows).Should().Be(expected);
+    [InlineData(0, 512, 4096, Destination.Memory)]
+    [InlineData(0, 512, 4095, Destination.Caches)] // they might keep it
+    [InlineData(32, 512, 4096, Destination.Caches)]
+    [InlineData(0, 520, 4096, Destination.Caches)] // rows that begin amid a line
+    [InlineData(0, 500, 500, Destination.Caches)]
+    [InlineData(0, 500, 499, Destination.NearCaches)]
+    public void DestinationOf_AResult_IsWhereItFits(int start, long length, long rows, object expected) =>
+        Memory.DestinationOf((byte*)start, length * sizeof(float), rows).Should().Be((Destination)expected);
 
     [Theory]
     [InlineData(0.1)]
