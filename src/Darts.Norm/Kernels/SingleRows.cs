@@ -40,17 +40,17 @@ internal static unsafe class SingleRows<TFormula>
             else
                 AddUp(new((byte*)rows[r], length, (byte*)end), 0, isFar: false, sums + r, squares + r);
         }
-        var n = Vector256.Create((double)length);
+        var (n, over) = (Vector256.Create((double)length), Vector256.Create(1.0 / length));
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
-            var meanSquare = RowSum.Totals(squares + r) / n;
+            var meanSquare = RowSum.Totals(squares + r) * over;
             if (TFormula.Centers)
             {
                 var total = RowSum.Totals(sums + r);
-                var mean = total / n;
+                var mean = total * over;
                 var levels = Float32.Narrow(mean);
                 levels.Store(to->Level + r);
-                var rests = (total - (Float32.Widen(levels) * n)) / n; // exact but for the division: they have digits that the mean has not
+                var rests = (total - (Float32.Widen(levels) * n)) * over; // exact but for the last step: they have digits that the mean has not
                 rests.Store(to->Rest + r);
                 var far = Vector256.GreaterThan(mean * mean, (meanSquare - (mean * mean)) * farthest);
                 if (far != Vector256<double>.Zero)
@@ -60,7 +60,7 @@ internal static unsafe class SingleRows<TFormula>
                         if (far.GetElement(i - r) != 0)
                             AddUpFar(new((byte*)rows[i], length, (byte*)end), to->Level[i], sums + i, squares + i);
                     }
-                    meanSquare = RowSum.Totals(squares + r) / n;
+                    meanSquare = RowSum.Totals(squares + r) * over;
                     mean = Vector256.ConditionalSelect(far, rests, mean);
                 }
                 meanSquare -= mean * mean; // not above zero, it is out of range
