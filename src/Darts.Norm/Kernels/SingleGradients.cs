@@ -123,8 +123,6 @@ internal static unsafe class SingleGradients<TFormula>
         {
             for (var i = 0L; i < whole; i += TFloats.Count)
             {
-                Memory.Prefetch(x + i + ahead);
-                Memory.Prefetch(go + i + ahead);
                 Memory.PrefetchResult(to + i);
                 row.Of(x, go, weight, i).Store(to + i);
             }
