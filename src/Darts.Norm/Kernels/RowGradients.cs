@@ -27,7 +27,11 @@ internal static unsafe class RowGradients<TFormula, T>
         else
             AddSome(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
         if (rows.Length % Lanes.Count != 0)
-            AddTails(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
+        {
+            var done = T.IsSingle && Vector512.IsHardwareAccelerated ? AddTailsWide(rows, weight, statistics, weightSums, biasSums, sums, dots, largest) : 0;
+            if (done < rows.Count)
+                AddTails(rows, done, weight, statistics, weightSums, biasSums, sums, dots, largest);
+        }
         if (!loses)
             return;
         var n = Vector256.Create((double)rows.Length);
@@ -200,10 +204,10 @@ internal static unsafe class RowGradients<TFormula, T>
     /// <summary>The same of the columns beyond whole groups.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddTails(
-        GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+        GradientRows<T> rows, int first, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
     {
         var i = rows.Length & -Lanes.Count;
-        for (var r = 0; r < rows.Count; r++)
+        for (var r = first; r < rows.Count; r++)
         {
             var (g, v) = (rows.GradOutput(r).Tail, rows.X(r).Tail);
             if (TFormula.Centers)
@@ -221,6 +225,55 @@ internal static unsafe class RowGradients<TFormula, T>
             var rest = Vector256.Max(Vector256.Max(Vector256.Abs(g.A), Vector256.Abs(g.B)), Vector256.Max(Vector256.Abs(g.C), Vector256.Abs(g.D)));
             largest[r] = Vector256.Max(largest[r], Float32.Narrow(rest).AsInt32().ToVector256());
         }
+    }
+
+    /// <summary>The same of float32 rows up to the first that ends with its memory, whose number it gives.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static int AddTailsWide(
+        GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+    {
+        var i = rows.Length & -Lanes.Count;
+        var mask = Singles.WideMask(rows.Length - i);
+        Vector512<double> weightSum = default, weightSumHigh = default, biasSum = default, biasSumHigh = default;
+        var (w, w2) = weight is null ? (Vector512.Create(1.0), Vector512.Create(1.0)) : (Vector512.Load(weight + i), Vector512.Load(weight + i + 8));
+        if (weightSums is not null)
+            (weightSum, weightSumHigh) = (Vector512.Load(weightSums + i), Vector512.Load(weightSums + i + 8));
+        if (biasSums is not null)
+            (biasSum, biasSumHigh) = (Vector512.Load(biasSums + i), Vector512.Load(biasSums + i + 8));
+        var r = 0;
+        for (; r < rows.Count; r++)
+        {
+            float* x = (float*)rows.X(r).Start + i, go = (float*)rows.GradOutput(r).Start + i;
+            if (x + Lanes.Count > (float*)rows.X(r).End || go + Lanes.Count > (float*)rows.GradOutput(r).End)
+                break;
+            Vector512<float> values = Vector512.Load(x) & mask, gradients = Vector512.Load(go) & mask;
+            Vector512<double> v = Float32.Widen(values.GetLower()), u = Float32.Widen(values.GetUpper()), g = Float32.Widen(gradients.GetLower()), h = Float32.Widen(gradients.GetUpper());
+            if (TFormula.Centers)
+            {
+                var (center, low) = (Vector512.Create(statistics->Center[r]), Vector512.Create(statistics->CenterLow[r]));
+                (v, u) = (v - center - low, u - center - low);
+            }
+            var inverse = Vector512.Create(statistics->Inverse[r]);
+            (v, u) = (v * inverse * g, u * inverse * h); // zero behind the row, as the gradient is
+            (weightSum, weightSumHigh) = (weightSum + v, weightSumHigh + u);
+            (biasSum, biasSumHigh) = (biasSum + g, biasSumHigh + h);
+            if (TFormula.Centers)
+                RowSum.Store(RowSum.LoadWide(sums + r) + ((g * w) + (h * w2)), sums + r);
+            RowSum.Store(RowSum.LoadWide(dots + r) + ((v * w) + (u * w2)), dots + r);
+            var magnitudes = gradients.AsInt32() & Vector512.Create(int.MaxValue);
+            largest[r] = Vector256.Max(largest[r], Vector256.Max(magnitudes.GetLower(), magnitudes.GetUpper()));
+        }
+        if (weightSums is not null)
+        {
+            weightSum.Store(weightSums + i);
+            weightSumHigh.Store(weightSums + i + 8);
+        }
+        if (biasSums is not null)
+        {
+            biasSum.Store(biasSums + i);
+            biasSumHigh.Store(biasSums + i + 8);
+        }
+        return r;
     }
 
     /// <summary>Of four rows' bits of magnitudes, which as integers have the same order.</summary>

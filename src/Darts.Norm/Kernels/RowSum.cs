@@ -38,7 +38,7 @@ internal unsafe struct RowSum
 
     /// <summary>The eight sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<double> LoadWide(RowSum* from) => Vector512.Load((double*)from);
+    public static Vector512<double> LoadWide(RowSum* from) => Vector512.Create(from->_low, from->_high);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector256<double> low, Vector256<double> high) Load(RowSum* from) => (from->_low, from->_high);

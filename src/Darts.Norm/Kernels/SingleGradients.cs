@@ -86,7 +86,7 @@ internal static unsafe class SingleGradients<TFormula>
             Float32.Narrow(along).Store(single.Along + r);
             Float32.Narrow(Vector256.ConditionalSelect(fits, inverse, Vector256.Create(double.NaN))).Store(single.Inverse + r);
         }
-        var (whole, ahead) = (rows.Length & -Singles.Count, rows.Count * rows.Length);
+        var (whole, padded, ahead) = (rows.Length & -TFloats.Count, (rows.Length + TFloats.Count - 1) & -TFloats.Count, rows.Count * rows.Length);
         for (var r = 0; r < rows.Count; r++, to += rows.Length)
         {
             var (x, go) = (rows.X(r), rows.GradOutput(r));
@@ -96,23 +96,25 @@ internal static unsafe class SingleGradients<TFormula>
                 continue;
             }
             var row = new SingleGradient<TFloats>(&single, r);
+            var hasRoom = (float*)x.Start + padded <= (float*)x.End && (float*)go.Start + padded <= (float*)go.End && to + padded <= toEnd;
+            var written = whole == rows.Length || hasRoom ? rows.Length : whole; // the next row overwrites what lies beyond
             if (singleWeight.At is null)
-                WriteWhole((float*)x.Start, (float*)go.Start, to, whole, row, null, destination, ahead);
+                WriteGroups((float*)x.Start, (float*)go.Start, to, written, row, null, destination, ahead);
             else
-                WriteWhole((float*)x.Start, (float*)go.Start, to, whole, row, singleWeight.At, destination, ahead);
-            if (whole < rows.Length)
+                WriteGroups((float*)x.Start, (float*)go.Start, to, written, row, singleWeight.At, destination, ahead);
+            if (written < rows.Length)
                 WriteTail(new((float*)x.Start, rows.Length, (float*)x.End), new((float*)go.Start, rows.Length, (float*)go.End), new(to, rows.Length, toEnd), &single, r, singleWeight.At);
         }
     }
 
-    /// <summary>The whole groups of a row.</summary>
+    /// <summary>So many values in whole groups.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteWhole<TFloats>(float* x, float* go, float* to, long whole, SingleGradient<TFloats> row, float* weight, Destination destination, long ahead)
+    private static void WriteGroups<TFloats>(float* x, float* go, float* to, long count, SingleGradient<TFloats> row, float* weight, Destination destination, long ahead)
         where TFloats : struct, IFloats<TFloats>
     {
         if (destination == Destination.Memory)
         {
-            for (var i = 0L; i < whole; i += TFloats.Count)
+            for (var i = 0L; i < count; i += TFloats.Count)
             {
                 Memory.Prefetch(x + i + ahead);
                 Memory.Prefetch(go + i + ahead);
@@ -121,7 +123,7 @@ internal static unsafe class SingleGradients<TFormula>
         }
         else if (destination == Destination.Caches)
         {
-            for (var i = 0L; i < whole; i += TFloats.Count)
+            for (var i = 0L; i < count; i += TFloats.Count)
             {
                 Memory.PrefetchResult(to + i);
                 row.Of(x, go, weight, i).Store(to + i);
@@ -129,7 +131,7 @@ internal static unsafe class SingleGradients<TFormula>
         }
         else
         {
-            for (var i = 0L; i < whole; i += TFloats.Count)
+            for (var i = 0L; i < count; i += TFloats.Count)
                 row.Of(x, go, weight, i).Store(to + i);
         }
     }

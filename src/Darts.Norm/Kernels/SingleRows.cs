@@ -37,6 +37,8 @@ internal static unsafe class SingleRows<TFormula>
         {
             if (!TFormula.Centers)
                 AddUpSquares(new(rows[r], length, end), squares + r);
+            else if (Vector512.IsHardwareAccelerated)
+                AddUpWide(new(rows[r], length, end), sums + r, squares + r);
             else
                 AddUp(new((byte*)rows[r], length, (byte*)end), 0, isFar: false, sums + r, squares + r);
         }
@@ -109,6 +111,29 @@ internal static unsafe class SingleRows<TFormula>
         *squares = RowSum.Of(square);
     }
 
+    /// <summary>The same of values and their squares, in registers twice as wide.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddUpWide(SingleRow x, RowSum* sums, RowSum* squares)
+    {
+        var whole = x.Length & -Lanes.Count;
+        Vector512<double> sum = default, square = default;
+        if (whole < x.Length)
+        {
+            var tail = x.WidePart(whole);
+            Vector512<double> v = Float32.Widen(tail.GetLower()), w = Float32.Widen(tail.GetUpper());
+            (sum, square) = (Vector512<double>.Zero + (v + w), (v * v) + (w * w));
+        }
+        Vector512<double> squareHigh = default;
+        for (var i = 0L; i < whole; i += Lanes.Count)
+        {
+            Vector512<double> v = Float32.WidenEight(x.Start + i), w = Float32.WidenEight(x.Start + i + 8);
+            sum += v + w;
+            (square, squareHigh) = (Lanes.AddProduct(v, v, square), Lanes.AddProduct(w, w, squareHigh));
+        }
+        RowSum.Store(sum, sums);
+        RowSum.Store(square + squareHigh, squares);
+    }
+
     /// <summary>The squares of values that need no mean, four in float32 at most: more would each round beside one that is large.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUpSquares(SingleRow x, RowSum* squares)
@@ -146,25 +171,16 @@ internal static unsafe class SingleRows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUpSquaresWide(SingleRow x, RowSum* squares)
     {
-        Vector512<double> sum = default;
-        if (x.Whole < x.Length)
-        {
-            AddTailsSquares(x, squares);
-            sum = RowSum.LoadWide(squares);
-        }
+        var sum = x.Whole < x.Length ? Fours(Square(x.WidePart(x.Whole)) + Square(x.WidePart(x.Whole + 16))) : default;
         var i = 0L;
         for (; i <= x.Length - (2 * Singles.Count); i += 2 * Singles.Count)
-            sum += Fours((Square(x.Start + i) + Square(x.Start + i + 32)) + (Square(x.Start + i + 16) + Square(x.Start + i + 48)));
+            sum += Fours((Square(Vector512.Load(x.Start + i)) + Square(Vector512.Load(x.Start + i + 32))) + (Square(Vector512.Load(x.Start + i + 16)) + Square(Vector512.Load(x.Start + i + 48))));
         if (i < x.Whole)
-            sum += Fours(Square(x.Start + i) + Square(x.Start + i + 16));
+            sum += Fours(Square(Vector512.Load(x.Start + i)) + Square(Vector512.Load(x.Start + i + 16)));
         RowSum.Store(sum, squares);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static Vector512<float> Square(float* at)
-        {
-            var v = Vector512.Load(at);
-            return v * v;
-        }
+        static Vector512<float> Square(Vector512<float> v) => v * v;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         static Vector512<double> Fours(Vector512<float> v) => Float32.Widen(v.GetLower()) + Float32.Widen(v.GetUpper());
@@ -208,37 +224,38 @@ internal static unsafe class SingleRows<TFormula>
         float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, Destination destination)
         where TFloats : struct, IFloats<TFloats>
     {
-        var whole = length & -Singles.Count;
+        var (whole, padded) = (length & -TFloats.Count, (length + TFloats.Count - 1) & -TFloats.Count);
         for (var r = 0; r < count; r++)
         {
             if (double.IsNaN(measured->Inverse[r]))
                 continue;
             var y = to + (r * length);
             var row = new Standardized<TFloats>(measured, r);
+            var written = whole == length || (rows[r] + padded <= end && y + padded <= toEnd) ? length : whole; // the next row overwrites what lies beyond
             if (bias is not null)
-                WriteWhole(rows[r], y, whole, row, weight, bias, destination);
+                WriteGroups(rows[r], y, written, row, weight, bias, destination);
             else if (weight is not null)
-                WriteWhole(rows[r], y, whole, row, weight, null, destination);
+                WriteGroups(rows[r], y, written, row, weight, null, destination);
             else
-                WriteWhole(rows[r], y, whole, row, null, null, destination);
-            if (whole < length)
+                WriteGroups(rows[r], y, written, row, null, null, destination);
+            if (written < length)
                 WriteTail(new(rows[r], length, end), new(y, length, toEnd), measured, r, weight, bias);
         }
     }
 
-    /// <summary>The whole groups of a row. What is the same for all of them is asked before: among them it would take as long as they do.</summary>
+    /// <summary>So many values in whole groups. What is the same for all of them is asked before: among them it would take as long as they do.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteWhole<TFloats>(float* x, float* y, long whole, Standardized<TFloats> row, float* weight, float* bias, Destination destination)
+    private static void WriteGroups<TFloats>(float* x, float* y, long count, Standardized<TFloats> row, float* weight, float* bias, Destination destination)
         where TFloats : struct, IFloats<TFloats>
     {
         if (destination == Destination.Memory)
         {
-            for (var i = 0L; i < whole; i += TFloats.Count)
+            for (var i = 0L; i < count; i += TFloats.Count)
                 Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Stream(y + i);
         }
         else if (destination == Destination.Caches)
         {
-            for (var i = 0L; i < whole; i += TFloats.Count)
+            for (var i = 0L; i < count; i += TFloats.Count)
             {
                 Memory.PrefetchResult(y + i);
                 Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Store(y + i);
@@ -246,7 +263,7 @@ internal static unsafe class SingleRows<TFormula>
         }
         else
         {
-            for (var i = 0L; i < whole; i += TFloats.Count)
+            for (var i = 0L; i < count; i += TFloats.Count)
                 Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Store(y + i);
         }
     }

@@ -35,6 +35,10 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
         return new(A & Vector256.Load(mask), B & Vector256.Load(mask + 8), C & Vector256.Load(mask + 16), D & Vector256.Load(mask + 24));
     }
 
+    /// <summary>All ones for the first of sixteen values, if any, then zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> WideMask(long count) => Vector512.Load((float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Count - count);
+
     /// <summary>The sums of four values each: of two in float32, of these in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public (Vector256<double> low, Vector256<double> high) Fours()
@@ -90,6 +94,11 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Singles OnRow(Singles tail) => tail.First(Length - Whole);
 
+    /// <summary>Sixteen values of the tail; zeros beyond the row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector512<float> WidePart(long i) =>
+        (_start + i + 16 <= _end ? Vector512.Load(_start + i) : LoadLastWide(_start + i, Math.Max(Length - i, 0))) & Singles.WideMask(Length - i);
+
     /// <summary>Eight values; what lies beyond the row is anything.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector256<float> Part(long i) => _start + i + 8 <= _end ? Vector256.Load(_start + i) : LoadLast(_start + i, Length - i).A;
@@ -110,6 +119,14 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
         var padded = stackalloc float[Singles.Count];
         Unsafe.CopyBlockUnaligned(padded, from, (uint)(count * sizeof(float)));
         return Singles.Load(padded);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Vector512<float> LoadLastWide(float* from, long count)
+    {
+        var padded = stackalloc float[Singles.Count];
+        Unsafe.CopyBlockUnaligned(padded, from, (uint)(count * sizeof(float)));
+        return Vector512.Load(padded);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
