@@ -9,7 +9,8 @@ internal abstract class SharedWork
     private Exception? _error;
 
     /// <summary>Takes parts of the work until there are no more.</summary>
-    protected abstract void Take();
+    /// <param name="thread">The number of the thread that takes them.</param>
+    protected abstract void Take(int thread);
 
     public void Run(int threads)
     {
@@ -19,11 +20,11 @@ internal abstract class SharedWork
     }
 
     /// <summary>As <see cref="Take"/>, on a thread that no exception must reach.</summary>
-    public void Join()
+    public void Join(int thread)
     {
         try
         {
-            Take();
+            Take(thread);
         }
         catch (Exception error)
         {
@@ -42,11 +43,13 @@ internal static unsafe class Team
     private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void> Parallel =
         (delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void>)NativeExports.Find("GOMP_parallel");
 
+    private static readonly delegate* unmanaged[Cdecl]<int> ThreadNumber = (delegate* unmanaged[Cdecl]<int>)NativeExports.Find("omp_get_thread_num");
+
     public static void Run(SharedWork work, int threads)
     {
-        if (Parallel is null)
+        if (Parallel is null || ThreadNumber is null)
         {
-            System.Threading.Tasks.Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ => work.Join());
+            System.Threading.Tasks.Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, work.Join);
             return;
         }
         var handle = GCHandle.Alloc(work);
@@ -55,5 +58,5 @@ internal static unsafe class Team
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static void Join(nint work) => ((SharedWork)GCHandle.FromIntPtr(work).Target!).Join();
+    private static void Join(nint work) => ((SharedWork)GCHandle.FromIntPtr(work).Target!).Join(ThreadNumber());
 }

@@ -24,7 +24,7 @@ internal static class Workers
             // The whole team even where there are fewer blocks: a team that shrinks and grows ends threads and starts them again.
             var threads = values < 2 * ValuesAThread || blocks == 1 ? 1 : get_num_threads() / callers;
             if (threads > 1)
-                new Share<TWork>(work, blocks).Run(threads);
+                new Share<TWork>(work, blocks, threads).Run(threads);
             else
                 RunAlone(work, blocks);
         }
@@ -41,16 +41,38 @@ internal static class Workers
             work.Run(block);
     }
 
-    private sealed class Share<TWork>(TWork work, long blocks) : SharedWork
+    /// <summary>Each thread has a run of blocks of its own, the same in every call: what it read and wrote there before lies in its core's caches. When they are done it takes the others'.</summary>
+    private sealed class Share<TWork> : SharedWork
         where TWork : struct, IWork
     {
-        private long _next = -1;
+        private const int Line = 64 / sizeof(long); // so far apart, counters do not wait for each other
 
-        protected override void Take()
+        private readonly TWork _work;
+        private readonly long _blocks;
+        private readonly int _threads;
+        private readonly long[] _taken;
+
+        public Share(TWork work, long blocks, int threads)
         {
-            for (var block = Interlocked.Increment(ref _next); block < blocks; block = Interlocked.Increment(ref _next))
-                work.Run(block);
+            (_work, _blocks, _threads) = (work, blocks, threads);
+            _taken = new long[threads * Line];
+            for (var thread = 0; thread < threads; thread++)
+                _taken[thread * Line] = First(thread) - 1;
         }
+
+        protected override void Take(int thread)
+        {
+            for (var i = 0; i < _threads; i++)
+            {
+                var owner = (thread + i) % _threads;
+                ref var taken = ref _taken[owner * Line];
+                var end = First(owner + 1);
+                for (var block = Interlocked.Increment(ref taken); block < end; block = Interlocked.Increment(ref taken))
+                    _work.Run(block);
+            }
+        }
+
+        private long First(int thread) => thread * _blocks / _threads;
     }
 }
 

@@ -69,6 +69,50 @@ public sealed class WorkersTests : IDisposable
         areThePools.Should().Equal(false, false);
     }
 
+    /// <summary>Whose caches hold what it took before.</summary>
+    [Fact]
+    public void Run_OfMuchWorkOnLinux_GivesAThreadTheSameBlocksAgain()
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        var first = Takers();
+        for (var i = 0; i < 20; i++)
+            Takers().Should().Equal(first);
+
+        static int[] Takers()
+        {
+            using var all = new CountdownEvent(Threads);
+            var takers = new int[Threads];
+            Workers.Run(
+                new Work(block =>
+                {
+                    takers[block] = Environment.CurrentManagedThreadId;
+                    all.Signal();
+                    all.Wait(TimeSpan.FromSeconds(20));
+                }),
+                Threads,
+                Many);
+            return takers;
+        }
+    }
+
+    /// <summary>A run that one thread is long at is ended by the others.</summary>
+    [Fact]
+    public void Run_OfMuchWork_LeavesNoThreadIdle()
+    {
+        using var rest = new CountdownEvent(39);
+        Workers.Run(
+            new Work(block =>
+            {
+                if (block == 0)
+                    rest.Wait(TimeSpan.FromSeconds(20)).Should().BeTrue();
+                else
+                    rest.Signal();
+            }),
+            40,
+            Many);
+    }
+
     [Theory]
     [InlineData(10, 10)]
     [InlineData(1, Many)]
