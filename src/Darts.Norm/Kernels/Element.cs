@@ -13,6 +13,9 @@ internal unsafe interface IElement
     /// <summary>Whether values are float32, so that <see cref="Singles"/> hold them.</summary>
     public static virtual bool IsSingle => false;
 
+    /// <summary>Whether they are, and the machine has registers of 512 bits: in memory, such vectors are no gain.</summary>
+    public static virtual bool IsWide => false;
+
     /// <summary>Whether float64 has digits and range to spare: its sums need no compensation, and squares neither overflow nor vanish.</summary>
     public static abstract bool FitsInDouble { get; }
 
@@ -51,6 +54,8 @@ internal readonly unsafe struct Float32 : IElement
     public static int Size => sizeof(float);
 
     public static bool IsSingle => true;
+
+    public static bool IsWide => Vector512.IsHardwareAccelerated;
 
     public static bool FitsInDouble => true;
 

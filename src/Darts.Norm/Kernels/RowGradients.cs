@@ -28,7 +28,7 @@ internal static unsafe class RowGradients<TFormula, T>
             AddSome(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
         if (rows.Length % Lanes.Count != 0)
         {
-            var done = T.IsSingle && Vector512.IsHardwareAccelerated ? AddTailsWide(rows, weight, statistics, weightSums, biasSums, sums, dots, largest) : 0;
+            var done = T.IsWide ? AddTailsWide(rows, weight, statistics, weightSums, biasSums, sums, dots, largest) : 0;
             if (done < rows.Count)
                 AddTails(rows, done, weight, statistics, weightSums, biasSums, sums, dots, largest);
         }
@@ -74,7 +74,7 @@ internal static unsafe class RowGradients<TFormula, T>
         bool hasWeight, bool hasWeightSums, bool hasBiasSums, bool isFar, bool loses)
     {
         var r = 0;
-        for (; T.IsSingle && Vector512.IsHardwareAccelerated && r < rows.Count - 1; r += 2) // in memory, a vector of 512 bits is no gain
+        for (; T.IsWide && r < rows.Count - 1; r += 2)
             AddTwo(rows, r, weight, statistics, weightSums, biasSums, sums, dots, largest, hasWeight, hasWeightSums, hasBiasSums, isFar, loses);
         for (; r < rows.Count; r++)
             AddOne(rows, r, weight, statistics, weightSums, biasSums, sums, dots, largest, hasWeight, hasWeightSums, hasBiasSums, isFar, loses);
