@@ -64,7 +64,9 @@ internal static class Formulas
             x = where(observed, x, mean);
         var y = (x - mean - meanLow) / stdev;
         if (inputs.Weight is not null)
-            y = (y * Wide(inputs.Weight)) + Wide(inputs.Bias!);
+            y *= Wide(inputs.Weight);
+        if (inputs.Bias is not null) // no gradient depends on it: it is not kept for them
+            y += Wide(inputs.Bias);
         if (observed is not null)
             y = where(observed, y, gaps.Missing == Missing.Zero ? zeros_like(y) : Held.Number(double.NaN, zeros_like(y).fill_));
         return Rounded(y, dtype);

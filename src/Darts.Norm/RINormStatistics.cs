@@ -119,7 +119,9 @@ public sealed class RINormStatistics : IDisposable
     internal ScalarType Promote(ScalarType input, Tensor? affine_weight, Tensor? affine_bias)
     {
         var joined = Joined(input, dtype);
-        return affine_weight is null ? joined : Joined(Joined(joined, affine_weight.dtype), affine_bias!.dtype);
+        if (affine_weight is not null)
+            joined = Joined(joined, affine_weight.dtype);
+        return affine_bias is null ? joined : Joined(joined, affine_bias.dtype);
 
         static ScalarType Joined(ScalarType a, ScalarType b) => a == b ? a : promote_types(a, b);
     }

@@ -6,6 +6,42 @@ public sealed class DefaultsTests
 {
     public static TheoryData<string> NamesWithParameters => Layers.NamesWithParameters;
 
+    /// <summary>What a layer makes on the way lies where its input does.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ForwardAndBackward_OnTheCpuWithAnotherDefaultDevice_AreThoseOfTheCpu(bool createGraph)
+    {
+        foreach (var layer in Layers.All.Values)
+        {
+            using var scope = NewDisposeScope();
+            using var norm = layer.New();
+            var shape = layer.Shapes[0];
+            foreach (var x in (Tensor[])[Layers.Values(shape), Layers.Values([.. shape.Reverse()]).permute([.. Enumerable.Range(0, shape.Length).Reverse().Select(axis => (long)axis)])])
+            {
+                x.requires_grad_();
+                var gradOutput = Layers.Values(shape, start: 30);
+                var expected = Gradients();
+                try
+                {
+                    set_default_device(META);
+                    foreach (var (actual, other) in Gradients().Zip(expected))
+                        Layers.SameBits(actual, other).Should().BeTrue(layer.Name);
+                }
+                finally
+                {
+                    set_default_device(CPU);
+                }
+
+                Tensor[] Gradients()
+                {
+                    var y = norm.call(x);
+                    return [y, .. autograd.grad([y], [x, .. norm.parameters()], [gradOutput], create_graph: createGraph)];
+                }
+            }
+        }
+    }
+
     [Theory]
     [MemberData(nameof(NamesWithParameters))]
     public void Constructor_NoDtypeOrDevice_TakesThoseSetForTheProcess(string name)

@@ -74,4 +74,41 @@ public sealed class SecondOrderTests : IDisposable
             }
         }
     }
+
+    /// <summary>Those of a gradient of the input, which every subset of the parameters may be frozen for.</summary>
+    [Theory]
+    [InlineData("RMSNorm", "forward")]
+    [InlineData("LayerNorm", "forward")]
+    [InlineData("LayerNorm without bias", "forward")]
+    [InlineData("RINorm", "forward")]
+    [InlineData("RINorm", "transform")]
+    [InlineData("RINorm", "inverse")]
+    public void SecondOrder_WithFrozenParameters_IsThatWithoutOfTheOthers(string name, string method)
+    {
+        using var layer = Layers.All[name].New(ScalarType.Float64);
+        var x = Layers.Values([2, 5, Features], ScalarType.Float64, start: 5).requires_grad_();
+        var gradient = Layers.Values([2, 5, Features], ScalarType.Float64, start: 50).requires_grad_();
+        _ = layer.call(x);
+        TorchSharp.Modules.Parameter[] parameters = [.. layer.parameters()];
+        var expected = Seconds().Select(second => second.clone()).ToArray();
+        for (var frozen = 1; frozen < 1 << parameters.Length; frozen++)
+        {
+            foreach (var (parameter, i) in parameters.Select((parameter, i) => (parameter, i)))
+                parameter.requires_grad = (frozen & (1 << i)) == 0;
+            foreach (var (actual, other) in Seconds().Zip(expected))
+                (actual - other).abs().max().item<double>().Should().BeLessThanOrEqualTo(Float64Bound, $"{name}.{method}, frozen {frozen:b}");
+        }
+
+        Tensor[] Seconds()
+        {
+            var y = (layer, method) switch
+            {
+                (RINorm rin, "transform") => rin.transform(x),
+                (RINorm rin, "inverse") => rin.inverse(x.unsqueeze(-1)).squeeze(-1),
+                _ => layer.call(x),
+            };
+            var first = autograd.grad([y], [x], [gradient], retain_graph: true, create_graph: true)[0];
+            return [first, .. autograd.grad([(first * Layers.Values(first.shape, ScalarType.Float64, start: 70)).sum()], [x, gradient], allow_unused: true).Where(second => second is { IsInvalid: false })];
+        }
+    }
 }

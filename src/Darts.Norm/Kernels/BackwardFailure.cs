@@ -33,7 +33,7 @@ internal static unsafe class BackwardFailure
     {
         if (device.type == DeviceType.CPU)
         {
-            using var zero = zeros([], dtype); // takes no memory: that may be what there is none of
+            using var zero = zeros([], dtype, CPU); // takes no memory: that may be what there is none of
             return zero.expand(shape); // autograd.grad of TorchSharp ends the process where one is missing or wrong
         }
         _elsewhere = Interlocked.Exchange(ref _here, null) ?? _elsewhere;

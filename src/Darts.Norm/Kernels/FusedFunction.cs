@@ -43,8 +43,8 @@ internal sealed class FusedFunction : IBackward
             kept.Dispose();
             if (error is ExternalException && error.Message.Contains("Inference tensors cannot be saved", StringComparison.Ordinal)) // TorchSharp does not say which tensors are
                 throw new InvalidOperationException(
-                    $"What takes part in training must be made outside of inference mode, but the input, of size {Require.Size(x.shape)}, or a parameter was made in it. "
-                    + "Pass a clone, input.clone(), or make the layer outside, whichever it was.",
+                    $"What takes part in training must be made outside of inference mode, but the input, of size {Require.Size(x.shape)}, a parameter or the mask was made in it. "
+                    + "Pass a clone, input.clone() or mask.clone(), or make the layer outside, whichever it was.",
                     error);
             throw;
         }
@@ -91,7 +91,7 @@ internal sealed class FusedFunction : IBackward
     private Gradients Differentiable(Inputs inputs, Tensor gradOutput)
     {
         if (_wanted.Bias is { } place && inputs.Bias is null)
-            inputs = inputs with { Bias = zeros(place.Shape, place.Dtype).requires_grad_() }; // whatever it is, the gradients are the same
+            inputs = inputs with { Bias = zeros(place.Shape, place.Dtype, CPU).requires_grad_() }; // whatever it is, the gradients are the same
         inputs = inputs with { Statistics = _operation.StatisticsOf(_kept) };
         var output = _operation.Formula(inputs);
         List<Tensor> asked = [];

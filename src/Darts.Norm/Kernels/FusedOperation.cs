@@ -63,7 +63,7 @@ internal readonly record struct Wanted(bool X, Place? Weight, Place? Bias)
         x.requires_grad, weight?.requires_grad == true ? Place.Of(weight) : null, bias?.requires_grad == true ? Place.Of(bias) : null);
 }
 
-/// <summary>The size and dtype of a parameter's gradient, when the parameter's tensor is gone.</summary>
+/// <summary>The size and dtype of a gradient, when the tensor that it belongs to may be gone.</summary>
 internal sealed record Place(long[] Shape, ScalarType Dtype)
 {
     public static Place Of(Tensor tensor) => new(tensor.dim() == 1 ? [tensor.numel()] : tensor.shape, tensor.dtype); // a shape takes longer to ask for than all the rest

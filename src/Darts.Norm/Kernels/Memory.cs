@@ -22,7 +22,7 @@ internal static unsafe class Memory
     /// <summary>The address of a CPU tensor's first value. The tensor must be kept alive.</summary>
     public static byte* Start(Tensor tensor) => THSTensor_data(tensor.Handle);
 
-    /// <summary>A line is soon to be read; it may lie behind the memory that there is.</summary>
+    /// <summary>A line is soon to be read or written; it may lie behind the memory that there is.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(void* address)
     {
@@ -58,7 +58,7 @@ internal static unsafe class Memory
     {
         try
         {
-            return WithHugePages(tensor.is_contiguous() ? empty_like(tensor, device: CPU) : empty(tensor.shape, tensor.dtype));
+            return WithHugePages(tensor.is_contiguous() ? empty_like(tensor, device: CPU) : empty(tensor.shape, tensor.dtype, CPU));
         }
         catch (ExternalException error)
         {

@@ -47,7 +47,7 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
         get => T.Load(_start + (i * T.Size));
     }
 
-    /// <summary>Sixteen values, on or beyond the row, are soon to be read or written.</summary>
+    /// <summary>Sixteen values, on or beyond the row, are soon to be read.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(long i) => Memory.Prefetch(_start + (i * T.Size));
 

@@ -25,14 +25,12 @@ internal readonly record struct RowStatistics(
     public static int Kept<T>()
         where T : IElement => T.IsSingle ? 3 : T.FitsInDouble ? 2 : 7;
 
-    /// <summary>What is kept of a row of <typeparamref name="T"/> that has <see cref="Kept{T}"/> numbers.</summary>
+    /// <summary>What is kept of a row of float64.</summary>
     /// <param name="from">The row's first number.</param>
     /// <param name="rows">How many there are.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static unsafe RowStatistics Load<T>(double* from, long rows)
-        where T : IElement => T.FitsInDouble
-            ? new(from[0], from[rows], T.IsSingle ? from[2 * rows] : 0)
-            : new(from[0], from[rows], from[2 * rows], from[3 * rows], from[4 * rows], from[5 * rows], from[6 * rows]);
+    public static unsafe RowStatistics Load(double* from, long rows) =>
+        new(from[0], from[rows], from[2 * rows], from[3 * rows], from[4 * rows], from[5 * rows], from[6 * rows]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public unsafe void Store<T>(double* to, long rows)
@@ -235,7 +233,7 @@ internal static unsafe class RowNormalization<TFormula>
             return 1;
         for (long row = 0; row < rows; row++)
         {
-            var s = RowStatistics.Load<T>(statistics + row, rows);
+            var s = RowStatistics.Load(statistics + row, rows);
             if (s.Square is not (0 or double.PositiveInfinity) || s.Unit > Math.ScaleB(1, 100))
                 return 1;
         }
@@ -427,7 +425,7 @@ internal static unsafe class RowNormalization<TFormula>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private readonly RowStatistics At(long row) => RowStatistics.Load<T>(Statistics + row, X.Count);
+        private readonly RowStatistics At(long row) => RowStatistics.Load(Statistics + row, X.Count);
 
         /// <summary>What a row of float64 values loses.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -151,7 +151,7 @@ internal static unsafe class SeriesMap<TFormula>
         /// <summary>How many columns of a component follow each other that are mapped alike.</summary>
         public long Alike { get; } = formula.Repeat / formula.Kinds;
 
-        /// <summary>Of weight and bias, which are there both or neither.</summary>
+        /// <summary>Of weight and bias. The weight is there where one is asked for.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum) =>
             _formula.Gradients(kind, along, sum, _statistics[(2 * _plane) + (series * Components) + component], _weight[component]);

@@ -18,15 +18,6 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Singles Load(float* from) => new(Vector256.Load(from), Vector256.Load(from + 8), Vector256.Load(from + 16), Vector256.Load(from + 24));
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Store(float* to)
-    {
-        A.Store(to);
-        B.Store(to + 8);
-        C.Store(to + 16);
-        D.Store(to + 24);
-    }
-
     /// <summary>The first values; zero from <paramref name="count"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Singles First(long count)
@@ -81,7 +72,7 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
     public Singles Tail
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Whole == Length ? default : OnRow(_start + Whole + Singles.Count <= _end ? Singles.Load(_start + Whole) : LoadLast(_start + Whole, Length - Whole));
+        get => Whole == Length ? default : (_start + Whole + Singles.Count <= _end ? Singles.Load(_start + Whole) : LoadLast(_start + Whole, Length - Whole)).First(Length - Whole);
     }
 
     public Singles this[long i]
@@ -89,10 +80,6 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get => Singles.Load(_start + i);
     }
-
-    /// <summary>The tail's values that lie on the row, then zeros.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Singles OnRow(Singles tail) => tail.First(Length - Whole);
 
     /// <summary>Sixteen values of the tail; zeros beyond the row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

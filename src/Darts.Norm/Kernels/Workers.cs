@@ -47,7 +47,7 @@ internal static class Workers
     {
         private const int Line = 64 / sizeof(long); // so far apart, counters do not wait for each other
 
-        private readonly TWork _work;
+        private TWork _work; // not readonly: it would be copied for each block
         private readonly long _blocks;
         private readonly int _threads;
         private readonly long[] _taken;

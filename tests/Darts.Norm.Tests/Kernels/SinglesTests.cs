@@ -1,11 +1,10 @@
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Darts.Norm.Kernels;
 
 namespace Darts.Norm.Tests.Kernels;
 
 /// <summary>Thirty-two float32 values at a time, and rows of them.</summary>
-public sealed unsafe partial class SinglesTests
+public sealed unsafe class SinglesTests
 {
     [Theory]
     [InlineData(0, 0)]
@@ -20,19 +19,21 @@ public sealed unsafe partial class SinglesTests
     {
         if (!OperatingSystem.IsLinux())
             return;
-        var page = Environment.SystemPageSize;
-        var memory = Map(0, 2 * page, 3, 0x22, -1, 0);
-        var end = (float*)(memory + page);
-        Protect((nint)end, page, 0).Should().Be(0);
+        using var memory = new GuardedMemory();
+        var end = memory.End;
         for (var length = 33; length < 64; length++)
         {
             var start = end - length;
-            float[] read = new float[32], tail = new float[32];
+            float[] read = new float[32], tail = new float[32], wide = new float[32];
             for (var i = 0; i < length; i++)
                 start[i] = i;
             var row = new SingleRow(start, length, end);
-            fixed (float* to = tail)
-                row.Tail.Store(to);
+            var last = row.Tail;
+            Vector256<float>[] parts = [last.A, last.B, last.C, last.D];
+            for (var i = 0; i < parts.Length; i++)
+                parts[i].CopyTo(tail, 8 * i);
+            row.WidePart(32).CopyTo(wide);
+            row.WidePart(48).CopyTo(wide, 16);
             for (long i = 32; i < length; i += 8)
             {
                 fixed (float* to = &read[i - 32])
@@ -42,9 +43,9 @@ public sealed unsafe partial class SinglesTests
             var values = Enumerable.Range(32, length - 32).Select(i => (float)i).ToArray();
             read[..values.Length].Should().Equal(values);
             tail.Should().Equal([.. values, .. new float[32 - values.Length]]);
+            wide.Should().Equal(tail);
             new Span<float>(start + 32, values.Length).ToArray().Should().Equal(values.Select(value => -value));
         }
-        _ = Unmap(memory, 2 * page);
     }
 
     /// <summary>Within each bound, and not at it.</summary>
@@ -71,13 +72,4 @@ public sealed unsafe partial class SinglesTests
         var fits = parameter.FitsGradients(Vector256.Create((double)gradient), Vector256.Create(inverse), Vector256.Create(mean), Vector256.Create(along)).AsInt64();
         fits.Should().Be(expected ? Vector256<long>.AllBitsSet : Vector256<long>.Zero);
     }
-
-    [LibraryImport("libc", EntryPoint = "mmap")]
-    private static partial nint Map(nint address, nint length, int protection, int flags, int file, nint offset);
-
-    [LibraryImport("libc", EntryPoint = "mprotect")]
-    private static partial int Protect(nint address, nint length, int protection);
-
-    [LibraryImport("libc", EntryPoint = "munmap")]
-    private static partial int Unmap(nint address, nint length);
 }

@@ -1,0 +1,76 @@
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>Rows of float32 are read and written in groups that reach beyond their ends, but not beyond that of the memory: there the results are the same.</summary>
+public sealed unsafe class GuardedRowsTests
+{
+    private const int Rows = 3;
+    private const double Eps = 1e-5;
+
+    [Theory]
+    [InlineData(64)]
+    [InlineData(65)]
+    [InlineData(79)]
+    [InlineData(80)]
+    [InlineData(97)]
+    [InlineData(111)]
+    [InlineData(129)]
+    public void Rows_BeforeMemoryThatNobodyMayTouch_AreThoseOfOtherMemory(int length)
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        Compare<LayerNormFormula>(length);
+        Compare<RMSNormFormula>(length);
+    }
+
+    private static void Compare<TFormula>(int length)
+        where TFormula : IRowFormula
+    {
+        using GuardedMemory x = new(), y = new(), go = new(), gx = new();
+        var count = Rows * length;
+        var guarded = Results<TFormula>(length, x.End - count, x.End, y.End - count, y.End, go.End - count, go.End, gx.End - count, gx.End);
+        var room = stackalloc float[4 * 1024];
+        var free = Results<TFormula>(length, room, room + 1024, room + 1024, room + 2048, room + 2048, room + 3072, room + 3072, room + 4096);
+        guarded.Should().Equal(free).And.OnlyContain(value => double.IsFinite(value));
+    }
+
+    private static double[] Results<TFormula>(int length, float* x, float* xEnd, float* y, float* yEnd, float* go, float* goEnd, float* gx, float* gxEnd)
+        where TFormula : IRowFormula
+    {
+        for (var i = 0; i < Rows * length; i++)
+            (x[i], go[i]) = (MathF.Sin(i), MathF.Cos(3 * i));
+        using Doubles weight = new(Lanes.Padded(length)), weightSums = new(Lanes.Padded(length)), biasSums = new(Lanes.Padded(length));
+        foreach (var doubles in (Doubles[])[weight, weightSums, biasSums])
+            new Span<double>(doubles.At, (int)Lanes.Padded(length)).Clear();
+        for (var i = 0; i < length; i++)
+            weight.At[i] = 1 + (i % 7 / 8.0);
+        using var single = new SingleParameter(weight, length);
+        float** rows = stackalloc float*[GradientStatistics.Most], gradients = stackalloc float*[GradientStatistics.Most];
+        for (var r = 0; r < Rows; r++)
+        {
+            rows[r] = x + (r * length);
+            gradients[r] = go + (r * length);
+        }
+
+        SingleStatistics measured;
+        SingleRows<TFormula>.Measure(rows, Rows, length, xEnd, Eps, SingleRows<TFormula>.LeastSquare, SingleRows<TFormula>.FarInSingle, &measured);
+        SingleRows<TFormula>.WriteInSingle(rows, Rows, length, xEnd, y, yEnd, &measured, single.At, single.At, Destination.NearCaches);
+
+        GradientStatistics statistics;
+        for (var r = 0; r < Rows; r++)
+            (statistics.Inverse[r], statistics.Center[r], statistics.CenterLow[r]) = (1.25 + r, 0.25, 0);
+        var taken = new GradientRows<Float32>((byte**)rows, (byte*)xEnd, (byte**)gradients, (byte*)goEnd, Rows, length);
+        RowGradients<TFormula, Float32>.Reduce(taken, weight.At, Eps, &statistics, weightSums.At, TFormula.Centers ? biasSums.At : null, loses: true);
+        SingleGradients<TFormula>.Write(taken, gx, gxEnd, &statistics, weight.At, single, Destination.NearCaches);
+
+        var count = Rows * length;
+        return
+        [
+            .. new Span<float>(y, count).ToArray().Select(value => (double)value),
+            .. new Span<float>(gx, count).ToArray().Select(value => (double)value),
+            .. new Span<double>(weightSums.At, length).ToArray(),
+            .. new Span<double>(biasSums.At, length).ToArray(),
+        ];
+    }
+}
