@@ -27,12 +27,21 @@ public sealed unsafe class GuardedRowsTests
     private static void Compare<TFormula>(int length)
         where TFormula : IRowFormula
     {
-        using GuardedMemory x = new(), y = new(), go = new(), gx = new();
-        var count = Rows * length;
-        var guarded = Results<TFormula>(length, x.End - count, x.End, y.End - count, y.End, go.End - count, go.End, gx.End - count, gx.End);
-        var room = stackalloc float[4 * 1024];
-        var free = Results<TFormula>(length, room, room + 1024, room + 1024, room + 2048, room + 2048, room + 3072, room + 3072, room + 4096);
-        guarded.Should().Equal(free).And.OnlyContain(value => double.IsFinite(value));
+        const int Buffers = 4, Room = 1024;
+        using var memory = new GuardedMemory();
+        var room = stackalloc float[Buffers * Room];
+        float** starts = stackalloc float*[Buffers], ends = stackalloc float*[Buffers];
+        double[]? expected = null;
+        for (var guarded = Buffers; guarded >= 0; guarded--) // the one that ends before the page; at first none
+        {
+            for (var i = 0; i < Buffers; i++)
+            {
+                starts[i] = i == guarded ? memory.End - (Rows * length) : room + (i * Room);
+                ends[i] = i == guarded ? memory.End : room + ((i + 1) * Room);
+            }
+            var results = Results<TFormula>(length, starts[0], ends[0], starts[1], ends[1], starts[2], ends[2], starts[3], ends[3]);
+            results.Should().Equal(expected ??= results).And.OnlyContain(value => double.IsFinite(value));
+        }
     }
 
     private static double[] Results<TFormula>(int length, float* x, float* xEnd, float* y, float* yEnd, float* go, float* goEnd, float* gx, float* gxEnd)
