@@ -99,8 +99,8 @@ internal static unsafe class RowGradients<TFormula, T>
             Memory.Prefetch(x2 + i + ahead);
             Memory.Prefetch(go2 + i + ahead);
             Vector512<double> g = Float32.WidenEight(go + i), h = Float32.WidenEight(go + i + 8), g2 = Float32.WidenEight(go2 + i), h2 = Float32.WidenEight(go2 + i + 8);
-            Vector512<double> t = Term(x + i, g, center, low, inverse, isFar), u = Term(x + i + 8, h, center, low, inverse, isFar);
-            Vector512<double> t2 = Term(x2 + i, g2, center2, low2, inverse2, isFar), u2 = Term(x2 + i + 8, h2, center2, low2, inverse2, isFar);
+            Vector512<double> t = Term(Float32.WidenEight(x + i), g, center, low, inverse, isFar), u = Term(Float32.WidenEight(x + i + 8), h, center, low, inverse, isFar);
+            Vector512<double> t2 = Term(Float32.WidenEight(x2 + i), g2, center2, low2, inverse2, isFar), u2 = Term(Float32.WidenEight(x2 + i + 8), h2, center2, low2, inverse2, isFar);
             if (hasWeightSums)
             {
                 (Vector512.Load(weightSums + i) + t + t2).Store(weightSums + i);
@@ -146,14 +146,13 @@ internal static unsafe class RowGradients<TFormula, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<double> Term(float* x, Vector512<double> go, Vector512<double> center, Vector512<double> low, Vector512<double> inverse, bool isFar)
+    private static Vector512<double> Term(Vector512<double> x, Vector512<double> go, Vector512<double> center, Vector512<double> low, Vector512<double> inverse, bool isFar)
     {
-        var v = Float32.WidenEight(x);
         if (TFormula.Centers)
-            v -= center;
+            x -= center;
         if (TFormula.Centers && isFar)
-            v -= low;
-        return v * inverse * go; // in this order: zero stays zero however large the inverse
+            x -= low;
+        return x * inverse * go; // in this order: zero stays zero however large the inverse
     }
 
     /// <summary>One row.</summary>
@@ -247,14 +246,9 @@ internal static unsafe class RowGradients<TFormula, T>
             if (x + Lanes.Count > (float*)rows.X(r).End || go + Lanes.Count > (float*)rows.GradOutput(r).End)
                 break;
             Vector512<float> values = Vector512.Load(x) & mask, gradients = Vector512.Load(go) & mask;
-            Vector512<double> v = Float32.Widen(values.GetLower()), u = Float32.Widen(values.GetUpper()), g = Float32.Widen(gradients.GetLower()), h = Float32.Widen(gradients.GetUpper());
-            if (TFormula.Centers)
-            {
-                var (center, low) = (Vector512.Create(statistics->Center[r]), Vector512.Create(statistics->CenterLow[r]));
-                (v, u) = (v - center - low, u - center - low);
-            }
-            var inverse = Vector512.Create(statistics->Inverse[r]);
-            (v, u) = (v * inverse * g, u * inverse * h); // zero behind the row, as the gradient is
+            var (center, low, inverse) = (Vector512.Create(statistics->Center[r]), Vector512.Create(statistics->CenterLow[r]), Vector512.Create(statistics->Inverse[r]));
+            Vector512<double> g = Float32.Widen(gradients.GetLower()), h = Float32.Widen(gradients.GetUpper()); // zero behind the row, and with them the terms
+            Vector512<double> v = Term(Float32.Widen(values.GetLower()), g, center, low, inverse, isFar: true), u = Term(Float32.Widen(values.GetUpper()), h, center, low, inverse, isFar: true);
             (weightSum, weightSumHigh) = (weightSum + v, weightSumHigh + u);
             (biasSum, biasSumHigh) = (biasSum + g, biasSumHigh + h);
             if (TFormula.Centers)

@@ -86,7 +86,7 @@ internal static unsafe class SingleGradients<TFormula>
             Float32.Narrow(along).Store(single.Along + r);
             Float32.Narrow(Vector256.ConditionalSelect(fits, inverse, Vector256.Create(double.NaN))).Store(single.Inverse + r);
         }
-        var (whole, padded, ahead) = (rows.Length & -TFloats.Count, (rows.Length + TFloats.Count - 1) & -TFloats.Count, rows.Count * rows.Length);
+        var (whole, padded, ahead) = (rows.Length & -TFloats.Count, Lanes.Padded(rows.Length), rows.Count * rows.Length);
         for (var r = 0; r < rows.Count; r++, to += rows.Length)
         {
             var (x, go) = (rows.X(r), rows.GradOutput(r));

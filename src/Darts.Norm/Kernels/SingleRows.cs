@@ -224,7 +224,7 @@ internal static unsafe class SingleRows<TFormula>
         float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, Destination destination)
         where TFloats : struct, IFloats<TFloats>
     {
-        var (whole, padded) = (length & -TFloats.Count, (length + TFloats.Count - 1) & -TFloats.Count);
+        var (whole, padded) = (length & -TFloats.Count, Lanes.Padded(length));
         for (var r = 0; r < count; r++)
         {
             if (double.IsNaN(measured->Inverse[r]))

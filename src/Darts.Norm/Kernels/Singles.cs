@@ -22,13 +22,13 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Singles First(long count)
     {
-        var mask = (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Count - count;
+        var mask = Mask(count);
         return new(A & Vector256.Load(mask), B & Vector256.Load(mask + 8), C & Vector256.Load(mask + 16), D & Vector256.Load(mask + 24));
     }
 
     /// <summary>All ones for the first of sixteen values, if any, then zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> WideMask(long count) => Vector512.Load((float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Count - count);
+    public static Vector512<float> WideMask(long count) => Vector512.Load(Mask(count));
 
     /// <summary>The sums of four values each: of two in float32, of these in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -43,6 +43,9 @@ internal readonly unsafe struct Singles(Vector256<float> a, Vector256<float> b, 
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Singles operator *(Singles x, Singles y) => new(x.A * y.A, x.B * y.B, x.C * y.C, x.D * y.D);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float* Mask(long count) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Count - count;
 
     // Thirty-two lanes of all ones, then as many of zeros: the address says how many are kept.
     private static ReadOnlySpan<int> Masks =>
@@ -83,8 +86,13 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
 
     /// <summary>Sixteen values of the tail; zeros beyond the row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector512<float> WidePart(long i) =>
-        (_start + i + 16 <= _end ? Vector512.Load(_start + i) : LoadLastWide(_start + i, Math.Max(Length - i, 0))) & Singles.WideMask(Length - i);
+    public Vector512<float> WidePart(long i)
+    {
+        if (_start + i + 16 <= _end)
+            return Vector512.Load(_start + i) & Singles.WideMask(Length - i);
+        var last = LoadLast(_start + i, Math.Max(Length - i, 0));
+        return Vector512.Create(last.A, last.B) & Singles.WideMask(Length - i);
+    }
 
     /// <summary>Eight values; what lies beyond the row is anything.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -106,14 +114,6 @@ internal readonly unsafe struct SingleRow(float* start, long length, float* end)
         var padded = stackalloc float[Singles.Count];
         Unsafe.CopyBlockUnaligned(padded, from, (uint)(count * sizeof(float)));
         return Singles.Load(padded);
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Vector512<float> LoadLastWide(float* from, long count)
-    {
-        var padded = stackalloc float[Singles.Count];
-        Unsafe.CopyBlockUnaligned(padded, from, (uint)(count * sizeof(float)));
-        return Vector512.Load(padded);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
