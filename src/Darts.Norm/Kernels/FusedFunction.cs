@@ -29,7 +29,7 @@ internal sealed class FusedFunction : IBackward
         var x = converted ?? inputs.X;
         // libtorch copies a leaf's gradient that somebody else refers to, as a node does; a view's backward passes on one that nobody does.
         using var view = wanted.X && x.numel() >= WorthAView && x.is_leaf ? x.view_as(x) : null;
-        inputs = inputs with { X = view ?? x, Kept = new(operation.Keeps(x)) };
+        inputs = inputs with { X = view ?? x, Kept = new(operation.Keeps(x)), IsTraining = true };
         var (_, weight, bias, _, mask, kept) = inputs;
         try
         {

@@ -52,7 +52,11 @@ internal abstract class FusedOperation
 }
 
 /// <summary>What an operation computes with. What is kept of a forward goes to room that is asked for, or not at all.</summary>
-internal readonly record struct Inputs(Tensor X, Tensor? Weight, Tensor? Bias, Tensor? Statistics, Tensor? Mask, Doubles Kept = default);
+internal readonly record struct Inputs(Tensor X, Tensor? Weight, Tensor? Bias, Tensor? Statistics, Tensor? Mask, Doubles Kept = default)
+{
+    /// <summary>Whether gradients are taken: much else is read and written before and after this.</summary>
+    public bool IsTraining { get; init; }
+}
 
 /// <summary>Which gradients somebody asks for: of the parameters, those that have a place for one.</summary>
 internal readonly record struct Wanted(bool X, Place? Weight, Place? Bias)

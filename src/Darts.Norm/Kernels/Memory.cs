@@ -19,6 +19,9 @@ internal static unsafe class Memory
     /// <summary>Of so many bytes the caches keep nothing until it is read.</summary>
     private const long Streamed = 8 << 20;
 
+    /// <summary>The same in training, where what is read beside it, and again in the backward pass, passes through the caches too.</summary>
+    private const long StreamedInTraining = 3 << 20;
+
     /// <summary>The address of a CPU tensor's first value. The tensor must be kept alive.</summary>
     public static byte* Start(Tensor tensor) => THSTensor_data(tensor.Handle);
 
@@ -39,12 +42,12 @@ internal static unsafe class Memory
     }
 
     /// <summary>Where so many rows of so many bytes are to be written: past the caches, which need not read first what is overwritten, whole lines of a large result.</summary>
-    public static Destination DestinationOf(byte* start, long row, long rows) => (((nint)start | (nint)row) % 64 == 0, row * rows) switch
+    public static Destination DestinationOf(byte* start, long row, long rows, bool isTraining)
     {
-        (true, >= Streamed) => Destination.Memory,
-        (_, >= Near) => Destination.Caches,
-        _ => Destination.NearCaches,
-    };
+        if (row * rows >= (isTraining ? StreamedInTraining : Streamed) && ((nint)start | (nint)row) % 64 == 0)
+            return Destination.Memory;
+        return row * rows >= Near ? Destination.Caches : Destination.NearCaches;
+    }
 
     /// <summary>What was written past the caches is seen by all threads, as all else is without.</summary>
     public static void Fence()

@@ -150,7 +150,7 @@ internal static unsafe class RowNormalization<TFormula>
             Weight = w.At,
             Bias = b.At,
             Eps = eps,
-            Destination = T.IsSingle ? Memory.DestinationOf(Memory.Start(output), length * T.Size, rows.Count) : default,
+            Destination = T.IsSingle ? Memory.DestinationOf(Memory.Start(output), length * T.Size, rows.Count, inputs.IsTraining) : default,
             Blocks = blocks,
         };
         var isSingle = T.IsSingle && length >= SingleRows<TFormula>.Shortest;
@@ -163,6 +163,7 @@ internal static unsafe class RowNormalization<TFormula>
                 {
                     Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work),
                     LeastSquare = !isSmall || singleBias.IsZero ? SingleRows<TFormula>.LeastSquare : Math.Max(SingleRows<TFormula>.LeastSquare, eps), // below eps all that is left may be less than the bias
+                    IsEven = singleWeight.IsEven,
                     IsInSingle = isSmall && singleWeight.Fits && !singleWeight.HasZero && singleBias.Fits, // beside zeros the largest value may be one that float32 has no digits for
                     Weight = singleWeight.At,
                     Bias = singleBias.At,
@@ -200,7 +201,7 @@ internal static unsafe class RowNormalization<TFormula>
             BiasSums = biasSums.At,
             WeightUnit = WeightUnit<T>(kept.At, rows.Count),
             Eps = eps,
-            Destination = T.IsSingle && gradX is not null ? Memory.DestinationOf(Memory.Start(gradX), length * T.Size, rows.Count) : default,
+            Destination = T.IsSingle && gradX is not null ? Memory.DestinationOf(Memory.Start(gradX), length * T.Size, rows.Count, isTraining: true) : default,
             Blocks = blocks,
         };
         Workers.Run(work, blocks.Count, rows.Count * length);

@@ -43,6 +43,9 @@ internal unsafe struct RowSum
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector256<double> low, Vector256<double> high) Load(RowSum* from) => (from->_low, from->_high);
 
+    /// <summary>All of it, in one order.</summary>
+    public readonly double Total => Lanes.Sum(_low + _high);
+
     /// <summary>The sums of four rows, in one order.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> Totals(RowSum* rows) =>

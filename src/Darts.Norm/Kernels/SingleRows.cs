@@ -28,21 +28,32 @@ internal static unsafe class SingleRows<TFormula>
 
     /// <summary>What is subtracted from each row, as a float32 and the rest, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
     /// <remarks>From the squares of the values, or where the mean is far larger than their spread, of the differences to it: which is each row's own affair.</remarks>
+    /// <param name="rows">Where each begins.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="length">Of each.</param>
+    /// <param name="end">The end of the memory that may be read.</param>
+    /// <param name="eps">Of the layer.</param>
+    /// <param name="least">The least mean square that is enough for what follows.</param>
+    /// <param name="farthest">So many times as large as the variance the square of a mean may be.</param>
+    /// <param name="isEven">Whether a row's largest result comes of one of its largest values: what one rounding leaves of a small mean does not show beside it.</param>
+    /// <param name="to">What is measured.</param>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double farthest, SingleStatistics* to)
+    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double farthest, bool isEven, SingleStatistics* to)
     {
         RowSum* sums = stackalloc RowSum[SingleStatistics.Most], squares = stackalloc RowSum[SingleStatistics.Most];
-        for (var r = 0; r < count; r++)
-        {
-            if (!TFormula.Centers)
-                AddUpSquares(new(rows[r], length, end), squares + r);
-            else if (Vector512.IsHardwareAccelerated)
-                AddUpWide(new(rows[r], length, end), sums + r, squares + r);
-            else
-                AddUp(new((byte*)rows[r], length, (byte*)end), 0, isFar: false, sums + r, squares + r);
-        }
+        SingleSums<TFormula>.AddUp(rows, count, length, end, sums, squares);
+        if (SetMoments(count, length, farthest, sums, squares, to))
+            SetFarMoments(rows, count, length, end, farthest, to);
+        SetInverses(count, eps, least, isEven, to);
+    }
+
+    /// <summary>The mean of each row, and its mean square about that in place of the inverse. Whether some of them are far from zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static bool SetMoments(int count, long length, double farthest, RowSum* sums, RowSum* squares, SingleStatistics* to)
+    {
         var (n, over) = (Vector256.Create((double)length), Vector256.Create(1.0 / length));
+        var far = Vector256<double>.Zero;
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
             var meanSquare = RowSum.Totals(squares + r) * over;
@@ -50,31 +61,55 @@ internal static unsafe class SingleRows<TFormula>
             {
                 var total = RowSum.Totals(sums + r);
                 var mean = total * over;
-                var levels = Float32.Narrow(mean);
-                levels.Store(to->Level + r);
-                var rests = (total - (Float32.Widen(levels) * n)) * over; // exact but for the last step: they have digits that the mean has not
-                rests.Store(to->Rest + r);
-                var far = Vector256.GreaterThan(mean * mean, (meanSquare - (mean * mean)) * farthest);
-                if (far != Vector256<double>.Zero)
-                {
-                    for (var i = r; i < Math.Min(r + Vector256<double>.Count, count); i++)
-                    {
-                        if (far.GetElement(i - r) != 0)
-                            AddUpFar(new((byte*)rows[i], length, (byte*)end), to->Level[i], sums + i, squares + i);
-                    }
-                    meanSquare = RowSum.Totals(squares + r) * over;
-                    mean = Vector256.ConditionalSelect(far, rests, mean);
-                }
+                var level = Float32.Narrow(mean);
+                level.Store(to->Level + r);
+                ((total - (Float32.Widen(level) * n)) * over).Store(to->Rest + r); // exact but for the last step: it has digits that the mean has not
                 meanSquare -= mean * mean; // not above zero, it is out of range
+                far |= Vector256.GreaterThan(mean * mean, meanSquare * farthest);
             }
+            meanSquare.Store(to->Inverse + r);
+        }
+        return far != Vector256<double>.Zero;
+    }
+
+    /// <summary>The same of the rows that are far from zero, about their levels.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void SetFarMoments(float** rows, int count, long length, float* end, double farthest, SingleStatistics* to)
+    {
+        for (var r = 0; r < count; r++)
+        {
+            var mean = to->Level[r] + to->Rest[r];
+            if (mean * mean > to->Inverse[r] * farthest)
+            {
+                var squares = SingleSums<TFormula>.SquaresAbout(to->Level[r], new((byte*)rows[r], length, (byte*)end));
+                to->Inverse[r] = (squares / length) - (to->Rest[r] * to->Rest[r]);
+            }
+        }
+    }
+
+    /// <summary>The factor of each row, from its mean square.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void SetInverses(int count, double eps, double least, bool isEven, SingleStatistics* to)
+    {
+        for (var r = 0; r < count; r += Vector256<double>.Count)
+        {
+            var meanSquare = Vector256.Load(to->Inverse + r);
             var factor = TFormula.Inverse(meanSquare, eps);
-            var isInRange = IsBetween(least, meanSquare, 1e30) & IsBetween(1e-15, factor, 1e15);
-            Vector256.ConditionalSelect(isInRange, factor, Vector256.Create(double.NaN)).Store(to->Inverse + r);
+            factor = Vector256.ConditionalSelect(IsBetween(least, meanSquare, 1e30) & IsBetween(1e-15, factor, 1e15), factor, Vector256.Create(double.NaN));
+            factor.Store(to->Inverse + r);
             var high = Float32.Narrow(factor);
+            if (!TFormula.Centers)
+            {
+                high.Store(to->PlainInverse + r);
+                continue;
+            }
+            var (level, rest) = (Float32.Widen(Vector128.Load(to->Level + r)), Vector256.Load(to->Rest + r));
+            var mean = level + rest;
+            var isPlain = isEven ? Vector256.LessThanOrEqual(mean * mean, meanSquare) : Vector256<double>.Zero;
+            Float32.Narrow(Vector256.ConditionalSelect(isPlain, factor, Vector256.Create(double.NaN))).Store(to->PlainInverse + r);
             high.Store(to->InverseHigh + r);
             Float32.Narrow(factor - Float32.Widen(high)).Store(to->InverseLow + r);
-            if (TFormula.Centers)
-                Float32.Narrow(-Vector256.Load(to->Rest + r) * factor).Store(to->Shift + r);
+            Float32.Narrow(-rest * factor).Store(to->Shift + r);
         }
     }
 
@@ -82,134 +117,7 @@ internal static unsafe class SingleRows<TFormula>
     private static Vector256<double> IsBetween(double least, Vector256<double> value, double most) =>
         Vector256.GreaterThan(value, Vector256.Create(least)) & Vector256.LessThan(value, Vector256.Create(most));
 
-    /// <summary>The values and their squares; or of a row that is far from zero, the squares of their differences to a level.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUp(Row<Float32> x, double level, bool isFar, RowSum* sums, RowSum* squares)
-    {
-        RowSum sum = default;
-        Lanes square = default;
-        if (x.Whole < x.Length)
-        {
-            AddTail(x, level, sums, squares);
-            sum = *sums;
-            square = squares->ToLanes();
-        }
-        var center = Vector256.Create(level);
-        for (long i = 0; i < x.Whole; i += Lanes.Count)
-        {
-            var v = x[i];
-            if (isFar)
-            {
-                v -= center;
-                square += v * v;
-                continue;
-            }
-            sum.Add(v);
-            square = Lanes.AddProduct(v, v, square);
-        }
-        *sums = sum;
-        *squares = RowSum.Of(square);
-    }
-
-    /// <summary>The same of values and their squares, in registers twice as wide.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUpWide(SingleRow x, RowSum* sums, RowSum* squares)
-    {
-        var whole = x.Length & -Lanes.Count;
-        Vector512<double> sum = default, square = default;
-        if (whole < x.Length)
-        {
-            var tail = x.WidePart(whole);
-            Vector512<double> v = Float32.Widen(tail.GetLower()), w = Float32.Widen(tail.GetUpper());
-            (sum, square) = (Vector512<double>.Zero + (v + w), (v * v) + (w * w));
-        }
-        Vector512<double> squareHigh = default;
-        for (var i = 0L; i < whole; i += Lanes.Count)
-        {
-            Vector512<double> v = Float32.WidenEight(x.Start + i), w = Float32.WidenEight(x.Start + i + 8);
-            sum += v + w;
-            (square, squareHigh) = (Lanes.AddProduct(v, v, square), Lanes.AddProduct(w, w, squareHigh));
-        }
-        RowSum.Store(sum, sums);
-        RowSum.Store(square + squareHigh, squares);
-    }
-
-    /// <summary>The squares of values that need no mean, four in float32 at most: more would each round beside one that is large.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUpSquares(SingleRow x, RowSum* squares)
-    {
-        if (Vector512.IsHardwareAccelerated)
-        {
-            AddUpSquaresWide(x, squares);
-            return;
-        }
-        Vector256<double> low = default, high = default;
-        if (x.Whole < x.Length)
-        {
-            AddTailsSquares(x, squares);
-            (low, high) = RowSum.Load(squares);
-        }
-        var i = 0L;
-        for (; i <= x.Length - (2 * Singles.Count); i += 2 * Singles.Count)
-        {
-            var (a, b) = (x[i], x[i + Singles.Count]);
-            var (l, h) = ((a * a) + (b * b)).Fours();
-            low += l;
-            high += h;
-        }
-        if (i < x.Whole)
-        {
-            var v = x[i];
-            var (l, h) = (v * v).Fours();
-            low += l;
-            high += h;
-        }
-        RowSum.Store(low, high, squares);
-    }
-
-    /// <summary>The same sums in registers twice as wide.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUpSquaresWide(SingleRow x, RowSum* squares)
-    {
-        var sum = x.Whole < x.Length ? Fours(Square(x.WidePart(x.Whole)) + Square(x.WidePart(x.Whole + 16))) : default;
-        var i = 0L;
-        for (; i <= x.Length - (2 * Singles.Count); i += 2 * Singles.Count)
-            sum += Fours((Square(Vector512.Load(x.Start + i)) + Square(Vector512.Load(x.Start + i + 32))) + (Square(Vector512.Load(x.Start + i + 16)) + Square(Vector512.Load(x.Start + i + 48))));
-        if (i < x.Whole)
-            sum += Fours(Square(Vector512.Load(x.Start + i)) + Square(Vector512.Load(x.Start + i + 16)));
-        RowSum.Store(sum, squares);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static Vector512<float> Square(Vector512<float> v) => v * v;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static Vector512<double> Fours(Vector512<float> v) => Float32.Widen(v.GetLower()) + Float32.Widen(v.GetUpper());
-    }
-
-    // Methods of their own, as below: beside calls nothing stays in registers.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddUpFar(Row<Float32> x, double level, RowSum* sums, RowSum* squares) => AddUp(x, level, isFar: true, sums, squares);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddTail(Row<Float32> x, double level, RowSum* sums, RowSum* squares)
-    {
-        RowSum sum = default, square = default;
-        var v = x.OnRow(x.Tail - level);
-        sum.Add(v);
-        square.Add(v * v);
-        (*sums, *squares) = (sum, square);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddTailsSquares(SingleRow x, RowSum* squares)
-    {
-        var tail = x.Tail;
-        var (low, high) = (tail * tail).Fours();
-        RowSum.Store(low, high, squares);
-    }
-
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInSingle(
         float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, Destination destination)
     {
@@ -219,61 +127,108 @@ internal static unsafe class SingleRows<TFormula>
             WriteInSingle<Eight>(rows, count, length, end, to, toEnd, measured, weight, bias, destination);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WriteInSingle<TFloats>(
         float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, Destination destination)
         where TFloats : struct, IFloats<TFloats>
     {
-        var (whole, padded) = (length & -TFloats.Count, Lanes.Padded(length));
+        var padded = Lanes.Padded(length);
+        var isWhole = length % TFloats.Count == 0 || to + ((count - 1) * length) + padded <= toEnd; // else the next row overwrites what lies beyond
         for (var r = 0; r < count; r++)
+            isWhole &= length % TFloats.Count == 0 || rows[r] + padded <= end;
+        if (!isWhole)
         {
-            if (double.IsNaN(measured->Inverse[r]))
-                continue;
-            var y = to + (r * length);
-            var row = new Standardized<TFloats>(measured, r);
-            var written = whole == length || (rows[r] + padded <= end && y + padded <= toEnd) ? length : whole; // the next row overwrites what lies beyond
-            if (bias is not null)
-                WriteGroups(rows[r], y, written, row, weight, bias, destination);
-            else if (weight is not null)
-                WriteGroups(rows[r], y, written, row, weight, null, destination);
-            else
-                WriteGroups(rows[r], y, written, row, null, null, destination);
-            if (written < length)
-                WriteTail(new(rows[r], length, end), new(y, length, toEnd), measured, r, weight, bias);
+            for (var r = 0; r < count; r++)
+                WriteRow<TFloats>(rows[r], length, end, to + (r * length), toEnd, measured, r, weight, bias, destination);
+        }
+        else if (bias is not null)
+        {
+            WriteShifted<TFloats>(rows, count, length, to, measured, weight, bias, destination);
+        }
+        else if (weight is not null)
+        {
+            WriteScaled<TFloats>(rows, count, length, to, measured, weight, destination);
+        }
+        else
+        {
+            WritePlain<TFloats>(rows, count, length, to, measured, destination);
         }
     }
 
-    /// <summary>So many values in whole groups. What is the same for all of them is asked before: among them it would take as long as they do.</summary>
+    // A method for each set of parameters: asking among the values would take as long as they do.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteShifted<TFloats>(float** rows, int count, long length, float* to, SingleStatistics* measured, float* weight, float* bias, Destination destination)
+        where TFloats : struct, IFloats<TFloats> => WriteWhole<TFloats>(rows, count, length, to, measured, weight, bias, destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteScaled<TFloats>(float** rows, int count, long length, float* to, SingleStatistics* measured, float* weight, Destination destination)
+        where TFloats : struct, IFloats<TFloats> => WriteWhole<TFloats>(rows, count, length, to, measured, weight, null, destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WritePlain<TFloats>(float** rows, int count, long length, float* to, SingleStatistics* measured, Destination destination)
+        where TFloats : struct, IFloats<TFloats> => WriteWhole<TFloats>(rows, count, length, to, measured, null, null, destination);
+
+    /// <summary>Rows that may be read and written in whole groups.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteGroups<TFloats>(float* x, float* y, long count, Standardized<TFloats> row, float* weight, float* bias, Destination destination)
+    private static void WriteWhole<TFloats>(float** rows, int count, long length, float* to, SingleStatistics* measured, float* weight, float* bias, Destination destination)
+        where TFloats : struct, IFloats<TFloats>
+    {
+        for (var r = 0; r < count; r++, to += length)
+        {
+            if (float.IsNaN(measured->PlainInverse[r]))
+                WriteRow<TFloats>(rows[r], length, rows[r] + Lanes.Padded(length), to, to + Lanes.Padded(length), measured, r, weight, bias, destination);
+            else
+                WriteGroups(rows[r], to, length, new Standardized<TFloats>(measured->Level[r], measured->PlainInverse[r]), hasRest: false, weight, bias, destination);
+        }
+    }
+
+    /// <summary>One row, unless it is left to float64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteRow<TFloats>(
+        float* x, long length, float* end, float* y, float* yEnd, SingleStatistics* measured, int r, float* weight, float* bias, Destination destination)
+        where TFloats : struct, IFloats<TFloats>
+    {
+        if (double.IsNaN(measured->Inverse[r]))
+            return;
+        var isPlain = !float.IsNaN(measured->PlainInverse[r]);
+        var whole = length & -TFloats.Count;
+        if (isPlain)
+            WriteGroups(x, y, whole, new Standardized<TFloats>(measured->Level[r], measured->PlainInverse[r]), hasRest: false, weight, bias, destination);
+        else
+            WriteGroups(x, y, whole, new Standardized<TFloats>(measured, r), hasRest: true, weight, bias, destination);
+        if (whole == length)
+            return;
+        var (from, to) = (new SingleRow(x, length, end), new SingleRow(y, length, yEnd));
+        for (var i = whole; i < length; i += Eight.Count)
+        {
+            var v = new Eight(from.Part(i));
+            v = isPlain ? new Standardized<Eight>(measured->Level[r], measured->PlainInverse[r]).Of(v, hasRest: false) : new Standardized<Eight>(measured, r).Of(v, hasRest: true);
+            to.SetPart(i, Affine(v, weight, bias, i).Values);
+        }
+    }
+
+    /// <summary>So many values in whole groups.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteGroups<TFloats>(float* x, float* y, long count, Standardized<TFloats> row, bool hasRest, float* weight, float* bias, Destination destination)
         where TFloats : struct, IFloats<TFloats>
     {
         if (destination == Destination.Memory)
         {
             for (var i = 0L; i < count; i += TFloats.Count)
-                Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Stream(y + i);
+                Affine(row.Of(TFloats.Load(x + i), hasRest), weight, bias, i).Stream(y + i);
         }
         else if (destination == Destination.Caches)
         {
             for (var i = 0L; i < count; i += TFloats.Count)
             {
                 Memory.PrefetchResult(y + i);
-                Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Store(y + i);
+                Affine(row.Of(TFloats.Load(x + i), hasRest), weight, bias, i).Store(y + i);
             }
         }
         else
         {
             for (var i = 0L; i < count; i += TFloats.Count)
-                Affine(row.Of(TFloats.Load(x + i)), weight, bias, i).Store(y + i);
+                Affine(row.Of(TFloats.Load(x + i), hasRest), weight, bias, i).Store(y + i);
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteTail(SingleRow x, SingleRow y, SingleStatistics* measured, int r, float* weight, float* bias)
-    {
-        var row = new Standardized<Eight>(measured, r);
-        for (var i = x.Whole; i < x.Length; i += Eight.Count)
-            y.SetPart(i, Affine(row.Of(new(x.Part(i))), weight, bias, i).Values);
     }
 
     /// <summary>The same, rounded once.</summary>
@@ -330,6 +285,9 @@ internal static unsafe class SingleRows<TFormula>
         private readonly TFloats _level, _inverse, _inverseLow, _shift;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Standardized(float level, float inverse) => (_level, _inverse) = (TFloats.Create(level), TFloats.Create(inverse));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Standardized(SingleStatistics* measured, int r)
         {
             (_level, _shift) = (TFloats.Create(measured->Level[r]), TFloats.Create(measured->Shift[r]));
@@ -337,12 +295,12 @@ internal static unsafe class SingleRows<TFormula>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public TFloats Of(TFloats x)
+        public TFloats Of(TFloats x, bool hasRest)
         {
             if (!TFormula.Centers)
-                return (x * _inverse) + (x * _inverseLow);
+                return x * _inverse;
             var v = x - _level;
-            return (v * _inverse) + ((v * _inverseLow) + _shift);
+            return hasRest ? (v * _inverse) + ((v * _inverseLow) + _shift) : v * _inverse;
         }
     }
 

@@ -24,6 +24,9 @@ internal unsafe struct SingleStatistics
     /// <summary>and what that lost by rounding.</summary>
     public fixed float InverseLow[Most];
 
+    /// <summary>The inverse of a row that needs no more than that: beside what its sums lost in float32 neither the rest nor <see cref="InverseLow"/> shows. NaN for the others.</summary>
+    public fixed float PlainInverse[Most];
+
     /// <summary>What is added because of <see cref="Rest"/>.</summary>
     public fixed float Shift[Most];
 

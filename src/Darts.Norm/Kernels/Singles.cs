@@ -172,6 +172,9 @@ internal readonly unsafe struct SingleParameter : IDisposable
     /// <remarks>What a larger one might leave of it has fewer digits than float32.</remarks>
     public bool IsSmallBeside(SingleParameter weight) => Largest <= weight.Least / 8;
 
+    /// <summary>Whether a row's largest value times this is one of its largest before.</summary>
+    public bool IsEven => Largest <= 8 * Least;
+
     /// <summary>Whether any of it is zero.</summary>
     public bool HasZero => Least == 0;
 

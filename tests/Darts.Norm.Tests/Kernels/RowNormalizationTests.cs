@@ -30,14 +30,16 @@ public sealed unsafe class RowNormalizationTests : IDisposable
         RowNormalization<LayerNormFormula>.Together(length, middle: 4).Should().Be(expected);
 
     [Theory]
-    [InlineData(0, 512, 4096, Destination.Memory)]
-    [InlineData(0, 512, 4095, Destination.Caches)] // they might keep it
-    [InlineData(32, 512, 4096, Destination.Caches)]
-    [InlineData(0, 520, 4096, Destination.Caches)] // rows that begin amid a line
-    [InlineData(0, 500, 500, Destination.Caches)]
-    [InlineData(0, 500, 499, Destination.NearCaches)]
-    public void DestinationOf_AResult_IsWhereItFits(int start, long length, long rows, object expected) =>
-        Memory.DestinationOf((byte*)start, length * sizeof(float), rows).Should().Be((Destination)expected);
+    [InlineData(0, 512, 4096, false, Destination.Memory)]
+    [InlineData(0, 512, 4095, false, Destination.Caches)] // they might keep it
+    [InlineData(0, 512, 1536, true, Destination.Memory)] // much else passes through them before it is read
+    [InlineData(0, 512, 1535, true, Destination.Caches)]
+    [InlineData(32, 512, 4096, true, Destination.Caches)]
+    [InlineData(0, 520, 4096, true, Destination.Caches)] // rows that begin amid a line
+    [InlineData(0, 500, 500, false, Destination.Caches)]
+    [InlineData(0, 500, 499, true, Destination.NearCaches)]
+    public void DestinationOf_AResult_IsWhereItFits(int start, long length, long rows, bool isTraining, object expected) =>
+        Memory.DestinationOf((byte*)start, length * sizeof(float), rows, isTraining).Should().Be((Destination)expected);
 
     [Theory]
     [InlineData(0.1)]
