@@ -93,6 +93,10 @@ internal readonly unsafe struct Float32 : IElement
     public static Vector256<double> Widen(Vector128<float> v) =>
         Avx.IsSupported ? Avx.ConvertToVector256Double(v) : Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v));
 
+    /// <summary>Four values.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<double> WidenFour(float* from) => Widen(Vector128.Load(from));
+
     /// <summary>Eight values.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<double> WidenEight(float* from) => Widen(Vector256.Load(from));

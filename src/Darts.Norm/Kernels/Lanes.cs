@@ -101,7 +101,7 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
         Avx512F.IsSupported ? Avx512F.FusedMultiplyAdd(x, y, sum) : (x * y) + sum;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<double> AddProduct(Vector256<double> x, Vector256<double> y, Vector256<double> sum) => Fma.IsSupported ? Fma.MultiplyAdd(x, y, sum) : (x * y) + sum;
+    public static Vector256<double> AddProduct(Vector256<double> x, Vector256<double> y, Vector256<double> sum) => Fma.IsSupported ? Fma.MultiplyAdd(x, y, sum) : (x * y) + sum;
 
     /// <summary>What rounding <paramref name="product"/> lost of x · y, exactly: so the same with an instruction for it as without.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -19,13 +19,13 @@ internal static unsafe class RowGradients<TFormula, T>
         var isFar = TFormula.Centers && new ReadOnlySpan<long>(statistics->CenterLow, rows.Count).ContainsAnyExcept(0);
         var hasAll = weight is not null && weightSums is not null && biasSums is not null == TFormula.Centers;
         if (!loses)
-            AddParameters(rows, statistics, weightSums, biasSums, sums, dots, largest);
+            Add<OfParameters>(rows, null, statistics, weightSums, biasSums, sums, dots, largest);
         else if (hasAll && !isFar)
-            AddAll(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
+            Add<OfAll>(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
         else if (weight is null && biasSums is null && !isFar) // no parameter
-            AddAlone(rows, statistics, sums, dots, largest);
+            Add<OfInput>(rows, null, statistics, null, null, sums, dots, largest);
         else
-            AddSome(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
+            Add<OfSome>(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
         if (rows.Length % Lanes.Count != 0)
         {
             var done = T.IsWide ? AddTailsWide(rows, weight, statistics, weightSums, biasSums, sums, dots, largest) : 0;
@@ -51,98 +51,81 @@ internal static unsafe class RowGradients<TFormula, T>
         }
     }
 
-    // A method for each set of parameters: asking among the values would take as long as they do, and beside calls nothing stays in registers.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddAll(GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
-        Add(rows, weight, statistics, weightSums, biasSums, sums, dots, largest, hasWeight: true, hasWeightSums: true, hasBiasSums: TFormula.Centers, isFar: false, loses: true);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddAlone(GradientRows<T> rows, GradientStatistics* statistics, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
-        Add(rows, null, statistics, null, null, sums, dots, largest, hasWeight: false, hasWeightSums: false, hasBiasSums: false, isFar: false, loses: true);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddSome(GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
-        Add(rows, weight, statistics, weightSums, biasSums, sums, dots, largest, weight is not null, weightSums is not null, biasSums is not null, isFar: T.IsSingle, loses: true); // what is zero can be subtracted as well
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddParameters(GradientRows<T> rows, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest) =>
-        Add(rows, null, statistics, weightSums, biasSums, sums, dots, largest, hasWeight: false, weightSums is not null, biasSums is not null, isFar: T.IsSingle, loses: false);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(
-        GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest,
-        bool hasWeight, bool hasWeightSums, bool hasBiasSums, bool isFar, bool loses)
+    private static void Add<TAsked>(
+        GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+        where TAsked : IAsked
     {
-        var r = 0;
-        for (; T.IsWide && r < rows.Count - 1; r += 2)
-            AddTwo(rows, r, weight, statistics, weightSums, biasSums, sums, dots, largest, hasWeight, hasWeightSums, hasBiasSums, isFar, loses);
-        for (; r < rows.Count; r++)
-            AddOne(rows, r, weight, statistics, weightSums, biasSums, sums, dots, largest, hasWeight, hasWeightSums, hasBiasSums, isFar, loses);
+        if (T.IsWide)
+            AddTwo<TAsked>(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
+        AddEach<TAsked>(rows, T.IsWide ? rows.Count & ~1 : 0, weight, statistics, weightSums, biasSums, sums, dots, largest);
     }
 
-    /// <summary>Two rows of float32, so that the sums over the rows are read and written once for both.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddTwo(
-        GradientRows<T> rows, int r, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest,
-        bool hasWeight, bool hasWeightSums, bool hasBiasSums, bool isFar, bool loses)
+    /// <summary>Two rows of float32 at a time, so that the sums over the rows are read and written once for both. The last of an odd number is left.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddTwo<TAsked>(
+        GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+        where TAsked : IAsked
     {
-        float* x = (float*)rows.X(r).Start, go = (float*)rows.GradOutput(r).Start, x2 = (float*)rows.X(r + 1).Start, go2 = (float*)rows.GradOutput(r + 1).Start;
-        var (center, low, inverse) = (Vector512.Create(statistics->Center[r]), Vector512.Create(statistics->CenterLow[r]), Vector512.Create(statistics->Inverse[r]));
-        var (center2, low2, inverse2) = (Vector512.Create(statistics->Center[r + 1]), Vector512.Create(statistics->CenterLow[r + 1]), Vector512.Create(statistics->Inverse[r + 1]));
-        Vector512<double> sum = default, sumHigh = default, dot = default, sum2 = default, sumHigh2 = default, dot2 = default;
-        Vector512<int> magnitudes = default, magnitudes2 = default;
         var (whole, ahead) = (rows.Length & -Lanes.Count, rows.Count * rows.Length);
-        for (var i = 0L; i < whole; i += Lanes.Count)
+        for (var r = 0; r < rows.Count - 1; r += 2)
         {
-            Memory.Prefetch(x + i + ahead);
-            Memory.Prefetch(go + i + ahead);
-            Memory.Prefetch(x2 + i + ahead);
-            Memory.Prefetch(go2 + i + ahead);
-            Vector512<double> g = Float32.WidenEight(go + i), h = Float32.WidenEight(go + i + 8), g2 = Float32.WidenEight(go2 + i), h2 = Float32.WidenEight(go2 + i + 8);
-            Vector512<double> t = Term(Float32.WidenEight(x + i), g, center, low, inverse, isFar), u = Term(Float32.WidenEight(x + i + 8), h, center, low, inverse, isFar);
-            Vector512<double> t2 = Term(Float32.WidenEight(x2 + i), g2, center2, low2, inverse2, isFar), u2 = Term(Float32.WidenEight(x2 + i + 8), h2, center2, low2, inverse2, isFar);
-            if (hasWeightSums)
+            float* x = (float*)rows.X(r).Start, go = (float*)rows.GradOutput(r).Start, x2 = (float*)rows.X(r + 1).Start, go2 = (float*)rows.GradOutput(r + 1).Start;
+            var (center, low, inverse) = (Vector512.Create(statistics->Center[r]), Vector512.Create(statistics->CenterLow[r]), Vector512.Create(statistics->Inverse[r]));
+            var (center2, low2, inverse2) = (Vector512.Create(statistics->Center[r + 1]), Vector512.Create(statistics->CenterLow[r + 1]), Vector512.Create(statistics->Inverse[r + 1]));
+            Vector512<double> sum = default, sumHigh = default, dot = default, sum2 = default, sumHigh2 = default, dot2 = default;
+            Vector512<int> magnitudes = default, magnitudes2 = default;
+            for (var i = 0L; i < whole; i += Lanes.Count)
             {
-                (Vector512.Load(weightSums + i) + t + t2).Store(weightSums + i);
-                (Vector512.Load(weightSums + i + 8) + u + u2).Store(weightSums + i + 8);
-            }
-            if (hasBiasSums)
-            {
-                (Vector512.Load(biasSums + i) + g + g2).Store(biasSums + i);
-                (Vector512.Load(biasSums + i + 8) + h + h2).Store(biasSums + i + 8);
-            }
-            if (!loses)
-                continue;
-            if (hasWeight)
-            {
-                Vector512<double> w = Vector512.Load(weight + i), w2 = Vector512.Load(weight + i + 8);
-                dot += (t * w) + (u * w2);
-                dot2 += (t2 * w) + (u2 * w2);
-                if (TFormula.Centers)
+                Memory.Prefetch(x + i + ahead);
+                Memory.Prefetch(go + i + ahead);
+                Memory.Prefetch(x2 + i + ahead);
+                Memory.Prefetch(go2 + i + ahead);
+                Vector512<double> g = Float32.WidenEight(go + i), h = Float32.WidenEight(go + i + 8), g2 = Float32.WidenEight(go2 + i), h2 = Float32.WidenEight(go2 + i + 8);
+                Vector512<double> t = Term(Float32.WidenEight(x + i), g, center, low, inverse, TAsked.IsFar), u = Term(Float32.WidenEight(x + i + 8), h, center, low, inverse, TAsked.IsFar);
+                Vector512<double> t2 = Term(Float32.WidenEight(x2 + i), g2, center2, low2, inverse2, TAsked.IsFar), u2 = Term(Float32.WidenEight(x2 + i + 8), h2, center2, low2, inverse2, TAsked.IsFar);
+                if (TAsked.HasWeightSums(weightSums))
                 {
-                    (sum, sumHigh) = (Lanes.AddProduct(g, w, sum), Lanes.AddProduct(h, w2, sumHigh));
-                    (sum2, sumHigh2) = (Lanes.AddProduct(g2, w, sum2), Lanes.AddProduct(h2, w2, sumHigh2));
+                    (Vector512.Load(weightSums + i) + t + t2).Store(weightSums + i);
+                    (Vector512.Load(weightSums + i + 8) + u + u2).Store(weightSums + i + 8);
                 }
-            }
-            else
-            {
-                dot += t + u;
-                dot2 += t2 + u2;
-                if (TFormula.Centers)
+                if (TAsked.HasBiasSums(biasSums))
                 {
-                    (sum, sumHigh) = (sum + g, sumHigh + h);
-                    (sum2, sumHigh2) = (sum2 + g2, sumHigh2 + h2);
+                    (Vector512.Load(biasSums + i) + g + g2).Store(biasSums + i);
+                    (Vector512.Load(biasSums + i + 8) + h + h2).Store(biasSums + i + 8);
                 }
+                if (!TAsked.Loses)
+                    continue;
+                if (TAsked.HasWeight(weight))
+                {
+                    Vector512<double> w = Vector512.Load(weight + i), w2 = Vector512.Load(weight + i + 8);
+                    dot += (t * w) + (u * w2);
+                    dot2 += (t2 * w) + (u2 * w2);
+                    if (TFormula.Centers)
+                    {
+                        (sum, sumHigh) = (Lanes.AddProduct(g, w, sum), Lanes.AddProduct(h, w2, sumHigh));
+                        (sum2, sumHigh2) = (Lanes.AddProduct(g2, w, sum2), Lanes.AddProduct(h2, w2, sumHigh2));
+                    }
+                }
+                else
+                {
+                    dot += t + u;
+                    dot2 += t2 + u2;
+                    if (TFormula.Centers)
+                    {
+                        (sum, sumHigh) = (sum + g, sumHigh + h);
+                        (sum2, sumHigh2) = (sum2 + g2, sumHigh2 + h2);
+                    }
+                }
+                magnitudes = Vector512.Max(magnitudes, Vector512.Load((int*)go + i) & Vector512.Create(int.MaxValue));
+                magnitudes2 = Vector512.Max(magnitudes2, Vector512.Load((int*)go2 + i) & Vector512.Create(int.MaxValue));
             }
-            magnitudes = Vector512.Max(magnitudes, Vector512.Load((int*)go + i) & Vector512.Create(int.MaxValue));
-            magnitudes2 = Vector512.Max(magnitudes2, Vector512.Load((int*)go2 + i) & Vector512.Create(int.MaxValue));
+            RowSum.Store(sum + sumHigh, sums + r);
+            RowSum.Store(sum2 + sumHigh2, sums + r + 1);
+            RowSum.Store(dot, dots + r);
+            RowSum.Store(dot2, dots + r + 1);
+            largest[r] = Vector256.Max(magnitudes.GetLower(), magnitudes.GetUpper());
+            largest[r + 1] = Vector256.Max(magnitudes2.GetLower(), magnitudes2.GetUpper());
         }
-        RowSum.Store(sum + sumHigh, sums + r);
-        RowSum.Store(sum2 + sumHigh2, sums + r + 1);
-        RowSum.Store(dot, dots + r);
-        RowSum.Store(dot2, dots + r + 1);
-        largest[r] = Vector256.Max(magnitudes.GetLower(), magnitudes.GetUpper());
-        largest[r + 1] = Vector256.Max(magnitudes2.GetLower(), magnitudes2.GetUpper());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -155,49 +138,79 @@ internal static unsafe class RowGradients<TFormula, T>
         return x * inverse * go; // in this order: zero stays zero however large the inverse
     }
 
-    /// <summary>One row.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddOne(
-        GradientRows<T> rows, int r, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest,
-        bool hasWeight, bool hasWeightSums, bool hasBiasSums, bool isFar, bool loses)
+    /// <summary>One row after the other, from a first one on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddEach<TAsked>(
+        GradientRows<T> rows, int first, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+        where TAsked : IAsked
     {
-        var (x, go) = (rows.X(r), rows.GradOutput(r));
-        var (center, low, inverse) = (Vector256.Create(statistics->Center[r]), Vector256.Create(statistics->CenterLow[r]), Vector256.Create(statistics->Inverse[r]));
-        Lanes sum = default;
-        Vector256<double> dot = default, dotHigh = default;
-        var magnitudes = default(Vector256<int>);
-        var ahead = rows.Count * rows.Length;
-        for (var i = 0L; i < x.Whole; i += Lanes.Count)
+        var (whole, ahead) = (rows.Length & -Lanes.Count, rows.Count * rows.Length);
+        for (var r = first; r < rows.Count; r++)
         {
-            Row<T>.Prefetch(x, go, i + ahead);
-            var (g, v) = (go[i], x[i]);
-            if (TFormula.Centers)
-                v -= center;
-            if (TFormula.Centers && isFar)
-                v -= low;
-            v = v * inverse * g;
-            if (hasWeightSums)
-                (Lanes.Load(weightSums + i) + v).Store(weightSums + i);
-            if (hasBiasSums)
-                (Lanes.Load(biasSums + i) + g).Store(biasSums + i);
-            if (!loses)
-                continue;
-            var w = hasWeight ? Lanes.Load(weight + i) : default;
-            if (TFormula.Centers)
-                sum = hasWeight ? Lanes.AddProduct(g, w, sum) : sum + g;
-            if (hasWeight)
-                v *= w;
-            dot += v.A + v.C;
-            dotHigh += v.B + v.D;
-            if (T.IsSingle)
+            var (x, go) = (rows.X(r), rows.GradOutput(r));
+            var (center, low, inverse) = (Vector256.Create(statistics->Center[r]), Vector256.Create(statistics->CenterLow[r]), Vector256.Create(statistics->Inverse[r]));
+            Vector256<double> a = default, b = default, c = default, d = default, dot = default, dotHigh = default;
+            var magnitudes = default(Vector256<int>);
+            for (var i = 0L; i < whole; i += Lanes.Count)
             {
-                var bits = (int*)go.Start + i;
-                magnitudes = Vector256.Max(magnitudes, Vector256.Max(Vector256.Load(bits) & Vector256.Create(int.MaxValue), Vector256.Load(bits + 8) & Vector256.Create(int.MaxValue)));
+                Row<T>.Prefetch(x, go, i + ahead);
+                if (T.IsSingle) // read as they are needed: there are not registers enough for all of them
+                {
+                    float* v = (float*)x.Start + i, g = (float*)go.Start + i;
+                    Add<TAsked>(Float32.WidenFour(v), Float32.WidenFour(v + 8), Float32.WidenFour(g), Float32.WidenFour(g + 8), i, center, low, inverse, weight, weightSums, biasSums, ref a, ref c, ref dot);
+                    Add<TAsked>(Float32.WidenFour(v + 4), Float32.WidenFour(v + 12), Float32.WidenFour(g + 4), Float32.WidenFour(g + 12), i + 4, center, low, inverse, weight, weightSums, biasSums, ref b, ref d, ref dotHigh);
+                    magnitudes = Vector256.Max(magnitudes, Vector256.Max(Vector256.Load((int*)g) & Vector256.Create(int.MaxValue), Vector256.Load((int*)g + 8) & Vector256.Create(int.MaxValue)));
+                }
+                else
+                {
+                    var (v, g) = (x[i], go[i]);
+                    Add<TAsked>(v.A, v.C, g.A, g.C, i, center, low, inverse, weight, weightSums, biasSums, ref a, ref c, ref dot);
+                    Add<TAsked>(v.B, v.D, g.B, g.D, i + 4, center, low, inverse, weight, weightSums, biasSums, ref b, ref d, ref dotHigh);
+                }
             }
+            RowSum.Store(a + c, b + d, sums + r);
+            RowSum.Store(dot, dotHigh, dots + r);
+            largest[r] = magnitudes;
         }
-        sums[r] = RowSum.Of(sum);
-        RowSum.Store(dot, dotHigh, dots + r);
-        largest[r] = magnitudes;
+    }
+
+    /// <summary>Four values of a row, and four that are eight columns behind them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add<TAsked>(
+        Vector256<double> x, Vector256<double> x2, Vector256<double> go, Vector256<double> go2, long i, Vector256<double> center, Vector256<double> low, Vector256<double> inverse,
+        double* weight, double* weightSums, double* biasSums, ref Vector256<double> sum, ref Vector256<double> sum2, ref Vector256<double> dot)
+        where TAsked : IAsked
+    {
+        if (TFormula.Centers)
+            (x, x2) = (x - center, x2 - center);
+        if (TFormula.Centers && TAsked.IsFar)
+            (x, x2) = (x - low, x2 - low);
+        var (t, t2) = (x * inverse * go, x2 * inverse * go2);
+        if (TAsked.HasWeightSums(weightSums))
+        {
+            (Vector256.Load(weightSums + i) + t).Store(weightSums + i);
+            (Vector256.Load(weightSums + i + 8) + t2).Store(weightSums + i + 8);
+        }
+        if (TAsked.HasBiasSums(biasSums))
+        {
+            (Vector256.Load(biasSums + i) + go).Store(biasSums + i);
+            (Vector256.Load(biasSums + i + 8) + go2).Store(biasSums + i + 8);
+        }
+        if (!TAsked.Loses)
+            return;
+        if (TAsked.HasWeight(weight))
+        {
+            var (w, w2) = (Vector256.Load(weight + i), Vector256.Load(weight + i + 8));
+            dot += (t * w) + (t2 * w2);
+            if (TFormula.Centers)
+                (sum, sum2) = (Lanes.AddProduct(go, w, sum), Lanes.AddProduct(go2, w2, sum2));
+        }
+        else
+        {
+            dot += t + t2;
+            if (TFormula.Centers)
+                (sum, sum2) = (sum + go, sum2 + go2);
+        }
     }
 
     /// <summary>The same of the columns beyond whole groups.</summary>
@@ -294,5 +307,77 @@ internal static unsafe class RowGradients<TFormula, T>
             gx.Set(i, row.Of(x[i], go[i], i));
         if (x.Whole < x.Length)
             gx.SetTail(row.Of(x.Tail, go.Tail, x.Whole));
+    }
+
+    /// <summary>Which gradients are asked for, and with which parameters. A type for each set of them: asking among the values would take as long as they do.</summary>
+    private interface IAsked
+    {
+        /// <summary>Whether what a center lost shows.</summary>
+        public static abstract bool IsFar { get; }
+
+        /// <summary>Whether the input's is, which loses something to its row's statistics.</summary>
+        public static abstract bool Loses { get; }
+
+        public static abstract bool HasWeight(double* weight);
+
+        public static abstract bool HasWeightSums(double* sums);
+
+        public static abstract bool HasBiasSums(double* sums);
+    }
+
+    /// <summary>All that a layer with parameters has.</summary>
+    private readonly struct OfAll : IAsked
+    {
+        public static bool IsFar => false;
+
+        public static bool Loses => true;
+
+        public static bool HasWeight(double* weight) => true;
+
+        public static bool HasWeightSums(double* sums) => true;
+
+        public static bool HasBiasSums(double* sums) => TFormula.Centers;
+    }
+
+    /// <summary>All that a layer without parameters has.</summary>
+    private readonly struct OfInput : IAsked
+    {
+        public static bool IsFar => false;
+
+        public static bool Loses => true;
+
+        public static bool HasWeight(double* weight) => false;
+
+        public static bool HasWeightSums(double* sums) => false;
+
+        public static bool HasBiasSums(double* sums) => false;
+    }
+
+    /// <summary>The parameters' alone.</summary>
+    private readonly struct OfParameters : IAsked
+    {
+        public static bool IsFar => T.IsSingle; // what is zero can be subtracted as well
+
+        public static bool Loses => false;
+
+        public static bool HasWeight(double* weight) => false;
+
+        public static bool HasWeightSums(double* sums) => sums is not null;
+
+        public static bool HasBiasSums(double* sums) => sums is not null;
+    }
+
+    /// <summary>Any others.</summary>
+    private readonly struct OfSome : IAsked
+    {
+        public static bool IsFar => T.IsSingle;
+
+        public static bool Loses => true;
+
+        public static bool HasWeight(double* weight) => weight is not null;
+
+        public static bool HasWeightSums(double* sums) => sums is not null;
+
+        public static bool HasBiasSums(double* sums) => sums is not null;
     }
 }
