@@ -393,15 +393,11 @@ internal static unsafe class SeriesMap<TFormula>
                 {
                     var last = at + (3 * columns) + i;
                     if (T.IsWide)
-                    {
-                        float* from = (float*)x.Start + at + i, gradient = (float*)go.Start + at + i;
-                        AddFourWide(from, gradient, columns, center + i, along + i, sums + i);
-                        AddFourWide(from + 8, gradient + 8, columns, center + i + 8, along + i + 8, sums + i + 8);
-                    }
+                        AddFour<EightWidened>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
+                    else if (T.IsSingle)
+                        AddFour<FourWidened>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
                     else
-                    {
                         AddFour(x, go, at + i, columns, x[last], go[last], center + i, along + i, sums + i);
-                    }
                     for (var next = last + columns; next <= last + four; next += columns)
                         Row<T>.Prefetch(x, go, next);
                 }
@@ -434,19 +430,23 @@ internal static unsafe class SeriesMap<TFormula>
             sum.Store(sums);
         }
 
-        /// <summary>The same of eight columns of float32, in registers twice as wide.</summary>
+        /// <summary>The same of float32.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void AddFourWide(float* x, float* go, long columns, double* center, double* along, double* sums)
+        private static void AddFour<TWidened>(float* x, float* go, long columns, double* center, double* along, double* sums)
+            where TWidened : struct, IWidened<TWidened>
         {
-            var (first, dot, sum) = (Vector512.Load(center), Vector512.Load(along), Vector512.Load(sums));
-            for (var i = 0; i < SeriesGroups.AtATime; i++)
+            for (var i = 0; i < Lanes.Count; i += TWidened.Count)
             {
-                var g = Float32.WidenEight(go + (i * columns));
-                dot += g * (Float32.WidenEight(x + (i * columns)) - first);
-                sum += g;
+                TWidened first = TWidened.Load(center + i), dot = TWidened.Load(along + i), sum = TWidened.Load(sums + i);
+                for (var group = 0; group < SeriesGroups.AtATime; group++)
+                {
+                    var g = TWidened.Widen(go + (group * columns) + i);
+                    dot += g * (TWidened.Widen(x + (group * columns) + i) - first);
+                    sum += g;
+                }
+                dot.Store(along + i);
+                sum.Store(sums + i);
             }
-            dot.Store(along);
-            sum.Store(sums);
         }
 
         // A method of its own, as the one below: what may call another keeps nothing in registers.

@@ -5,7 +5,7 @@ namespace Darts.Norm.Kernels;
 
 /// <summary><c>mean</c> and <c>stdev = √(var + eps)</c> of each component of a series, in float64, over the values that are not missing.</summary>
 /// <remarks>
-/// A level far from zero costs no digits: differences to the first value are summed, or for float64 values what each addition loses.
+/// A level far from zero costs no digits: differences to the first value are summed then, or for float64 values what each addition loses.
 /// </remarks>
 /// <param name="groups">The batch.</param>
 /// <param name="statistics">Where the statistics of all series go: three planes of (batch, components): mean, what it lost by rounding, stdev.</param>
@@ -15,6 +15,9 @@ namespace Darts.Norm.Kernels;
 internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double* statistics, Measure measure, byte* gathered, double* room)
     where T : IElement
 {
+    /// <summary>So many times as large as the variance, the square of a mean leaves it digits enough.</summary>
+    private const double Far = 4096;
+
     // Runs of columns: for float64 values a second one after the first, of what rounding lost.
     private readonly double* _sums = room;
     private readonly double* _squares = room + Doubles.Padded<T>(groups.Columns);
@@ -62,25 +65,41 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MeasureOnce(long series, double* to)
     {
+        AddUp(series, isFar: false);
+        if (!WriteNear(to))
+            return;
+        new Span<double>(_sums, (int)(_centers - _sums)).Clear();
         var first = groups.Read<T>(series, 0, 1, gathered);
         for (long i = 0; i < groups.Width; i += Lanes.Count)
             first.Part(i).Store(_centers + i);
         for (long c = 0; T.HasGaps && c < groups.Width; c++)
             _centers[c] = FirstObserved(series, c);
         groups.Repeat(_centers, _run, 1);
+        AddUp(series, isFar: true);
+        for (long c = 0; c < groups.Width; c++)
+        {
+            if (!double.IsNaN(to[(2 * _plane) + c]))
+                continue;
+            var mean = _sums[c] / Count(c);
+            // Float64 has 29 digits more than a float32: enough for what cancels here in any series that fits in memory.
+            Write(to + c, Count(c), _centers[c] + mean, Math.Max((_squares[c] / Count(c)) - (mean * mean), 0));
+        }
+    }
+
+    private void AddUp(long series, bool isFar)
+    {
         var chunk = groups.Chunk;
         for (long group = 0; group < groups.Count; group += chunk)
-            AddUp(groups.Read<T>(series, group, chunk, gathered), groups.Columns, _centers, _sums, _squares, _counts);
+        {
+            var x = groups.Read<T>(series, group, chunk, gathered);
+            if (isFar)
+                AddUpFar(x, groups.Columns, _centers, _sums, _squares, _counts);
+            else
+                AddUpNear(x, groups.Columns, _sums, _squares, _counts);
+        }
         Fold(_sums);
         Fold(_squares);
         FoldCounts();
-        for (var c = WriteWhole(to); c < groups.Width; c++)
-        {
-            var mean = _sums[c] / Count(c);
-            // Float64 has 29 digits more than a float32: enough for what cancels here in any series that fits in memory.
-            var variance = Math.Max((_squares[c] / Count(c)) - (mean * mean), 0);
-            Write(to + c, Count(c), _centers[c] + mean, 0, variance);
-        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -98,7 +117,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             AddSquares(groups.Read<T>(series, group, chunk, gathered));
         Fold(_squares);
         for (long c = 0; c < groups.Width; c++)
-            Write(to + c, Count(c), _centers[c], _centers[_run + c], (_squares[c] + _squares[_run + c]) / Count(c));
+            Write(to + c, Count(c), _centers[c], (_squares[c] + _squares[_run + c]) / Count(c), _centers[_run + c]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -147,8 +166,14 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void AddSquare(Lanes t, long i) => Sum.AddAt<T>(_squares, _run, i, t * t);
 
-    /// <summary>Adds groups one after the other, four at a time: their sums pass through registers once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddUpNear(Row<T> x, long columns, double* sums, double* squares, double* counts) => AddUp(x, columns, null, sums, squares, counts);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddUpFar(Row<T> x, long columns, double* centers, double* sums, double* squares, double* counts) => AddUp(x, columns, centers, sums, squares, counts);
+
+    /// <summary>The values, or where there are centers the differences to these. Adds groups one after the other, four at a time: their sums pass through registers once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUp(Row<T> x, long columns, double* centers, double* sums, double* squares, double* counts)
     {
         long at = 0;
@@ -158,15 +183,12 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             for (; i <= columns - Lanes.Count; i += Lanes.Count)
             {
                 var last = at + (3 * columns) + i;
-                if (T.IsWide)
-                {
-                    AddFourWide((float*)x.Start + at + i, columns, centers + i, sums + i, squares + i);
-                    AddFourWide((float*)x.Start + at + i + 8, columns, centers + i + 8, sums + i + 8, squares + i + 8);
-                }
+                if (T.IsWide && centers is null)
+                    AddFour<EightWidened>((float*)x.Start + at + i, columns, sums + i, squares + i);
+                else if (T.IsSingle && centers is null)
+                    AddFour<FourWidened>((float*)x.Start + at + i, columns, sums + i, squares + i);
                 else
-                {
                     AddFour(x[at + i], x[at + columns + i], x[last - columns], x[last], i, centers, sums, squares, counts);
-                }
                 for (var next = last + columns; next <= last + (SeriesGroups.AtATime * columns); next += columns)
                     x.Prefetch(next);
             }
@@ -177,7 +199,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         {
             var (i, length) = (0L, Math.Min(columns, x.Length - at));
             for (; i <= length - Lanes.Count; i += Lanes.Count)
-                Add(Difference(x[at + i], Lanes.Load(centers + i)), x[at + i].Observed(), i, sums, squares, counts);
+                Add(Difference(x[at + i], centers, i), x[at + i].Observed(), i, centers, sums, squares, counts);
             if (i < length)
                 AddLast(x, at + i, length - i, i, centers, sums, squares, counts);
         }
@@ -186,26 +208,28 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddFour(Lanes a, Lanes b, Lanes c, Lanes d, long i, double* centers, double* sums, double* squares, double* counts)
     {
-        var (first, sum, square) = (Lanes.Load(centers + i), Lanes.Load(sums + i), Lanes.Load(squares + i));
-        AddMoments(ref sum, ref square, Difference(a, first));
-        AddMoments(ref sum, ref square, Difference(b, first));
-        AddMoments(ref sum, ref square, Difference(c, first));
-        AddMoments(ref sum, ref square, Difference(d, first));
-        sum.Store(sums + i);
-        square.Store(squares + i);
         if (T.HasGaps)
             AddCount(counts + i, Lanes.Tally(Lanes.Tally(a.Observed(), b.Observed()), Lanes.Tally(c.Observed(), d.Observed())));
+        (a, b) = (Difference(a, centers, i), Difference(b, centers, i));
+        (c, d) = (Difference(c, centers, i), Difference(d, centers, i));
+        (Lanes.Load(sums + i) + ((a + b) + (c + d))).Store(sums + i);
+        var square = Lanes.Load(squares + i);
+        square = PlusSquare(PlusSquare(square, a, centers), b, centers);
+        PlusSquare(PlusSquare(square, c, centers), d, centers).Store(squares + i);
     }
 
-    /// <summary>The same of eight columns of float32, in registers twice as wide.</summary>
+    /// <summary>The same of float32 without a center.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddFourWide(float* x, long columns, double* centers, double* sums, double* squares)
+    private static void AddFour<TWidened>(float* x, long columns, double* sums, double* squares)
+        where TWidened : struct, IWidened<TWidened>
     {
-        var (first, sum, square) = (Vector512.Load(centers), Vector512.Load(sums), Vector512.Load(squares));
-        var (a, b) = (Float32.WidenEight(x) - first, Float32.WidenEight(x + columns) - first);
-        var (c, d) = (Float32.WidenEight(x + (2 * columns)) - first, Float32.WidenEight(x + (3 * columns)) - first);
-        (sum + a + b + c + d).Store(sums);
-        (square + (a * a) + (b * b) + (c * c) + (d * d)).Store(squares);
+        for (var i = 0; i < Lanes.Count; i += TWidened.Count)
+        {
+            TWidened a = TWidened.Widen(x + i), b = TWidened.Widen(x + columns + i), c = TWidened.Widen(x + (2 * columns) + i), d = TWidened.Widen(x + (3 * columns) + i);
+            (TWidened.Load(sums + i) + ((a + b) + (c + d))).Store(sums + i);
+            var square = TWidened.AddProduct(b, b, TWidened.AddProduct(a, a, TWidened.Load(squares + i)));
+            TWidened.AddProduct(d, d, TWidened.AddProduct(c, c, square)).Store(squares + i);
+        }
     }
 
     // A method of its own, as the one below: what may call another keeps nothing in registers.
@@ -214,17 +238,10 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         AddFour(x[at], x[at + columns], x[at + (2 * columns)], x.Part(at + (3 * columns)), i, centers, sums, squares, counts);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddMoments(ref Lanes sum, ref Lanes square, Lanes t)
-    {
-        sum += t;
-        square += t * t;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Lanes t, Lanes observed, long i, double* sums, double* squares, double* counts)
+    private static void Add(Lanes t, Lanes observed, long i, double* centers, double* sums, double* squares, double* counts)
     {
         (Lanes.Load(sums + i) + t).Store(sums + i);
-        (Lanes.Load(squares + i) + (t * t)).Store(squares + i);
+        PlusSquare(Lanes.Load(squares + i), t, centers).Store(squares + i);
         if (T.HasGaps)
             AddCount(counts + i, observed);
     }
@@ -233,11 +250,20 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     private static void AddLast(Row<T> x, long at, long count, long i, double* centers, double* sums, double* squares, double* counts)
     {
         var part = x.Part(at);
-        Add(Difference(part, Lanes.Load(centers + i)).First(count), part.Observed().First(count), i, sums, squares, counts);
+        Add(Difference(part, centers, i).First(count), part.Observed().First(count), i, centers, sums, squares, counts);
     }
 
+    /// <summary>To the center, if there is one; zero where a value is missing.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Lanes Difference(Lanes x, Lanes center) => T.HasGaps ? (x - center) & x.Observed() : x - center;
+    private static Lanes Difference(Lanes x, double* centers, long i)
+    {
+        var t = centers is null ? x : x - Lanes.Load(centers + i);
+        return T.HasGaps ? t & x.Observed() : t;
+    }
+
+    /// <summary>The square of a value, which has few digits, is exact; that of a difference is not.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Lanes PlusSquare(Lanes squares, Lanes t, double* centers) => centers is null ? Lanes.AddProduct(t, t, squares) : squares + (t * t);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddCount(double* counts, Lanes observed) => Lanes.Tally(Lanes.Load(counts), observed).Store(counts);
@@ -273,28 +299,39 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     private double Count(long component) => T.HasGaps ? -((long*)_counts)[component] : groups.Steps;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Write(double* to, double count, double mean, double low, double variance) =>
+    private void Write(double* to, double count, double mean, double variance, double low = 0) =>
         (to[0], to[_plane], to[2 * _plane]) = count == 0 ? (0, 0, 1) : (mean, low, Math.Max(Math.Sqrt(variance + measure.Eps), measure.LeastStdev));
 
-    /// <summary>The same for whole vectors of components. How many components those are.</summary>
+    /// <summary>The same of all components from the sums of their values. Whether there are some for whom that costs digits, far from zero: their stdev is NaN.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private long WriteWhole(double* to)
+    private bool WriteNear(double* to)
     {
-        double* sums = _sums, squares = _squares, centers = _centers, counts = _counts;
+        double* sums = _sums, squares = _squares, counts = _counts;
         var (eps, least) = (Vector256.Create(measure.Eps), Vector256.Create(measure.LeastStdev));
-        var c = 0L;
+        var (c, areFar) = (0L, Vector256<double>.Zero);
         for (; c <= groups.Width - Vector256<double>.Count; c += Vector256<double>.Count)
         {
             var count = T.HasGaps ? Vector256.ConvertToDouble(-Vector256.Load((long*)counts + c)) : Vector256.Create((double)groups.Steps);
             var isEmpty = Vector256.Equals(count, Vector256<double>.Zero);
             var mean = Vector256.Load(sums + c) / count;
-            var variance = Vector256.Max(Vector256<double>.Zero, (Vector256.Load(squares + c) / count) - (mean * mean));
+            var variance = (Vector256.Load(squares + c) / count) - (mean * mean);
+            var isFar = Vector256.GreaterThan(mean * mean, variance * Far);
+            areFar |= isFar;
             var stdev = Vector256.Max(least, Vector256.Sqrt(variance + eps));
-            Vector256.ConditionalSelect(isEmpty, Vector256<double>.Zero, Vector256.Load(centers + c) + mean).Store(to + c);
+            Vector256.ConditionalSelect(isEmpty, Vector256<double>.Zero, mean).Store(to + c);
             Vector256<double>.Zero.Store(to + _plane + c);
-            Vector256.ConditionalSelect(isEmpty, Vector256<double>.One, stdev).Store(to + (2 * _plane) + c);
+            Vector256.ConditionalSelect(isEmpty, Vector256<double>.One, Vector256.ConditionalSelect(isFar, Vector256.Create(double.NaN), stdev)).Store(to + (2 * _plane) + c);
         }
-        return c;
+        var isAnyFar = areFar != Vector256<double>.Zero;
+        for (; c < groups.Width; c++)
+        {
+            var mean = _sums[c] / Count(c);
+            var variance = (_squares[c] / Count(c)) - (mean * mean);
+            var isFar = mean * mean > variance * Far;
+            isAnyFar |= isFar;
+            Write(to + c, Count(c), mean, isFar ? double.NaN : variance);
+        }
+        return isAnyFar;
     }
 
     /// <summary>One component whose squares overflowed, or vanished and eps does not outweigh them: by a scale that keeps them in range.</summary>

@@ -73,6 +73,32 @@ public sealed unsafe class SeriesStatisticsTests : IDisposable
         }
     }
 
+    /// <summary>Far from zero the squares of the values leave a variance few digits: what such components are measured by is their own affair.</summary>
+    [Theory]
+    [InlineData(9, 40)]
+    [InlineData(7, 300)]
+    [InlineData(70, 5)]
+    public void Measure_OfLevelsNearAndFar_IsExactAndWhateverTheOthersAre(long width, long steps)
+    {
+        var levels = tensor([0, 10, 30, 50, 70, 100, 1000, 1e5, 1e7], ScalarType.Float64).repeat(8).slice(0, 0, width, 1);
+        var x = (randn([2, steps, width], ScalarType.Float64) + levels).to(ScalarType.Float32);
+        x[.., .., 3] = 5;
+        Check<Float32>(x);
+        Check<Gaps<Float32>>(Holed(x));
+
+        void Check<T>(Tensor x)
+            where T : IElement
+        {
+            ShouldBeExact<T>(x, new(1e-5), 1e-15, 1e-8);
+            var all = Measured<T>(x, new(1e-5));
+            var (near, far) = (x.clone(), x.clone());
+            near[.., .., 3..] = x[.., .., ..1];
+            far[.., .., ..4] = x[.., .., 6..7];
+            Measured<T>(near, new(1e-5))[..3].Should().Equal(all[..3]);
+            Measured<T>(far, new(1e-5))[4..(int)width].Should().Equal(all[4..(int)width]);
+        }
+    }
+
     [Fact]
     public void Measure_WithALeastStdev_IsNotBelowIt()
     {
