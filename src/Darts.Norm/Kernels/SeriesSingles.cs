@@ -20,8 +20,12 @@ internal readonly unsafe struct SeriesSingles
     /// <summary>So far ahead the results' lines are asked for: rows that begin amid a line are not foreseen by the machine.</summary>
     private const long Ahead = 1024;
 
+    /// <summary>Where a group has more columns and all results more values than these, one group is written after the other: so the machine foresees the lines that it needs.</summary>
+    private const long MostColumns = 128, MostValues = 3 << 18;
+
     private readonly float* _centers;
     private readonly long _run, _columns;
+    private readonly bool _isLarge;
 
     /// <param name="groups">Of the series.</param>
     /// <param name="coefficients">The first columns of four runs of coefficients: centers, what they lost, factors, shifts.</param>
@@ -30,6 +34,7 @@ internal readonly unsafe struct SeriesSingles
     public SeriesSingles(in SeriesGroups groups, double* coefficients, long run, float* to)
     {
         (_run, _columns) = (run, groups.Columns);
+        _isLarge = groups.Columns > MostColumns && groups.Batch * groups.Steps * groups.Width >= MostValues;
         _centers = to;
         Round(coefficients, groups.Width, run, to, Lost);
         groups.Repeat(to, run, 4);
@@ -53,7 +58,13 @@ internal readonly unsafe struct SeriesSingles
     public long CountLost(long width) => CountLost(Lost, width);
 
     /// <summary>Groups of values side by side; the last may be shorter.</summary>
-    public void Map(byte* x, byte* y, long length) => Map((float*)x, (float*)y, length, _columns, _centers, _run);
+    public void Map(byte* x, byte* y, long length)
+    {
+        if (_isLarge)
+            MapEach<Affine>((float*)x, (float*)y, length, _columns, _centers, _run);
+        else
+            Map((float*)x, (float*)y, length, _columns, _centers, _run);
+    }
 
     /// <summary><c>y = x · factor</c> of the same.</summary>
     public void Scale(byte* x, byte* y, long length) => MapEach<Factor>((float*)x, (float*)y, length, _columns, _centers + _run, _run);
@@ -109,7 +120,7 @@ internal readonly unsafe struct SeriesSingles
         return count;
     }
 
-    /// <summary>Four groups at a time, for which the coefficients are read once. A column may be mapped for the second time with the last ones.</summary>
+    /// <summary>Four groups at a time, for which the coefficients are read once. Here as below a column may be mapped for the second time with the last ones.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Map(float* x, float* y, long length, long columns, float* coefficients, long run)
     {
@@ -140,10 +151,16 @@ internal readonly unsafe struct SeriesSingles
         for (; length > 0; length -= columns, x += columns, y += columns)
         {
             var (i, count) = (0L, Math.Min(length, columns));
-            for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count)
+            var last = count - Vector512<float>.Count;
+            for (; i <= last; i += Vector512<float>.Count)
             {
                 Memory.Prefetch(y + i + Ahead);
                 TMap.Load(coefficients + i, run).Of(Vector512.Load(x + i)).Store(y + i);
+            }
+            if (i < count && last >= 0)
+            {
+                TMap.Load(coefficients + last, run).Of(Vector512.Load(x + last)).Store(y + last);
+                continue;
             }
             for (; i < count; i++)
                 y[i] = TMap.Load(coefficients + i, run).Of(Vector512.CreateScalar(x[i])).ToScalar();
