@@ -118,6 +118,7 @@ internal static unsafe class SingleRows<TFormula>
         Vector256.GreaterThan(value, Vector256.Create(least)) & Vector256.LessThan(value, Vector256.Create(most));
 
     /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInSingle(
         float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, Destination destination)
     {
@@ -127,6 +128,7 @@ internal static unsafe class SingleRows<TFormula>
             WriteInSingle<Eight>(rows, count, length, end, to, toEnd, measured, weight, bias, destination);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WriteInSingle<TFloats>(
         float** rows, int count, long length, float* end, float* to, float* toEnd, SingleStatistics* measured, float* weight, float* bias, Destination destination)
         where TFloats : struct, IFloats<TFloats>
