@@ -102,6 +102,9 @@ internal static unsafe class RowNormalization<TFormula>
     /// <summary>At most so many rows are measured before the first is written: their divisions and roots need not wait for each other.</summary>
     public const int RowsTogether = 8;
 
+    /// <summary>Of a weight whose magnitudes are further from each other, the largest result may be one that float32 has no digits for.</summary>
+    private const double MostRatio = 1L << 32;
+
     /// <summary>So many rows stay in the nearest cache until they are written.</summary>
     /// <param name="length">Of a row.</param>
     /// <param name="middle">How many are taken of rows that are neither short nor long.</param>
@@ -163,8 +166,8 @@ internal static unsafe class RowNormalization<TFormula>
                 {
                     Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work),
                     LeastSquare = !isSmall || singleBias.IsZero ? SingleRows<TFormula>.LeastSquare : Math.Max(SingleRows<TFormula>.LeastSquare, eps), // below eps all that is left may be less than the bias
-                    IsEven = singleWeight.IsEven,
-                    IsInSingle = isSmall && singleWeight.Fits && !singleWeight.HasZero && singleBias.Fits, // beside zeros the largest value may be one that float32 has no digits for
+                    Ratio = singleWeight.Ratio,
+                    IsInSingle = isSmall && singleWeight.Fits && singleWeight.Ratio < MostRatio && singleBias.Fits,
                     Weight = singleWeight.At,
                     Bias = singleBias.At,
                 },

@@ -7,6 +7,9 @@ namespace Darts.Norm.Kernels;
 /// <remarks>With sixteen sums the registers would not suffice for two at a time.</remarks>
 internal unsafe struct RowSum
 {
+    /// <summary>How many sums.</summary>
+    public const int Count = 8;
+
     private Vector256<double> _low, _high;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -32,7 +32,6 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Measure(long series)
     {
-        new Span<double>(_sums, (int)(_centers - _sums)).Clear();
         var to = statistics + (series * groups.Width);
         if (T.FitsInDouble)
             MeasureOnce(series, to);
@@ -68,12 +67,11 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         AddUp(series, isFar: false);
         if (!WriteNear(to))
             return;
-        new Span<double>(_sums, (int)(_centers - _sums)).Clear();
         var first = groups.Read<T>(series, 0, 1, gathered);
         for (long i = 0; i < groups.Width; i += Lanes.Count)
             first.Part(i).Store(_centers + i);
         for (long c = 0; T.HasGaps && c < groups.Width; c++)
-            _centers[c] = FirstObserved(series, c);
+            _centers[c] = double.IsNaN(to[(2 * _plane) + c]) ? FirstObserved(series, c) : 0;
         groups.Repeat(_centers, _run, 1);
         AddUp(series, isFar: true);
         for (long c = 0; c < groups.Width; c++)
@@ -88,6 +86,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
 
     private void AddUp(long series, bool isFar)
     {
+        new Span<double>(_sums, (int)(_centers - _sums)).Clear();
         var chunk = groups.Chunk;
         for (long group = 0; group < groups.Count; group += chunk)
         {
@@ -105,6 +104,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MeasureTwice(long series, double* to)
     {
+        new Span<double>(_sums, (int)(_centers - _sums)).Clear();
         var chunk = groups.Chunk;
         for (long group = 0; group < groups.Count; group += chunk)
             AddValues(groups.Read<T>(series, group, chunk, gathered));
@@ -302,20 +302,20 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     private void Write(double* to, double count, double mean, double variance, double low = 0) =>
         (to[0], to[_plane], to[2 * _plane]) = count == 0 ? (0, 0, 1) : (mean, low, Math.Max(Math.Sqrt(variance + measure.Eps), measure.LeastStdev));
 
-    /// <summary>The same of all components from the sums of their values. Whether there are some for whom that costs digits, far from zero: their stdev is NaN.</summary>
+    /// <summary>The same of all components from the sums of their values. Whether that costs some of them digits, far from zero: their stdev is NaN, as of those that are not finite.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private bool WriteNear(double* to)
     {
         double* sums = _sums, squares = _squares, counts = _counts;
         var (eps, least) = (Vector256.Create(measure.Eps), Vector256.Create(measure.LeastStdev));
-        var (c, areFar) = (0L, Vector256<double>.Zero);
+        var (c, areFar, farthest) = (0L, Vector256<double>.Zero, Sum.Farthest(Far, groups.Count));
         for (; c <= groups.Width - Vector256<double>.Count; c += Vector256<double>.Count)
         {
             var count = T.HasGaps ? Vector256.ConvertToDouble(-Vector256.Load((long*)counts + c)) : Vector256.Create((double)groups.Steps);
             var isEmpty = Vector256.Equals(count, Vector256<double>.Zero);
             var mean = Vector256.Load(sums + c) / count;
             var variance = (Vector256.Load(squares + c) / count) - (mean * mean);
-            var isFar = Vector256.GreaterThan(mean * mean, variance * Far);
+            var isFar = Vector256.GreaterThan(mean * mean, variance * farthest);
             areFar |= isFar;
             var stdev = Vector256.Max(least, Vector256.Sqrt(variance + eps));
             Vector256.ConditionalSelect(isEmpty, Vector256<double>.Zero, mean).Store(to + c);
@@ -327,7 +327,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         {
             var mean = _sums[c] / Count(c);
             var variance = (_squares[c] / Count(c)) - (mean * mean);
-            var isFar = mean * mean > variance * Far;
+            var isFar = mean * mean > variance * farthest;
             isAnyFar |= isFar;
             Write(to + c, Count(c), mean, isFar ? double.NaN : variance);
         }

@@ -8,7 +8,7 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
 {
     public RowNormalization<TFormula>.ForwardWork<Float32> Wide; // the same work in float64, for rows that need it
     public double LeastSquare; // of a row that float32 is enough for
-    public bool IsEven; // the weight
+    public double Ratio; // of the weight's magnitudes
     public bool IsInSingle; // what is written; then with these parameters
     public float* Weight;
     public float* Bias;
@@ -25,11 +25,12 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         var x = stackalloc float*[SingleStatistics.Most];
         SingleStatistics measured;
         var together = SingleRows<TFormula>.Together(length);
+        var farthest = Sum.Farthest(IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, length / RowSum.Count);
         for (var first = Wide.Blocks.First(block); first < end; first += together)
         {
             var count = (int)Math.Min(together, end - first);
             Wide.X.Starts(first, count, (byte**)x);
-            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, IsEven, &measured);
+            SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, farthest, Ratio, &measured);
             if (IsInSingle)
                 SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, &measured, Weight, Bias, destination);
             else

@@ -26,6 +26,9 @@ internal static unsafe class SingleRows<TFormula>
     /// <summary>The same for what is written in float64.</summary>
     public const double FarInDouble = 4;
 
+    /// <summary>2⁻⁵², the square of a quarter of a unit in the last place of the spread.</summary>
+    private const double HiddenSquare = 1.0 / (1L << 52);
+
     /// <summary>What is subtracted from each row, as a float32 and the rest, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
     /// <remarks>From the squares of the values, or where the mean is far larger than their spread, of the differences to it: which is each row's own affair.</remarks>
     /// <param name="rows">Where each begins.</param>
@@ -35,20 +38,20 @@ internal static unsafe class SingleRows<TFormula>
     /// <param name="eps">Of the layer.</param>
     /// <param name="least">The least mean square that is enough for what follows.</param>
     /// <param name="farthest">So many times as large as the variance the square of a mean may be.</param>
-    /// <param name="isEven">Whether a row's largest result comes of one of its largest values: what one rounding leaves of a small mean does not show beside it.</param>
+    /// <param name="ratio">So many times as large as one of a row's values the weight may make another.</param>
     /// <param name="to">What is measured.</param>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double farthest, bool isEven, SingleStatistics* to)
+    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double farthest, double ratio, SingleStatistics* to)
     {
         RowSum* sums = stackalloc RowSum[SingleStatistics.Most], squares = stackalloc RowSum[SingleStatistics.Most];
         SingleSums<TFormula>.AddUp(rows, count, length, end, sums, squares);
         if (SetMoments(count, length, farthest, sums, squares, to))
-            SetFarMoments(rows, count, length, end, farthest, to);
-        SetInverses(count, eps, least, isEven, to);
+            SetFarSquares(rows, count, length, end, to);
+        SetInverses(count, eps, least, ratio, to);
     }
 
-    /// <summary>The mean of each row, and its mean square about that in place of the inverse. Whether some of them are far from zero.</summary>
+    /// <summary>The mean of each row, and in place of the inverse its mean square about that. Whether some are too far from zero for it: theirs is NaN.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static bool SetMoments(int count, long length, double farthest, RowSum* sums, RowSum* squares, SingleStatistics* to)
     {
@@ -65,31 +68,31 @@ internal static unsafe class SingleRows<TFormula>
                 level.Store(to->Level + r);
                 ((total - (Float32.Widen(level) * n)) * over).Store(to->Rest + r); // exact but for the last step: it has digits that the mean has not
                 meanSquare -= mean * mean; // not above zero, it is out of range
-                far |= Vector256.GreaterThan(mean * mean, meanSquare * farthest);
+                var isFar = Vector256.GreaterThan(mean * mean, meanSquare * farthest);
+                far |= isFar;
+                meanSquare = Vector256.ConditionalSelect(isFar, Vector256.Create(double.NaN), meanSquare);
             }
             meanSquare.Store(to->Inverse + r);
         }
         return far != Vector256<double>.Zero;
     }
 
-    /// <summary>The same of the rows that are far from zero, about their levels.</summary>
+    /// <summary>The mean squares of the rows that are far from zero, from the differences to their levels.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void SetFarMoments(float** rows, int count, long length, float* end, double farthest, SingleStatistics* to)
+    private static void SetFarSquares(float** rows, int count, long length, float* end, SingleStatistics* to)
     {
         for (var r = 0; r < count; r++)
         {
-            var mean = to->Level[r] + to->Rest[r];
-            if (mean * mean > to->Inverse[r] * farthest)
-            {
-                var squares = SingleSums<TFormula>.SquaresAbout(to->Level[r], new((byte*)rows[r], length, (byte*)end));
-                to->Inverse[r] = (squares / length) - (to->Rest[r] * to->Rest[r]);
-            }
+            if (!double.IsNaN(to->Inverse[r]))
+                continue;
+            var squares = SingleSums<TFormula>.SquaresAbout(to->Level[r], new((byte*)rows[r], length, (byte*)end));
+            to->Inverse[r] = (squares / length) - (to->Rest[r] * to->Rest[r]);
         }
     }
 
-    /// <summary>The factor of each row, from its mean square.</summary>
+    /// <summary>The factor of each row, in place of its mean square.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void SetInverses(int count, double eps, double least, bool isEven, SingleStatistics* to)
+    private static void SetInverses(int count, double eps, double least, double ratio, SingleStatistics* to)
     {
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
@@ -103,9 +106,9 @@ internal static unsafe class SingleRows<TFormula>
                 high.Store(to->PlainInverse + r);
                 continue;
             }
-            var (level, rest) = (Float32.Widen(Vector128.Load(to->Level + r)), Vector256.Load(to->Rest + r));
-            var mean = level + rest;
-            var isPlain = isEven ? Vector256.LessThanOrEqual(mean * mean, meanSquare) : Vector256<double>.Zero;
+            var rest = Vector256.Load(to->Rest + r);
+            var hidden = rest * ratio;
+            var isPlain = Vector256.LessThanOrEqual(hidden * hidden, meanSquare * HiddenSquare);
             Float32.Narrow(Vector256.ConditionalSelect(isPlain, factor, Vector256.Create(double.NaN))).Store(to->PlainInverse + r);
             high.Store(to->InverseHigh + r);
             Float32.Narrow(factor - Float32.Widen(high)).Store(to->InverseLow + r);
@@ -179,7 +182,7 @@ internal static unsafe class SingleRows<TFormula>
             if (float.IsNaN(measured->PlainInverse[r]))
                 WriteRow<TFloats>(rows[r], length, rows[r] + Lanes.Padded(length), to, to + Lanes.Padded(length), measured, r, weight, bias, destination);
             else
-                WriteGroups(rows[r], to, length, new Standardized<TFloats>(measured->Level[r], measured->PlainInverse[r]), hasRest: false, weight, bias, destination);
+                WriteGroups(rows[r], to, length, Plain<TFloats>(measured, r), hasRest: false, weight, bias, destination);
         }
     }
 
@@ -191,22 +194,27 @@ internal static unsafe class SingleRows<TFormula>
     {
         if (double.IsNaN(measured->Inverse[r]))
             return;
-        var isPlain = !float.IsNaN(measured->PlainInverse[r]);
-        var whole = length & -TFloats.Count;
-        if (isPlain)
-            WriteGroups(x, y, whole, new Standardized<TFloats>(measured->Level[r], measured->PlainInverse[r]), hasRest: false, weight, bias, destination);
+        if (!float.IsNaN(measured->PlainInverse[r]))
+            WriteRow(x, length, end, y, yEnd, Plain<TFloats>(measured, r), Plain<Eight>(measured, r), hasRest: false, weight, bias, destination);
         else
-            WriteGroups(x, y, whole, new Standardized<TFloats>(measured, r), hasRest: true, weight, bias, destination);
-        if (whole == length)
-            return;
+            WriteRow(x, length, end, y, yEnd, new Standardized<TFloats>(measured, r), new Standardized<Eight>(measured, r), hasRest: true, weight, bias, destination);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteRow<TFloats>(
+        float* x, long length, float* end, float* y, float* yEnd, Standardized<TFloats> row, Standardized<Eight> eight, bool hasRest, float* weight, float* bias, Destination destination)
+        where TFloats : struct, IFloats<TFloats>
+    {
+        var whole = length & -TFloats.Count;
+        WriteGroups(x, y, whole, row, hasRest, weight, bias, destination);
         var (from, to) = (new SingleRow(x, length, end), new SingleRow(y, length, yEnd));
         for (var i = whole; i < length; i += Eight.Count)
-        {
-            var v = new Eight(from.Part(i));
-            v = isPlain ? new Standardized<Eight>(measured->Level[r], measured->PlainInverse[r]).Of(v, hasRest: false) : new Standardized<Eight>(measured, r).Of(v, hasRest: true);
-            to.SetPart(i, Affine(v, weight, bias, i).Values);
-        }
+            to.SetPart(i, Affine(eight.Of(new(from.Part(i)), hasRest), weight, bias, i).Values);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Standardized<TFloats> Plain<TFloats>(SingleStatistics* measured, int r)
+        where TFloats : struct, IFloats<TFloats> => new(measured->Level[r], measured->PlainInverse[r]);
 
     /// <summary>So many values in whole groups.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -280,7 +288,7 @@ internal static unsafe class SingleRows<TFormula>
         return v;
     }
 
-    /// <summary><c>x̂ = (x - center) · inverse</c>: what the center is beyond its level, and what the inverse lost by rounding, is added last.</summary>
+    /// <summary><c>x̂ = (x - center) · inverse</c>. Where it is asked for, what the center is beyond its level and what the inverse lost by rounding is added last.</summary>
     private readonly struct Standardized<TFloats>
         where TFloats : struct, IFloats<TFloats>
     {

@@ -24,7 +24,7 @@ internal unsafe struct SingleStatistics
     /// <summary>and what that lost by rounding.</summary>
     public fixed float InverseLow[Most];
 
-    /// <summary>The inverse of a row that needs no more than that: beside what its sums lost in float32 neither the rest nor <see cref="InverseLow"/> shows. NaN for the others.</summary>
+    /// <summary>The inverse of a row that is written as (x - <see cref="Level"/>) · inverse alone: beside its spread the rest does not show. NaN for the others.</summary>
     public fixed float PlainInverse[Most];
 
     /// <summary>What is added because of <see cref="Rest"/>.</summary>

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>What rows of float32 and their squares add up to: in float64 where they have a mean.</summary>
+/// <summary>What rows of float32 and their squares add up to: in float64 where the formula subtracts a mean.</summary>
 internal static unsafe class SingleSums<TFormula>
     where TFormula : IRowFormula
 {
@@ -18,40 +18,39 @@ internal static unsafe class SingleSums<TFormula>
             else if (Vector512.IsHardwareAccelerated)
                 AddUpWide(new(rows[r], length, end), sums + r, squares + r);
             else
-                AddUp(new((byte*)rows[r], length, (byte*)end), 0, isFar: false, sums + r, squares + r);
+                AddUp(new((byte*)rows[r], length, (byte*)end), sums + r, squares + r);
         }
     }
 
-    /// <summary>The squares of the differences of a row to a level.</summary>
+    /// <summary>The squares of the differences of a row to a level, far from zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static double SquaresAbout(double level, Row<Float32> x)
     {
-        RowSum sums, squares;
-        AddUpFar(x, level, &sums, &squares);
-        return squares.Total;
+        var squares = x.Whole < x.Length ? TailSquares(x, level) : default;
+        var center = Vector256.Create(level);
+        for (long i = 0; i < x.Whole; i += Lanes.Count)
+        {
+            var v = x[i] - center;
+            squares += v * v;
+        }
+        return RowSum.Of(squares).Total;
     }
 
-    /// <summary>The values and their squares; or of a row that is far from zero, the squares of their differences to a level.</summary>
+    /// <summary>The values and their squares.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUp(Row<Float32> x, double level, bool isFar, RowSum* sums, RowSum* squares)
+    private static void AddUp(Row<Float32> x, RowSum* sums, RowSum* squares)
     {
         RowSum sum = default;
         Lanes square = default;
         if (x.Whole < x.Length)
         {
-            AddTail(x, level, sums, squares);
+            AddTail(x, sums, squares);
             sum = *sums;
             square = squares->ToLanes();
         }
-        var center = Vector256.Create(level);
         for (long i = 0; i < x.Whole; i += Lanes.Count)
         {
             var v = x[i];
-            if (isFar)
-            {
-                v -= center;
-                square += v * v;
-                continue;
-            }
             sum.Add(v);
             square = Lanes.AddProduct(v, v, square);
         }
@@ -136,16 +135,20 @@ internal static unsafe class SingleSums<TFormula>
 
     // Methods of their own, as below: beside calls nothing stays in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddUpFar(Row<Float32> x, double level, RowSum* sums, RowSum* squares) => AddUp(x, level, isFar: true, sums, squares);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddTail(Row<Float32> x, double level, RowSum* sums, RowSum* squares)
+    private static void AddTail(Row<Float32> x, RowSum* sums, RowSum* squares)
     {
         RowSum sum = default, square = default;
-        var v = x.OnRow(x.Tail - level);
+        var v = x.Tail;
         sum.Add(v);
         square.Add(v * v);
         (*sums, *squares) = (sum, square);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static Lanes TailSquares(Row<Float32> x, double level)
+    {
+        var v = x.OnRow(x.Tail - level);
+        return v * v;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]

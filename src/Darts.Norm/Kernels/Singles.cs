@@ -172,11 +172,8 @@ internal readonly unsafe struct SingleParameter : IDisposable
     /// <remarks>What a larger one might leave of it has fewer digits than float32.</remarks>
     public bool IsSmallBeside(SingleParameter weight) => Largest <= weight.Least / 8;
 
-    /// <summary>Whether a row's largest value times this is one of its largest before.</summary>
-    public bool IsEven => Largest <= 8 * Least;
-
-    /// <summary>Whether any of it is zero.</summary>
-    public bool HasZero => Least == 0;
+    /// <summary>The largest magnitude over the least; one for a parameter that is not there.</summary>
+    public double Ratio => Math.Max(1, Largest / Least);
 
     /// <summary>Whether float32 has range to spare for the gradients of a row times this weight: what falls below it does not show beside the largest.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -7,6 +7,9 @@ namespace Darts.Norm.Kernels;
 /// <summary>Sums in float64. For float64 values, which leave no digits to spare, what each addition loses is summed as well.</summary>
 internal static unsafe class Sum
 {
+    /// <summary>2³⁰: so many roundings of float64, if all are alike, are one of float32 in a root.</summary>
+    private const double RoundingsOfOne = 1L << 30;
+
     /// <summary><c>sum += value</c>; the loss goes to <paramref name="lost"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Add<T>(ref Lanes sum, ref Lanes lost, Lanes value)
@@ -151,6 +154,9 @@ internal static unsafe class Sum
                 sums[i] += lost[i];
         }
     }
+
+    /// <summary>How many times as large as a variance the square of a mean may be: less where so many additions, which may round alike, cost it digits.</summary>
+    public static double Farthest(double most, long additions) => Math.Min(most, RoundingsOfOne / Math.Max(1, additions));
 
     /// <summary>The sum of all lanes, in one order.</summary>
     public static double Total<T>(Lanes sum, Lanes lost)

@@ -63,7 +63,7 @@ public sealed unsafe class GuardedRowsTests
         }
 
         SingleStatistics measured;
-        SingleRows<TFormula>.Measure(rows, Rows, length, xEnd, Eps, SingleRows<TFormula>.LeastSquare, SingleRows<TFormula>.FarInSingle, isEven: true, &measured);
+        SingleRows<TFormula>.Measure(rows, Rows, length, xEnd, Eps, SingleRows<TFormula>.LeastSquare, SingleRows<TFormula>.FarInSingle, ratio: 1, &measured);
         SingleRows<TFormula>.WriteInSingle(rows, Rows, length, xEnd, y, yEnd, &measured, single.At, single.At, Destination.NearCaches);
 
         GradientStatistics statistics;

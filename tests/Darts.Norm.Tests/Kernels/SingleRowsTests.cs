@@ -126,6 +126,40 @@ public sealed class SingleRowsTests : IDisposable
         ShouldBeRight(norm, stack([x, x.reshape(4, -1).t().reshape(-1)]));
     }
 
+    /// <summary>Its mean is as large beside its spread as it may be before squares are taken about it: whichever they are, no other row decides it.</summary>
+    [Theory]
+    [InlineData(new float[] { 5195619, 5357294, 5180841, 5348783, 5193933, 5356591, 5193122, 5346833, 5191706, 5351433, 5195620, 5351600, 5189080, 5357163, 5180099, 5359201, 5193775, 5354988, 5182077, 5357587, 5197548, 5344800, 5188622, 5347117, 5183313, 5360940, 5183531, 5355759 })]
+    [InlineData(new float[] { 5123473, 5289691, 5120478, 5291782, 5114189, 5291775, 5127046, 5279517, 5124328, 5273945, 5129212, 5278858, 5131369, 5282704, 5113791, 5282056, 5124446, 5283903, 5098925, 5286000, 5117463, 5280349, 5121975, 5278833, 5112015, 5285034, 5130543, 5287905, 5153418, 5294226 })]
+    public void Measure_OfARowAtTheThreshold_IsTheSameBesideAnyOthers(float[] row)
+    {
+        float[] near = [.. row.Select((_, i) => (float)(i % 2))], far = [.. near.Select(value => value + 1e6f)];
+        var alone = InverseOfTheLast(row);
+
+        InverseOfTheLast(near, row).Should().Be(alone);
+        InverseOfTheLast(far, row).Should().Be(alone);
+        InverseOfTheLast(far, far, far, far);
+        InverseOfTheLast(row).Should().Be(alone, "what a call leaves behind is none of the next one's business");
+    }
+
+    /// <summary>Of a mean that float32 rounds by half a unit, a value beside it keeps that.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7.999)]
+    public void LayerNorm_OfAMeanAsLargeAsTheSpread_IsRight(double ratio)
+    {
+        var x = tensor(new[] { 2.003f, -0.0029f }).repeat(512).repeat(400, 1);
+        x[.., 1] -= arange(400) * 1e-6f;
+        (x[.., 1022], x[.., 1023]) = (1.0006f, 1.0005f);
+        using var norm = new LayerNorm(1024);
+        using (no_grad())
+        {
+            norm.weight!.fill_(0.999);
+            norm.weight![1023] = 0.999 * ratio;
+        }
+
+        ShouldBeRight(norm, x);
+    }
+
     /// <summary>Rows are measured together, some about zero and some about their mean.</summary>
     [Theory]
     [InlineData(64)]
@@ -195,6 +229,21 @@ public sealed class SingleRowsTests : IDisposable
         {
             rms.g.fill_(weight);
             rms.g[5] = large;
+        }
+
+        ShouldBeRight(rms, x);
+    }
+
+    [Fact]
+    public void RMSNorm_OfALargeWeightOnATinyValueBelowEps_IsRight()
+    {
+        using var rms = new RMSNorm(Length, eps: 1.5);
+        var x = full([1, Length], 1e-12f);
+        x[0, 5] = 1e-40f; // subnormal, and the row's largest in the end
+        using (no_grad())
+        {
+            rms.g.fill_(1e-17);
+            rms.g[5] = 1e17;
         }
 
         ShouldBeRight(rms, x);
@@ -337,6 +386,22 @@ public sealed class SingleRowsTests : IDisposable
     }
 
     private static Tensor Values() => Layers.Values([19, Length], ScalarType.Float32);
+
+    private static unsafe double InverseOfTheLast(params float[][] rows)
+    {
+        var length = rows[0].Length;
+        using var room = new Doubles(rows.Length * Lanes.Padded(length));
+        var from = (float*)room.At;
+        var starts = stackalloc float*[rows.Length];
+        for (var r = 0; r < rows.Length; r++)
+        {
+            starts[r] = from + (r * length);
+            rows[r].CopyTo(new Span<float>(starts[r], length));
+        }
+        SingleStatistics measured;
+        SingleRows<LayerNormFormula>.Measure(starts, rows.Length, length, from + (2 * room.Length), 1e-5, SingleRows<LayerNormFormula>.LeastSquare, SingleRows<LayerNormFormula>.FarInSingle, ratio: 1, &measured);
+        return measured.Inverse[rows.Length - 1];
+    }
 
     private static void ShouldBeRight(NormModule module, Tensor x)
     {

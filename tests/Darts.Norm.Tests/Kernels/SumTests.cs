@@ -10,6 +10,13 @@ public sealed unsafe class SumTests
     private const int Padding = Lanes.Count;
     private const double Large = 1L << 60;
 
+    [Theory]
+    [InlineData(0, 4096)]
+    [InlineData(1 << 18, 4096)]
+    [InlineData(1 << 20, 1024)]
+    [InlineData(1 << 30, 1)]
+    public void Farthest_OfSoManyAdditions_LeavesTheVarianceItsDigits(long additions, double expected) => Sum.Farthest(4096, additions).Should().Be(expected);
+
     [Fact]
     public void Add_OfLanes_KeepsWhatEachLaneLosesWhereFloat64IsAllThereIs()
     {
