@@ -52,6 +52,25 @@ public sealed class MissingTests : IDisposable
         }
     }
 
+    /// <summary>It is mapped by itself, from what was there before the others were written.</summary>
+    [Theory]
+    [InlineData(Marked.ByNaN)]
+    [InlineData(Marked.ByMask)]
+    [InlineData(Marked.ByBoth)]
+    public void Normalize_OfAComponentThatFloat32HasNoRangeFor_IsRightBesideTheOthers(Marked marked)
+    {
+        foreach (var shape in (long[][])[[3, 50, 7], [2, 40, 129]])
+        {
+            var (x, mask, observed) = Holed(shape, ScalarType.Float32, marked, level: 0);
+            x[.., .., 4] *= 1e30f;
+            var rin = new RINorm(shape[^1]) { missing = Missing.Zero };
+
+            var (y, _) = rin.normalize(x, mask);
+
+            Judged(y, where(observed, ByHand(x, observed, rin).y, 0), ScalarType.Float32);
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Cases))]
     public void Backward_WithHoles_IsTheFormulasGradientAndFinite(long[] shape, ScalarType dtype, Marked marked)

@@ -208,6 +208,8 @@ internal readonly unsafe struct Gaps<T> : IElement
 {
     public static int Size => T.Size;
 
+    public static bool IsSingle => T.IsSingle;
+
     public static bool FitsInDouble => T.FitsInDouble;
 
     public static bool HasGaps => true;

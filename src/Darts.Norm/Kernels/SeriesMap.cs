@@ -224,22 +224,25 @@ internal static unsafe class SeriesMap<TFormula>
     }
 
     /// <summary>The columns of a series that float32 does not do for, by float64: without a center and a shift where these are null.</summary>
-    private static void MapLost(SeriesSingles singles, SeriesGroups x, byte* y, long series, double* center, double* factor, double* shift)
+    private static void MapLost(SeriesSingles singles, SeriesGroups x, byte* y, long series, double* center, double* factor, double* shift, bool fillsWithZero = false)
     {
         if (singles.CountLost(x.Width) == 0)
             return;
         for (long c = 0; c < x.Width; c++)
         {
             if (singles.IsLost(c))
-                MapColumn(x, (float*)y + (series * x.Steps * x.Width) + c, series, c, center is null ? 0 : center[c], factor[c], shift is null ? -0.0 : shift[c]);
+                MapColumn(x, (float*)y + (series * x.Steps * x.Width) + c, series, c, center is null ? 0 : center[c], factor[c], shift is null ? -0.0 : shift[c], fillsWithZero);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void MapColumn(SeriesGroups x, float* y, long series, long column, double center, double factor, double shift)
+    private static void MapColumn(SeriesGroups x, float* y, long series, long column, double center, double factor, double shift, bool fillsWithZero)
     {
         for (long step = 0; step < x.Steps; step++)
-            y[step * x.Width] = (float)(((x.At<Float32>(series, step, column) - center) * factor) + shift);
+        {
+            var value = x.At<Float32>(series, step, column);
+            y[step * x.Width] = fillsWithZero && double.IsNaN(value) ? 0 : (float)(((value - center) * factor) + shift);
+        }
     }
 
     private struct ForwardWork<T> : IWork
@@ -290,11 +293,11 @@ internal static unsafe class SeriesMap<TFormula>
             for (long group = 0; group < X.Count; group += chunk)
             {
                 var x = X.Read<T>(series, group, chunk, gathered);
-                singles.Map(x.Start, X.Write<T>(Y, series, group, chunk).Start, x.Length);
+                singles.Map(x.Start, X.Write<T>(Y, series, group, chunk).Start, x.Length, T.HasGaps && FillsWithZero);
             }
             if (Measured is null) // around its own mean a series has values on both sides: the shift adds to those of one
                 singles.LoseCancelled(X.Write<T>(Y, series, 0, 1).Start, X.Steps, X.Width);
-            MapLost(singles, X, Y, series, coefficients, coefficients + (2 * run), coefficients + (3 * run));
+            MapLost(singles, Source, Y, series, coefficients, coefficients + (2 * run), coefficients + (3 * run), T.HasGaps && FillsWithZero);
             return true;
         }
 
@@ -346,8 +349,8 @@ internal static unsafe class SeriesMap<TFormula>
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
             {
                 Series.Write(series, coefficients, run);
-                var inSingles = T.IsSingle && GradX is not null ? new(X, coefficients, run, (float*)(coefficients + (4 * run))) : default(SeriesSingles);
-                var areSingles = T.IsSingle && GradX is not null && inSingles.CountLost(X.Width) < X.Width;
+                var inSingles = T.IsSingle && !T.HasGaps && GradX is not null ? new(X, coefficients, run, (float*)(coefficients + (4 * run))) : default(SeriesSingles);
+                var areSingles = T.IsSingle && !T.HasGaps && GradX is not null && inSingles.CountLost(X.Width) < X.Width;
                 X.Repeat(coefficients, run, areSingles ? 1 : 4);
                 if (weightSums is not null)
                     new Span<double>(along, (int)(2 * sums)).Clear();
@@ -394,7 +397,7 @@ internal static unsafe class SeriesMap<TFormula>
                     var last = at + (3 * columns) + i;
                     if (T.IsWide)
                         AddFour<EightWidened>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
-                    else if (T.IsSingle)
+                    else if (T.IsSingle && !T.HasGaps)
                         AddFour<FourWidened>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
                     else
                         AddFour(x, go, at + i, columns, x[last], go[last], center + i, along + i, sums + i);

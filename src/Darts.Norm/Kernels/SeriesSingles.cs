@@ -57,13 +57,22 @@ internal readonly unsafe struct SeriesSingles
     /// <summary>How many of the first columns are.</summary>
     public long CountLost(long width) => CountLost(Lost, width);
 
-    /// <summary>Groups of values side by side; the last may be shorter.</summary>
-    public void Map(byte* x, byte* y, long length)
+    /// <summary>Groups of values side by side; the last may be shorter. NaN stays NaN, or becomes zero.</summary>
+    public void Map(byte* x, byte* y, long length, bool fillsWithZero)
     {
-        if (_isLarge)
-            MapEach<Affine>((float*)x, (float*)y, length, _columns, _centers, _run);
+        if (fillsWithZero)
+            Map<FilledAffine>((float*)x, (float*)y, length);
         else
-            Map((float*)x, (float*)y, length, _columns, _centers, _run);
+            Map<Affine>((float*)x, (float*)y, length);
+    }
+
+    private void Map<TMap>(float* x, float* y, long length)
+        where TMap : struct, IMap<TMap>
+    {
+        if (_isLarge || x == y)
+            MapEach<TMap>(x, y, length, _columns, _centers, _run);
+        else
+            MapFour<TMap>(x, y, length, _columns, _centers, _run);
     }
 
     /// <summary><c>y = x · factor</c> of the same.</summary>
@@ -120,16 +129,17 @@ internal readonly unsafe struct SeriesSingles
         return count;
     }
 
-    /// <summary>Four groups at a time, for which the coefficients are read once. Here as below a column may be mapped for the second time with the last ones.</summary>
+    /// <summary>Four groups at a time, for which the coefficients are read once. Here as below a column may be mapped for the second time with the last ones, but not in place.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Map(float* x, float* y, long length, long columns, float* coefficients, long run)
+    private static void MapFour<TMap>(float* x, float* y, long length, long columns, float* coefficients, long run)
+        where TMap : struct, IMap<TMap>
     {
         var (last, four) = (columns - Vector512<float>.Count, SeriesGroups.AtATime * columns);
         for (; last >= 0 && length >= four; length -= four, x += four, y += four)
         {
             for (var i = 0L; ; i = Math.Min(i + Vector512<float>.Count, last))
             {
-                var map = Affine.Load(coefficients + i, run);
+                var map = TMap.Load(coefficients + i, run);
                 float* from = x + i, to = y + i;
                 for (var ahead = to + Ahead; ahead <= to + Ahead + (3 * columns); ahead += columns)
                     Memory.Prefetch(ahead);
@@ -141,7 +151,7 @@ internal readonly unsafe struct SeriesSingles
                     break;
             }
         }
-        MapEach<Affine>(x, y, length, columns, coefficients, run);
+        MapEach<TMap>(x, y, length, columns, coefficients, run);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -157,7 +167,7 @@ internal readonly unsafe struct SeriesSingles
                 Memory.Prefetch(y + i + Ahead);
                 TMap.Load(coefficients + i, run).Of(Vector512.Load(x + i)).Store(y + i);
             }
-            if (i < count && last >= 0)
+            if (i < count && last >= 0 && x != y)
             {
                 TMap.Load(coefficients + last, run).Of(Vector512.Load(x + last)).Store(y + last);
                 continue;
@@ -189,6 +199,16 @@ internal readonly unsafe struct SeriesSingles
             var v = x - _center;
             return (v * _factor.High) + ((v * _factor.Low) + _shift);
         }
+    }
+
+    /// <summary>The same, and zero for NaN.</summary>
+    private readonly struct FilledAffine(Affine map) : IMap<FilledAffine>
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static FilledAffine Load(float* from, long run) => new(Affine.Load(from, run));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector512<float> Of(Vector512<float> x) => map.Of(x) & Vector512.Equals(x, x);
     }
 
     private readonly struct Factor(Vector512<float> high, Vector512<float> low) : IMap<Factor>

@@ -185,7 +185,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
                 var last = at + (3 * columns) + i;
                 if (T.IsWide && centers is null)
                     AddFour<EightWidened>((float*)x.Start + at + i, columns, sums + i, squares + i);
-                else if (T.IsSingle && centers is null)
+                else if (T.IsSingle && !T.HasGaps && centers is null)
                     AddFour<FourWidened>((float*)x.Start + at + i, columns, sums + i, squares + i);
                 else
                     AddFour(x[at + i], x[at + columns + i], x[last - columns], x[last], i, centers, sums, squares, counts);
