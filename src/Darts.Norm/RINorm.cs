@@ -24,7 +24,7 @@ namespace Darts.Norm;
 /// </para>
 /// <para>
 /// Dtypes: input, statistics and parameters promote as in PyTorch; everything is computed in Float64 and rounded once, but for Float32:
-/// its outputs come from the statistics in Float32, within 4 units in the last place of their series' largest.
+/// its outputs are mapped in Float32, from statistics in Float64, within 4 units in the last place of their series' largest.
 /// </para>
 /// <para>
 /// Source: Kim et al., Reversible Instance Normalization for Accurate Time-Series Forecasting against Distribution Shift, 2022;

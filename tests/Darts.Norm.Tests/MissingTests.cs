@@ -71,6 +71,21 @@ public sealed class MissingTests : IDisposable
         }
     }
 
+    /// <summary>Which NaN it is, too.</summary>
+    [Fact]
+    public void Transform_OfAComponentThatIsMissing_IsTheBitsOfNormalize()
+    {
+        var x = Layers.Values([2, 17, 5], ScalarType.Float32);
+        var mask = ones(2, 17, 5, dtype: ScalarType.Bool);
+        mask[.., .., 1] = false;
+        mask[.., 3] = false;
+        var rin = new RINorm(5) { missing = Missing.Keep };
+
+        var (y, statistics) = rin.normalize(x, mask);
+
+        rin.transform(x, statistics, mask).detach().bytes.ToArray().Should().Equal(y.detach().bytes.ToArray());
+    }
+
     [Theory]
     [MemberData(nameof(Cases))]
     public void Backward_WithHoles_IsTheFormulasGradientAndFinite(long[] shape, ScalarType dtype, Marked marked)

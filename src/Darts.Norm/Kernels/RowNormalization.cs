@@ -102,7 +102,7 @@ internal static unsafe class RowNormalization<TFormula>
     /// <summary>At most so many rows are measured before the first is written: their divisions and roots need not wait for each other.</summary>
     public const int RowsTogether = 8;
 
-    /// <summary>Of a weight whose magnitudes are further from each other, the largest result may be one that float32 has no digits for.</summary>
+    /// <summary>2³²: of a weight whose magnitudes are further from each other, or of which some are zero, the largest result may be one that float32 has no digits for.</summary>
     private const double MostRatio = 1L << 32;
 
     /// <summary>So many rows stay in the nearest cache until they are written.</summary>

@@ -142,12 +142,12 @@ internal readonly unsafe struct SeriesGroups
         }
     }
 
-    /// <summary>One value.</summary>
+    /// <summary>One value; where it is masked the NaN that <see cref="Mask.Copy"/> writes.</summary>
     public double At<T>(long series, long step, long component)
         where T : IElement
     {
         var row = (series * Steps) + step;
-        return _isMasked && _mask[row][_isMaskedByRow ? 0 : component] == 0 ? double.NaN : T.Read(_rows[row] + (component * T.Size));
+        return _isMasked && _mask[row][_isMaskedByRow ? 0 : component] == 0 ? BitConverter.UInt64BitsToDouble(ulong.MaxValue) : T.Read(_rows[row] + (component * T.Size));
     }
 
     /// <summary>Groups of a contiguous tensor of this shape.</summary>

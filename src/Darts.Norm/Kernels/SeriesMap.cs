@@ -223,7 +223,7 @@ internal static unsafe class SeriesMap<TFormula>
         return T.FitsInDouble ? v : v - Lanes.Load(center + run);
     }
 
-    /// <summary>The columns of a series that float32 does not do for, by float64: without a center and a shift where these are null.</summary>
+    /// <summary>The columns of a series that float32 does not do for, by float64, from what was there before the others were mapped: without a center and a shift where these are null.</summary>
     private static void MapLost(SeriesSingles singles, SeriesGroups x, byte* y, long series, double* center, double* factor, double* shift, bool fillsWithZero = false)
     {
         if (singles.CountLost(x.Width) == 0)
@@ -262,7 +262,7 @@ internal static unsafe class SeriesMap<TFormula>
         public readonly void Run(long block)
         {
             var (run, singles) = (Lanes.Padded(X.Columns), SeriesSingles.Room<T>(X));
-            var chunk = IsMasked ? 1 : X.Chunk; // a row's last values are written with some of the next, which a mask's rows still hold
+            var chunk = IsMasked ? 1 : X.Chunk; // in float64 a row's last values are written with some of the next, which a mask's rows still hold
             using var room = new Doubles((4 * run) + singles + Source.Gathered + (Measured is null ? 0 : SeriesStatistics<T>.Room(X)));
             var coefficients = room.At;
             var gathered = (byte*)(coefficients + (4 * run) + singles);

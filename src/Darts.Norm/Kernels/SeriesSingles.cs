@@ -129,7 +129,7 @@ internal readonly unsafe struct SeriesSingles
         return count;
     }
 
-    /// <summary>Four groups at a time, for which the coefficients are read once. Here as below a column may be mapped for the second time with the last ones, but not in place.</summary>
+    /// <summary>Four groups at a time, for which the coefficients are read once, not in place: a column may be mapped for the second time with the last ones.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void MapFour<TMap>(float* x, float* y, long length, long columns, float* coefficients, long run)
         where TMap : struct, IMap<TMap>
@@ -154,6 +154,7 @@ internal readonly unsafe struct SeriesSingles
         MapEach<TMap>(x, y, length, columns, coefficients, run);
     }
 
+    /// <summary>The same of each group, which may be in place: the last values are read before any is written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void MapEach<TMap>(float* x, float* y, long length, long columns, float* coefficients, long run)
         where TMap : struct, IMap<TMap>
@@ -162,14 +163,15 @@ internal readonly unsafe struct SeriesSingles
         {
             var (i, count) = (0L, Math.Min(length, columns));
             var last = count - Vector512<float>.Count;
+            var tail = last >= 0 ? Vector512.Load(x + last) : default;
             for (; i <= last; i += Vector512<float>.Count)
             {
                 Memory.Prefetch(y + i + Ahead);
                 TMap.Load(coefficients + i, run).Of(Vector512.Load(x + i)).Store(y + i);
             }
-            if (i < count && last >= 0 && x != y)
+            if (i < count && last >= 0)
             {
-                TMap.Load(coefficients + last, run).Of(Vector512.Load(x + last)).Store(y + last);
+                TMap.Load(coefficients + last, run).Of(tail).Store(y + last);
                 continue;
             }
             for (; i < count; i++)
