@@ -100,6 +100,7 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     public static Vector512<double> AddProduct(Vector512<double> x, Vector512<double> y, Vector512<double> sum) =>
         Avx512F.IsSupported ? Avx512F.FusedMultiplyAdd(x, y, sum) : (x * y) + sum;
 
+    /// <summary>The same of four.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> AddProduct(Vector256<double> x, Vector256<double> y, Vector256<double> sum) => Fma.IsSupported ? Fma.MultiplyAdd(x, y, sum) : (x * y) + sum;
 

@@ -293,11 +293,11 @@ internal static unsafe class SeriesMap<TFormula>
             for (long group = 0; group < X.Count; group += chunk)
             {
                 var x = X.Read<T>(series, group, chunk, gathered);
-                singles.Map(x.Start, X.Write<T>(Y, series, group, chunk).Start, x.Length, T.HasGaps && FillsWithZero);
+                singles.Map(x.Start, X.Write<T>(Y, series, group, chunk).Start, x.Length, FillsWithZero);
             }
             if (Measured is null) // around its own mean a series has values on both sides: the shift adds to those of one
                 singles.LoseCancelled(X.Write<T>(Y, series, 0, 1).Start, X.Steps, X.Width);
-            MapLost(singles, Source, Y, series, coefficients, coefficients + (2 * run), coefficients + (3 * run), T.HasGaps && FillsWithZero);
+            MapLost(singles, Source, Y, series, coefficients, coefficients + (2 * run), coefficients + (3 * run), FillsWithZero);
             return true;
         }
 
@@ -338,7 +338,8 @@ internal static unsafe class SeriesMap<TFormula>
         public readonly void Run(long block)
         {
             var (columns, run, length) = (X.Columns, Lanes.Padded(X.Columns), Doubles.Padded<T>(Series.Components));
-            var (singles, sums, chunk) = (SeriesSingles.Room<T>(X), Doubles.Padded<T>(columns), Math.Min(X.Chunk, GradOutput.Chunk));
+            var isSingle = T.IsSingle && !T.HasGaps && GradX is not null;
+            var (singles, sums, chunk) = (isSingle ? SeriesSingles.Room<T>(X) : 0, Doubles.Padded<T>(columns), Math.Min(X.Chunk, GradOutput.Chunk));
             using var room = new Doubles((4 * run) + singles + (2 * sums) + X.Gathered + GradOutput.Gathered);
             var coefficients = room.At;
             var along = coefficients + (4 * run) + singles;
@@ -349,8 +350,8 @@ internal static unsafe class SeriesMap<TFormula>
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
             {
                 Series.Write(series, coefficients, run);
-                var inSingles = T.IsSingle && !T.HasGaps && GradX is not null ? new(X, coefficients, run, (float*)(coefficients + (4 * run))) : default(SeriesSingles);
-                var areSingles = T.IsSingle && !T.HasGaps && GradX is not null && inSingles.CountLost(X.Width) < X.Width;
+                var inSingles = isSingle ? new(X, coefficients, run, (float*)(coefficients + (4 * run))) : default(SeriesSingles);
+                var areSingles = isSingle && inSingles.CountLost(X.Width) < X.Width;
                 X.Repeat(coefficients, run, areSingles ? 1 : 4);
                 if (weightSums is not null)
                     new Span<double>(along, (int)(2 * sums)).Clear();

@@ -34,7 +34,7 @@ internal readonly unsafe struct SeriesSingles
     public SeriesSingles(in SeriesGroups groups, double* coefficients, long run, float* to)
     {
         (_run, _columns) = (run, groups.Columns);
-        _isLarge = groups.Columns > MostColumns && groups.Batch * groups.Steps * groups.Width >= MostValues;
+        _isLarge = groups.Columns > MostColumns && groups.Batch * groups.Steps * groups.Width > MostValues;
         _centers = to;
         Round(coefficients, groups.Width, run, to, Lost);
         groups.Repeat(to, run, 4);
