@@ -41,21 +41,10 @@ internal readonly unsafe struct Doubles : IDisposable
         var doubles = new Doubles(length);
         var values = tensor;
         var rows = new Rows(ref values, length);
-        switch (tensor.dtype)
-        {
-            case ScalarType.Float16:
-                doubles.Read<Float16>(rows);
-                break;
-            case ScalarType.BFloat16:
-                doubles.Read<BFloat16>(rows);
-                break;
-            case ScalarType.Float32:
-                doubles.Read<Float32>(rows);
-                break;
-            default:
-                doubles.Read<Float64>(rows);
-                break;
-        }
+        if (rows.Size == sizeof(double))
+            doubles.Read<Float64>(rows);
+        else
+            doubles.Read<Float32>(rows);
         GC.KeepAlive(values);
         if (!ReferenceEquals(values, tensor))
             values.Dispose();
@@ -66,25 +55,24 @@ internal readonly unsafe struct Doubles : IDisposable
     public static long Padded<T>(long length)
         where T : IElement => Lanes.Padded(length) * (T.FitsInDouble ? 1 : 2);
 
-    /// <summary>Rounds the first values of <paramref name="from"/> into a contiguous tensor.</summary>
+    /// <summary>Rounds the first values of <paramref name="from"/> into a contiguous tensor; to half precision by way of float32.</summary>
     public static void Write(double* from, Tensor to)
     {
-        var length = to.numel();
+        var (length, dtype) = (to.numel(), to.dtype);
         var start = Memory.Start(to);
-        switch (to.dtype)
+        if (dtype == ScalarType.Float64)
         {
-            case ScalarType.Float16:
-                Write<Float16>(from, start, length);
-                break;
-            case ScalarType.BFloat16:
-                Write<BFloat16>(from, start, length);
-                break;
-            case ScalarType.Float32:
-                Write<Float32>(from, start, length);
-                break;
-            default:
-                Write<Float64>(from, start, length);
-                break;
+            Write<Float64>(from, start, length);
+        }
+        else if (HalfPrecision.Is(dtype))
+        {
+            using var single = new Doubles(length);
+            Write<Float32>(from, (byte*)single.At, length);
+            HalfPrecision.Narrow(dtype, (float*)single.At, start, length);
+        }
+        else
+        {
+            Write<Float32>(from, start, length);
         }
         GC.KeepAlive(to);
     }
@@ -106,7 +94,10 @@ internal readonly unsafe struct Doubles : IDisposable
     private void Read<T>(Rows rows)
         where T : IElement
     {
-        var row = new Row<T>(rows[0], rows.Length, rows.End);
+        using var room = new Doubles(rows.IsHalf ? rows.Length : 0);
+        byte* start;
+        var end = rows.Read(0, 1, &start, (float*)room.At);
+        var row = new Row<T>(start, rows.Length, end);
         var i = 0L;
         for (; i < row.Whole; i += Lanes.Count)
             row[i].Store(At + i);

@@ -52,16 +52,7 @@ internal static unsafe class Mask
     /// <summary>All ones in the values that are missing.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<byte> Missing<T>(byte* mask)
-        where T : IElement => T.Size switch
-        {
-            2 => Vector256.Equals(Shorts(mask), Vector256<short>.Zero).AsByte(),
-            4 => Vector256.Equals(Ints(mask), Vector256<int>.Zero).AsByte(),
-            _ => Vector256.Equals(Longs(mask), Vector256<long>.Zero).AsByte(),
-        };
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<short> Shorts(byte* from) =>
-        Avx2.IsSupported ? Avx2.ConvertToVector256Int16(from) : Wide(Vector128.Load(from)).AsInt16();
+        where T : IElement => T.IsSingle ? Vector256.Equals(Ints(mask), Vector256<int>.Zero).AsByte() : Vector256.Equals(Longs(mask), Vector256<long>.Zero).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Ints(byte* from) =>

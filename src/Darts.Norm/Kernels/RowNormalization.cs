@@ -113,27 +113,22 @@ internal static unsafe class RowNormalization<TFormula>
     /// <summary>How many numbers are kept of all rows for <see cref="Backward"/>.</summary>
     public static long Keeps(Tensor x, long length) => x.numel() / length * x.dtype switch
     {
-        ScalarType.Float32 => SingleGradients<TFormula>.MeasuresAgain ? 0 : RowStatistics.Kept<Float32>(),
         ScalarType.Float64 => RowStatistics.Kept<Float64>(),
-        _ => RowStatistics.Kept<Float16>(),
+        _ => SingleGradients<TFormula>.MeasuresAgain ? 0 : RowStatistics.Kept<Float32>(),
     };
 
     /// <summary>The normalised rows.</summary>
     public static Tensor Forward(Inputs inputs, long length, double eps) => inputs.X.dtype switch
     {
-        ScalarType.Float16 => Forward<Float16>(inputs, length, eps),
-        ScalarType.BFloat16 => Forward<BFloat16>(inputs, length, eps),
-        ScalarType.Float32 => Forward<Float32>(inputs, length, eps),
-        _ => Forward<Float64>(inputs, length, eps),
+        ScalarType.Float64 => Forward<Float64>(inputs, length, eps),
+        _ => Forward<Float32>(inputs, length, eps),
     };
 
     /// <summary>The gradients that are wanted, the others null.</summary>
     public static Gradients Backward(Inputs inputs, Tensor gradOutput, long length, double eps, Wanted wanted) => inputs.X.dtype switch
     {
-        ScalarType.Float16 => Backward<Float16>(inputs, gradOutput, length, eps, wanted),
-        ScalarType.BFloat16 => Backward<BFloat16>(inputs, gradOutput, length, eps, wanted),
-        ScalarType.Float32 => Backward<Float32>(inputs, gradOutput, length, eps, wanted),
-        _ => Backward<Float64>(inputs, gradOutput, length, eps, wanted),
+        ScalarType.Float64 => Backward<Float64>(inputs, gradOutput, length, eps, wanted),
+        _ => Backward<Float32>(inputs, gradOutput, length, eps, wanted),
     };
 
     private static Tensor Forward<T>(Inputs inputs, long length, double eps)
@@ -153,7 +148,7 @@ internal static unsafe class RowNormalization<TFormula>
             Weight = w.At,
             Bias = b.At,
             Eps = eps,
-            Destination = T.IsSingle ? Memory.DestinationOf(Memory.Start(output), length * T.Size, rows.Count, inputs.IsTraining) : default,
+            Destination = T.IsSingle && !rows.IsHalf ? Memory.DestinationOf(Memory.Start(output), length * T.Size, rows.Count, inputs.IsTraining) : default,
             Blocks = blocks,
         };
         var isSingle = T.IsSingle && length >= SingleRows<TFormula>.Shortest;
@@ -204,7 +199,7 @@ internal static unsafe class RowNormalization<TFormula>
             BiasSums = biasSums.At,
             WeightUnit = WeightUnit<T>(kept.At, rows.Count),
             Eps = eps,
-            Destination = T.IsSingle && gradX is not null ? Memory.DestinationOf(Memory.Start(gradX), length * T.Size, rows.Count, isTraining: true) : default,
+            Destination = T.IsSingle && !rows.IsHalf && gradX is not null ? Memory.DestinationOf(Memory.Start(gradX), length * T.Size, rows.Count, isTraining: true) : default,
             Blocks = blocks,
         };
         Workers.Run(work, blocks.Count, rows.Count * length);
@@ -260,37 +255,40 @@ internal static unsafe class RowNormalization<TFormula>
         public readonly void Run(long block)
         {
             var (end, length) = (Blocks.End(block), X.Length);
-            var yEnd = Y + (end * length * T.Size);
             var statistics = stackalloc RowStatistics[RowsTogether];
+            var x = stackalloc byte*[RowsTogether];
+            using var tile = new Tile(X, Y, RowsTogether, end);
             for (var first = Blocks.First(block); first < end; first += RowsTogether)
             {
-                var rows = Math.Min(RowsTogether, end - first);
-                for (long r = 0; r < rows; r++)
-                    TFormula.Measure(new Row<T>(X[first + r], length, X.End), Eps, statistics + r);
-                for (long r = 0; r < rows; r++)
-                    Write(new(X[first + r], length, X.End), new(Y + ((first + r) * length * T.Size), length, yEnd), statistics + r);
+                var rows = (int)Math.Min(RowsTogether, end - first);
+                var xEnd = X.Read(first, rows, x, tile.Widened);
+                byte* y = tile.Start(first), yEnd = tile.End;
+                for (var r = 0; r < rows; r++)
+                    TFormula.Measure(new Row<T>(x[r], length, xEnd), Eps, statistics + r);
+                for (var r = 0; r < rows; r++)
+                    Write(new(x[r], length, xEnd), new(y + (r * length * T.Size), length, yEnd), statistics + r);
+                tile.Write(first, rows);
                 if (Statistics is null)
                     continue;
-                for (long r = 0; r < rows; r++)
+                for (var r = 0; r < rows; r++)
                     Keep(first + r, statistics[r]);
             }
         }
 
         /// <summary>One row, and its statistics where they are asked for.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        public readonly void WriteRow(long row)
+        public readonly void WriteRow(long row, byte* x, byte* xEnd, byte* y)
         {
             RowStatistics statistics;
-            var x = new Row<T>(X[row], X.Length, X.End);
-            TFormula.Measure(x, Eps, &statistics);
+            var from = new Row<T>(x, X.Length, xEnd);
+            TFormula.Measure(from, Eps, &statistics);
             if (Statistics is not null)
                 Keep(row, statistics);
-            var y = Y + (row * X.Length * T.Size);
-            Write(x, new(y, X.Length, y + (X.Length * T.Size)), &statistics);
+            Write(from, new(y, X.Length, y + (X.Length * T.Size)), &statistics);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private readonly void Keep(long row, RowStatistics s) => (T.IsSingle ? s.WithoutHiddenLow(Eps) : s).Store<T>(Statistics + row, X.Count);
+        private readonly void Keep(long row, RowStatistics s) => (T.FitsInDouble ? s.WithoutHiddenLow(Eps) : s).Store<T>(Statistics + row, X.Count);
 
         private readonly void Write(Row<T> x, Row<T> y, RowStatistics* s)
         {
@@ -367,17 +365,16 @@ internal static unsafe class RowNormalization<TFormula>
             var biasSums = Sum.Cleared(BiasSums, block, sums);
             var together = T.FitsInDouble ? GradientStatistics.Together(X.Length) : Together(X.Length, middle: 2);
             var (end, size) = (Blocks.End(block), X.Length * T.Size);
-            var gxEnd = GradX + (end * size);
+            using var tile = new Tile(X, GradX, together, end, inputs: 2);
             for (var first = Blocks.First(block); first < end; first += together)
             {
                 var count = (int)Math.Min(together, end - first);
-                var gx = GradX + (first * size);
                 if (T.FitsInDouble)
-                    Write(first, count, gx, gxEnd, weightSums, biasSums);
+                    Write(first, count, tile, weightSums, biasSums);
                 else if (GradX is null)
                     AccumulateCorrected(first, count, weightSums, biasSums);
                 else
-                    WriteCorrected(first, count, gx, gxEnd, weightSums, biasSums);
+                    WriteCorrected(first, count, GradX + (first * size), GradX + (end * size), weightSums, biasSums);
             }
             if (Destination == Destination.Memory)
                 Memory.Fence();
@@ -386,28 +383,32 @@ internal static unsafe class RowNormalization<TFormula>
         /// <summary>Gradients of the input and the parameters, or of the parameters alone.</summary>
         [SkipLocalsInit]
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void Write(long first, int count, byte* gx, byte* gxEnd, double* weightSums, double* biasSums)
+        private readonly void Write(long first, int count, in Tile tile, double* weightSums, double* biasSums)
         {
             var length = X.Length;
             byte** x = stackalloc byte*[GradientStatistics.Most], go = stackalloc byte*[GradientStatistics.Most];
-            X.Starts(first, count, x);
-            GradOutput.Starts(first, count, go);
-            var rows = new GradientRows<T>(x, X.End, go, GradOutput.End, count, length);
+            var xEnd = X.Read(first, count, x, tile.Widened);
+            var goEnd = GradOutput.Read(first, count, go, tile.Widened + (count * length));
+            var rows = new GradientRows<T>(x, xEnd, go, goEnd, count, length);
             GradientStatistics statistics;
-            if (T.IsSingle && SingleGradients<TFormula>.MeasuresAgain)
+            if (SingleGradients<TFormula>.MeasuresAgain)
                 SingleGradients<TFormula>.Measure(Unsafe.As<GradientRows<T>, GradientRows<Float32>>(ref rows), Eps, &statistics);
             else
                 statistics.Set<T>(Statistics + first, X.Count, count);
             RowGradients<TFormula, T>.Reduce(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
             if (GradX is null)
                 return;
-            if (T.IsSingle && SingleWeight.Fits)
+            byte* gx = tile.Start(first), gxEnd = tile.End;
+            if (SingleWeight.Fits)
             {
                 SingleGradients<TFormula>.Write(Unsafe.As<GradientRows<T>, GradientRows<Float32>>(ref rows), (float*)gx, (float*)gxEnd, &statistics, Weight, SingleWeight, Destination);
-                return;
             }
-            for (var r = 0; r < count; r++, gx += length * T.Size)
-                RowGradients<TFormula, T>.WriteRow(rows.X(r), rows.GradOutput(r), new(gx, length, gxEnd), &statistics, r, Weight);
+            else
+            {
+                for (var r = 0; r < count; r++, gx += length * T.Size)
+                    RowGradients<TFormula, T>.WriteRow(rows.X(r), rows.GradOutput(r), new(gx, length, gxEnd), &statistics, r, Weight);
+            }
+            tile.Write(first, count);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

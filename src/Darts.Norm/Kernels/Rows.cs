@@ -13,6 +13,8 @@ internal readonly unsafe struct Rows
     {
         Length = length;
         Size = tensor.element_size();
+        if (IsHalf)
+            Half = tensor.dtype;
         Count = tensor.numel() / length;
         if (tensor.is_contiguous())
         {
@@ -38,6 +40,12 @@ internal readonly unsafe struct Rows
     /// <summary>The size of a value.</summary>
     public long Size { get; }
 
+    /// <summary>Whether values are of half precision,</summary>
+    public bool IsHalf => Size == HalfPrecision.Size;
+
+    /// <summary>and of which.</summary>
+    public ScalarType Half { get; }
+
     /// <summary>The end of the tensor's memory.</summary>
     public byte* End { get; }
 
@@ -51,6 +59,24 @@ internal readonly unsafe struct Rows
             to[r] = (byte*)next;
         for (var r = 0; _axes is not null && r < count; r++)
             to[r] = this[first + r];
+    }
+
+    /// <summary>The same to be read as what kernels compute with, and the end of the memory that may be read: of half precision, they are widened first.</summary>
+    /// <param name="first">Of the rows.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="to">Where each begins.</param>
+    /// <param name="widened">Room for their values.</param>
+    public byte* Read(long first, int count, byte** to, float* widened)
+    {
+        Starts(first, count, to);
+        if (!IsHalf)
+            return End;
+        var together = _axes is null && _stride == Length * Size ? count : 1;
+        for (var r = 0; r < count; r += together)
+            HalfPrecision.Widen(Half, to[r], widened + (r * Length), together * Length);
+        for (var r = 0; r < count; r++)
+            to[r] = (byte*)(widened + (r * Length));
+        return (byte*)(widened + (count * Length));
     }
 
     /// <summary>Whether any <paramref name="count"/> rows that follow each other within <paramref name="run"/> rows lie side by side.</summary>

@@ -18,8 +18,6 @@ internal readonly unsafe struct SeriesGroups
     /// <summary>So many values of each of three tensors stay in the nearest cache.</summary>
     private const long NearValues = 2048;
 
-    private bool IsInPlace => _lieTogether && !_isMasked;
-
     private readonly Rows _rows;
     private readonly Rows _mask;
     private readonly bool _isMasked;
@@ -74,11 +72,19 @@ internal readonly unsafe struct SeriesGroups
     /// <summary>How many groups are added up at a time: their sums pass through registers once.</summary>
     public const int AtATime = 4;
 
-    /// <summary>How many groups are read at a time.</summary>
-    public long Chunk => IsInPlace ? AtATime * Math.Max(1, NearValues / (AtATime * Columns)) : AtATime;
+    /// <summary>Whether values are of half precision, which are read and written by way of float32.</summary>
+    public bool IsHalf => _rows.IsHalf;
 
-    /// <summary>Room for the values that <see cref="Read"/> gathers, for <see cref="AtATime"/> groups, in values, and for their mask.</summary>
-    public long Gathered => IsInPlace ? 0 : Lanes.Padded((Columns * AtATime) + (_isMasked ? (Columns * AtATime / sizeof(double)) + 2 : 0));
+    /// <summary>How many groups are read at a time.</summary>
+    public long Chunk => IsInPlace || IsHalf ? AtATime * Math.Max(1, NearValues / (AtATime * Columns)) : AtATime;
+
+    /// <summary>Room for the values that <see cref="Read"/> gathers, for <see cref="Chunk"/> groups, in values, and for their mask.</summary>
+    public long Gathered => IsInPlace ? 0 : Lanes.Padded((Columns * Chunk) + (_isMasked ? (Columns * Chunk / sizeof(double)) + 2 : 0));
+
+    /// <summary>The same for the results that <see cref="Narrow"/> rounds.</summary>
+    public long Narrowed => IsHalf ? Lanes.Padded(Columns * Chunk) : 0;
+
+    private bool IsInPlace => _lieTogether && !_isMasked && !IsHalf;
 
     /// <summary>Groups that follow each other, side by side; the last of a series may be shorter.</summary>
     /// <param name="series">Which series.</param>
@@ -92,12 +98,12 @@ internal readonly unsafe struct SeriesGroups
         var (row, steps) = Place(series, group, count);
         if (IsInPlace)
             return new(_rows[row], steps * Width, _rows.End);
-        var end = gathered + (AtATime * Columns * T.Size);
+        var end = gathered + (Chunk * Columns * T.Size);
         Gather<T>(row, steps, gathered, end);
         return new(gathered, steps * Width, end);
     }
 
-    /// <summary>Copies a series to a contiguous tensor of this shape, with NaN where values are missing.</summary>
+    /// <summary>Copies a series to a contiguous tensor of this shape, with NaN where values are missing; not of half precision.</summary>
     /// <param name="series">Which series.</param>
     /// <param name="start">The tensor's first value.</param>
     /// <param name="gathered">Room for <see cref="Gathered"/> values.</param>
@@ -147,22 +153,56 @@ internal readonly unsafe struct SeriesGroups
         where T : IElement
     {
         var row = (series * Steps) + step;
-        return _isMasked && _mask[row][_isMaskedByRow ? 0 : component] == 0 ? BitConverter.UInt64BitsToDouble(ulong.MaxValue) : T.Read(_rows[row] + (component * T.Size));
+        return _isMasked && _mask[row][_isMaskedByRow ? 0 : component] == 0 ? BitConverter.UInt64BitsToDouble(ulong.MaxValue) : IsHalf ? HalfPrecision.Read(_rows.Half, _rows[row] + (component * HalfPrecision.Size)) : T.Read(_rows[row] + (component * T.Size));
     }
 
-    /// <summary>Groups of a contiguous tensor of this shape.</summary>
+    /// <summary>Groups of a contiguous tensor of this shape and dtype; of half precision, where <see cref="Narrow"/> takes them from.</summary>
     /// <param name="start">The tensor's first value.</param>
     /// <param name="series">Which series.</param>
     /// <param name="group">The first of them.</param>
     /// <param name="count">How many at most.</param>
+    /// <param name="narrowed">Room for <see cref="Narrowed"/> values.</param>
     /// <param name="keepsTheNext">Whether the groups after it hold values that are still to be read.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public Row<T> Write<T>(byte* start, long series, long group, long count, bool keepsTheNext = false)
+    public Row<T> Write<T>(byte* start, long series, long group, long count, byte* narrowed, bool keepsTheNext = false)
         where T : IElement
     {
         var (row, steps) = Place(series, group, count);
+        if (IsHalf)
+            return new(narrowed, steps * Width, narrowed + (Chunk * Columns * T.Size));
         var to = start + (row * Width * T.Size);
         return new(to, steps * Width, keepsTheNext ? to + (steps * Width * T.Size) : start + ((series + 1) * Steps * Width * T.Size));
+    }
+
+    /// <summary>Results of half precision are there.</summary>
+    /// <inheritdoc cref="Write"/>
+    public void Narrow(byte* start, long series, long group, long count, byte* narrowed)
+    {
+        if (!IsHalf)
+            return;
+        var (row, steps) = Place(series, group, count);
+        HalfPrecision.Narrow(_rows.Half, (float*)narrowed, start + (row * Width * HalfPrecision.Size), steps * Width);
+    }
+
+    /// <summary>The results of groups that were written.</summary>
+    /// <inheritdoc cref="Write"/>
+    public Row<T> Results<T>(byte* start, long series, long group, long count, byte* narrowed)
+        where T : IElement
+    {
+        var (row, steps) = Place(series, group, count);
+        if (IsHalf)
+            HalfPrecision.Widen(_rows.Half, start + (row * Width * HalfPrecision.Size), (float*)narrowed, steps * Width);
+        return Write<T>(start, series, group, count, narrowed);
+    }
+
+    /// <summary>One result.</summary>
+    public void SetAt(byte* start, long series, long step, long component, float value)
+    {
+        var i = (((series * Steps) + step) * Width) + component;
+        if (IsHalf)
+            HalfPrecision.Narrow(_rows.Half, &value, start + (i * HalfPrecision.Size), 1);
+        else
+            ((float*)start)[i] = value;
     }
 
     private (long row, long steps) Place(long series, long group, long count)
@@ -176,7 +216,14 @@ internal readonly unsafe struct SeriesGroups
         where T : IElement
     {
         var from = _rows[row];
-        if (!_lieTogether)
+        if (IsHalf)
+        {
+            var together = _lieTogether ? steps : 1;
+            for (long step = 0; step < steps; step += together)
+                HalfPrecision.Widen(_rows.Half, _rows[row + step], (float*)to + (step * Width), together * Width);
+            from = to;
+        }
+        else if (!_lieTogether)
         {
             for (long step = 0; step < steps; step++)
                 Buffer.MemoryCopy(_rows[row + step], to + (step * Width * T.Size), Width * T.Size, Width * T.Size);

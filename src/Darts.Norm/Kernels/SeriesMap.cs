@@ -44,28 +44,20 @@ internal static unsafe class SeriesMap<TFormula>
     /// <param name="gaps">Which values of x are missing.</param>
     public static Tensor Forward(TFormula formula, Inputs inputs, Measure? measure, Gaps gaps) => (inputs.X.dtype, gaps.Missing != Missing.None) switch
     {
-        (ScalarType.Float16, false) => Forward<Float16>(formula, inputs, measure, gaps),
-        (ScalarType.BFloat16, false) => Forward<BFloat16>(formula, inputs, measure, gaps),
-        (ScalarType.Float32, false) => Forward<Float32>(formula, inputs, measure, gaps),
-        (_, false) => Forward<Float64>(formula, inputs, measure, gaps),
-        (ScalarType.Float16, true) => Forward<Gaps<Float16>>(formula, inputs, measure, gaps),
-        (ScalarType.BFloat16, true) => Forward<Gaps<BFloat16>>(formula, inputs, measure, gaps),
-        (ScalarType.Float32, true) => Forward<Gaps<Float32>>(formula, inputs, measure, gaps),
-        (_, true) => Forward<Gaps<Float64>>(formula, inputs, measure, gaps),
+        (ScalarType.Float64, false) => Forward<Float64>(formula, inputs, measure, gaps),
+        (ScalarType.Float64, true) => Forward<Gaps<Float64>>(formula, inputs, measure, gaps),
+        (_, false) => Forward<Float32>(formula, inputs, measure, gaps),
+        _ => Forward<Gaps<Float32>>(formula, inputs, measure, gaps),
     };
 
     /// <summary>The gradients that are wanted, the others null, with the statistics that were kept.</summary>
     public static Gradients Backward(TFormula formula, Inputs inputs, long components, Tensor gradOutput, Gaps gaps, Wanted wanted) =>
         (inputs.X.dtype, gaps.Missing != Missing.None) switch
         {
-            (ScalarType.Float16, false) => Backward<Float16>(formula, inputs, components, gradOutput, wanted),
-            (ScalarType.BFloat16, false) => Backward<BFloat16>(formula, inputs, components, gradOutput, wanted),
-            (ScalarType.Float32, false) => Backward<Float32>(formula, inputs, components, gradOutput, wanted),
-            (_, false) => Backward<Float64>(formula, inputs, components, gradOutput, wanted),
-            (ScalarType.Float16, true) => Backward<Gaps<Float16>>(formula, inputs, components, gradOutput, wanted),
-            (ScalarType.BFloat16, true) => Backward<Gaps<BFloat16>>(formula, inputs, components, gradOutput, wanted),
-            (ScalarType.Float32, true) => Backward<Gaps<Float32>>(formula, inputs, components, gradOutput, wanted),
-            (_, true) => Backward<Gaps<Float64>>(formula, inputs, components, gradOutput, wanted),
+            (ScalarType.Float64, false) => Backward<Float64>(formula, inputs, components, gradOutput, wanted),
+            (ScalarType.Float64, true) => Backward<Gaps<Float64>>(formula, inputs, components, gradOutput, wanted),
+            (_, false) => Backward<Float32>(formula, inputs, components, gradOutput, wanted),
+            _ => Backward<Gaps<Float32>>(formula, inputs, components, gradOutput, wanted),
         };
 
     private static Tensor Forward<T>(TFormula formula, Inputs inputs, Measure? measure, Gaps gaps)
@@ -75,7 +67,8 @@ internal static unsafe class SeriesMap<TFormula>
         var output = Memory.Like(x);
         var components = statistics!.size(-1);
         var source = new SeriesGroups(ref x, components * formula.Repeat, ref mask);
-        var groups = mask is null ? source : new(ref output, components * formula.Repeat);
+        var isCopied = mask is not null && !source.IsHalf;
+        var groups = isCopied ? new(ref output, components * formula.Repeat) : source;
         using var w = Doubles.Of(weight, components);
         using var b = Doubles.Of(bias, components);
         var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
@@ -83,7 +76,7 @@ internal static unsafe class SeriesMap<TFormula>
             new ForwardWork<T>
             {
                 Source = source,
-                IsMasked = mask is not null,
+                IsCopied = isCopied,
                 X = groups,
                 Y = Memory.Start(output),
                 Series = new(formula, groups, (double*)Memory.Start(statistics), w, b),
@@ -231,17 +224,17 @@ internal static unsafe class SeriesMap<TFormula>
         for (long c = 0; c < x.Width; c++)
         {
             if (singles.IsLost(c))
-                MapColumn(x, (float*)y + (series * x.Steps * x.Width) + c, series, c, center is null ? 0 : center[c], factor[c], shift is null ? -0.0 : shift[c], fillsWithZero);
+                MapColumn(x, y, series, c, center is null ? 0 : center[c], factor[c], shift is null ? -0.0 : shift[c], fillsWithZero);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void MapColumn(SeriesGroups x, float* y, long series, long column, double center, double factor, double shift, bool fillsWithZero)
+    private static void MapColumn(SeriesGroups x, byte* y, long series, long column, double center, double factor, double shift, bool fillsWithZero)
     {
         for (long step = 0; step < x.Steps; step++)
         {
             var value = x.At<Float32>(series, step, column);
-            y[step * x.Width] = fillsWithZero && double.IsNaN(value) ? 0 : (float)(((value - center) * factor) + shift);
+            x.SetAt(y, series, step, column, fillsWithZero && double.IsNaN(value) ? 0 : (float)(((value - center) * factor) + shift));
         }
     }
 
@@ -249,7 +242,7 @@ internal static unsafe class SeriesMap<TFormula>
         where T : IElement
     {
         public SeriesGroups Source; // with a mask it is copied to the output, NaN where values are missing, and mapped there
-        public bool IsMasked;
+        public bool IsCopied;
         public SeriesGroups X;
         public byte* Y;
         public Coefficients Series;
@@ -262,29 +255,33 @@ internal static unsafe class SeriesMap<TFormula>
         public readonly void Run(long block)
         {
             var (run, singles) = (Lanes.Padded(X.Columns), SeriesSingles.Room<T>(X));
-            var chunk = IsMasked ? 1 : X.Chunk; // in float64 a row's last values are written with some of the next, which a mask's rows still hold
-            using var room = new Doubles((4 * run) + singles + Source.Gathered + (Measured is null ? 0 : SeriesStatistics<T>.Room(X)));
+            var chunk = IsCopied ? 1 : X.Chunk; // in float64 a row's last values are written with some of the next, which a mask's rows still hold
+            using var room = new Doubles((4 * run) + singles + Source.Gathered + X.Narrowed + (Measured is null ? 0 : SeriesStatistics<T>.Room(X)));
             var coefficients = room.At;
-            var gathered = (byte*)(coefficients + (4 * run) + singles);
-            var statistics = new SeriesStatistics<T>(X, Measured, Measure, gathered, (double*)gathered + Source.Gathered);
+            var gathered = coefficients + (4 * run) + singles;
+            var narrowed = (byte*)(gathered + Source.Gathered);
+            var statistics = new SeriesStatistics<T>(X, Measured, Measure, (byte*)gathered, gathered + Source.Gathered + X.Narrowed);
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
             {
-                if (IsMasked)
-                    Source.Copy<T>(series, Y, gathered);
+                if (IsCopied)
+                    Source.Copy<T>(series, Y, (byte*)gathered);
                 if (Measured is not null)
                     statistics.Measure(series);
                 Series.Write(series, coefficients, run);
-                if (T.IsSingle && TryMapSingles(series, coefficients, run, gathered))
+                if (T.IsSingle && TryMapSingles(series, coefficients, run, (byte*)gathered, narrowed))
                     continue;
                 X.Repeat(coefficients, run, 4);
                 for (long group = 0; group < X.Count; group += chunk)
-                    Write(X.Read<T>(series, group, chunk, gathered), X.Write<T>(Y, series, group, chunk, keepsTheNext: IsMasked), X.Columns, coefficients, run, FillsWithZero);
+                {
+                    Write(X.Read<T>(series, group, chunk, (byte*)gathered), X.Write<T>(Y, series, group, chunk, narrowed, keepsTheNext: IsCopied), X.Columns, coefficients, run, FillsWithZero);
+                    X.Narrow(Y, series, group, chunk, narrowed);
+                }
             }
         }
 
         /// <summary>The same in float32, where that is as good.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private readonly bool TryMapSingles(long series, double* coefficients, long run, byte* gathered)
+        private readonly bool TryMapSingles(long series, double* coefficients, long run, byte* gathered, byte* narrowed)
         {
             var singles = new SeriesSingles(X, coefficients, run, (float*)(coefficients + (4 * run)));
             if (singles.CountLost(X.Width) == X.Width)
@@ -293,12 +290,26 @@ internal static unsafe class SeriesMap<TFormula>
             for (long group = 0; group < X.Count; group += chunk)
             {
                 var x = X.Read<T>(series, group, chunk, gathered);
-                singles.Map(x.Start, X.Write<T>(Y, series, group, chunk).Start, x.Length, FillsWithZero);
+                singles.Map(x.Start, X.Write<T>(Y, series, group, chunk, narrowed).Start, x.Length, FillsWithZero);
+                X.Narrow(Y, series, group, chunk, narrowed);
             }
             if (Measured is null) // around its own mean a series has values on both sides: the shift adds to those of one
-                singles.LoseCancelled(X.Write<T>(Y, series, 0, 1).Start, X.Steps, X.Width);
+                LoseCancelled(singles, series, narrowed);
             MapLost(singles, Source, Y, series, coefficients, coefficients + (2 * run), coefficients + (3 * run), FillsWithZero);
             return true;
+        }
+
+        /// <summary>Gives up the columns of which no result is as large as their shift.</summary>
+        private readonly void LoseCancelled(SeriesSingles singles, long series, byte* narrowed)
+        {
+            singles.ClearReached(X.Width);
+            for (long group = 0; group < X.Count; group += X.Chunk)
+            {
+                var results = X.Results<T>(Y, series, group, X.Chunk, narrowed);
+                if (singles.Reach(results.Start, results.Length / X.Width, X.Width))
+                    return;
+            }
+            singles.LoseUnreached(X.Width);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -340,11 +351,12 @@ internal static unsafe class SeriesMap<TFormula>
             var (columns, run, length) = (X.Columns, Lanes.Padded(X.Columns), Doubles.Padded<T>(Series.Components));
             var isSingle = T.IsSingle && !T.HasGaps && GradX is not null;
             var (singles, sums, chunk) = (isSingle ? SeriesSingles.Room<T>(X) : 0, Doubles.Padded<T>(columns), Math.Min(X.Chunk, GradOutput.Chunk));
-            using var room = new Doubles((4 * run) + singles + (2 * sums) + X.Gathered + GradOutput.Gathered);
+            using var room = new Doubles((4 * run) + singles + (2 * sums) + X.Gathered + GradOutput.Gathered + X.Narrowed);
             var coefficients = room.At;
             var along = coefficients + (4 * run) + singles;
             var gathered = (byte*)(along + (2 * sums));
             var gatheredGrad = gathered + (X.Gathered * sizeof(double));
+            var narrowed = gatheredGrad + (GradOutput.Gathered * sizeof(double));
             var weightSums = Sum.Cleared(WeightSums, block, length);
             var biasSums = Sum.Cleared(BiasSums, block, length);
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
@@ -360,9 +372,11 @@ internal static unsafe class SeriesMap<TFormula>
                     var go = GradOutput.Read<T>(series, group, chunk, gatheredGrad);
                     var x = T.HasGaps || weightSums is not null ? X.Read<T>(series, group, chunk, gathered) : go;
                     if (areSingles)
-                        inSingles.Scale(go.Start, X.Write<T>(GradX, series, group, chunk).Start, go.Length);
+                        inSingles.Scale(go.Start, X.Write<T>(GradX, series, group, chunk, narrowed).Start, go.Length);
                     else if (GradX is not null)
-                        Scale(x, go, X.Write<T>(GradX, series, group, chunk), columns, coefficients + (2 * run));
+                        Scale(x, go, X.Write<T>(GradX, series, group, chunk, narrowed), columns, coefficients + (2 * run));
+                    if (GradX is not null)
+                        X.Narrow(GradX, series, group, chunk, narrowed);
                     if (weightSums is not null)
                         AddUp(x, go, columns, coefficients, run, along, along + sums);
                 }

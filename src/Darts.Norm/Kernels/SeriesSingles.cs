@@ -78,15 +78,18 @@ internal readonly unsafe struct SeriesSingles
     /// <summary><c>y = x · factor</c> of the same.</summary>
     public void Scale(byte* x, byte* y, long length) => MapEach<Factor>((float*)x, (float*)y, length, _columns, _centers + _run, _run);
 
-    /// <summary>Gives up the columns of which no result is as large as their shift: what was lost before the addition is much beside it.</summary>
+    /// <summary>No column has reached its shift yet.</summary>
+    public void ClearReached(long width) => Buffer.MemoryCopy(Lost, Reached, width * sizeof(int), width * sizeof(int));
+
+    /// <summary>Whether every column has a result as large as its shift, with these.</summary>
     /// <param name="results">Rows of <paramref name="width"/> results, side by side.</param>
     /// <param name="rows">How many.</param>
     /// <param name="width">The number of columns, of which a group may have several times as many.</param>
-    public void LoseCancelled(byte* results, long rows, long width)
+    public bool Reach(byte* results, long rows, long width) => Reach((float*)results, rows, width, Shifts, Reached);
+
+    /// <summary>Gives up the columns of which no result is: what was lost before the addition is much beside it.</summary>
+    public void LoseUnreached(long width)
     {
-        Buffer.MemoryCopy(Lost, Reached, width * sizeof(int), width * sizeof(int));
-        if (Reach((float*)results, rows, width, Shifts, Reached))
-            return;
         for (long i = 0; i < width; i++)
             Lost[i] |= ~Reached[i];
     }

@@ -18,30 +18,30 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
     public readonly void Run(long block)
     {
         var (end, length, eps) = (Wide.Blocks.End(block), Wide.X.Length, Wide.Eps);
-        var y = (float*)Wide.Y;
-        var yEnd = y + (end * length);
         var destination = Wide.Destination;
-        var xEnd = (float*)Wide.X.End;
         var x = stackalloc float*[SingleStatistics.Most];
         SingleStatistics measured;
         var together = SingleRows<TFormula>.Together(length);
         var farthest = Sum.Farthest(IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, length / RowSum.Count);
+        using var tile = new Tile(Wide.X, Wide.Y, together, end);
         for (var first = Wide.Blocks.First(block); first < end; first += together)
         {
             var count = (int)Math.Min(together, end - first);
-            Wide.X.Starts(first, count, (byte**)x);
+            var xEnd = (float*)Wide.X.Read(first, count, (byte**)x, tile.Widened);
+            byte* y = tile.Start(first), yEnd = tile.End;
             SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, farthest, Ratio, &measured);
             if (IsInSingle)
-                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y + (first * length), yEnd, &measured, Weight, Bias, destination);
+                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, (float*)y, (float*)yEnd, &measured, Weight, Bias, destination);
             else
-                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y + (first * length), yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
+                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, (float*)y, (float*)yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
             if (Wide.Statistics is not null)
                 measured.Keep(count, eps, Wide.Statistics + first, Wide.X.Count);
             for (var r = 0; r < count; r++)
             {
                 if (double.IsNaN(measured.Inverse[r]))
-                    Wide.WriteRow(first + r);
+                    Wide.WriteRow(first + r, (byte*)x[r], (byte*)xEnd, y + (r * length * sizeof(float)));
             }
+            tile.Write(first, count);
         }
         if (destination == Destination.Memory)
             Memory.Fence();

@@ -71,5 +71,5 @@ public sealed unsafe class DoublesTests : IDisposable
 
     [Fact]
     public void Padded_OfRunningSums_HasRoomForWhatFloat64Loses() =>
-        (Doubles.Padded<Float32>(17), Doubles.Padded<Float64>(17), Doubles.Padded<Gaps<Float16>>(16)).Should().Be((32, 64, 16));
+        (Doubles.Padded<Float32>(17), Doubles.Padded<Float64>(17), Doubles.Padded<Gaps<Float32>>(16)).Should().Be((32, 64, 16));
 }

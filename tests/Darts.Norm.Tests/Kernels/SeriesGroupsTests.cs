@@ -117,7 +117,7 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
             for (long group = 0; group < groups.Count; group += count)
             {
                 var row = groups.Read<Float64>(series, group, count, (byte*)gathered.At);
-                var to = groups.Write<Float64>(Memory.Start(copy), series, group, count);
+                var to = groups.Write<Float64>(Memory.Start(copy), series, group, count, null);
                 row.Length.Should().Be(Math.Min(count * groups.Columns, (steps * width) - (group * groups.Columns))).And.Be(to.Length);
                 for (long i = 0; i < row.Length; i++)
                 {
@@ -145,7 +145,7 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
         var tensor = full([2, steps, columns], 5, ScalarType.Float64);
         var groups = new SeriesGroups(ref tensor, columns);
         foreach (var group in (int[])[0, steps - 1])
-            groups.Write<Float64>(Memory.Start(tensor), 0, group, 1, keepsTheNext).SetTail(Numbers.Of(_ => 9));
+            groups.Write<Float64>(Memory.Start(tensor), 0, group, 1, null, keepsTheNext).SetTail(Numbers.Of(_ => 9));
         var values = tensor.Doubles();
         values[(columns - 2)..(columns + 1)].Should().Equal(5, 9, next);
         values[((steps * columns) - 2)..((steps * columns) + 1)].Should().Equal(5, 9, 5);

@@ -84,8 +84,13 @@ public sealed unsafe class SeriesSinglesTests : IDisposable
         for (var i = 0; i < columns; i++)
             (results[i], results[columns + i], results[(2 * columns) + i]) = (-1, 0.5f, i % 2 == 0 ? -1.5f : 1.25f);
         Array.Resize(ref results, results.Length + 16);
+        singles.ClearReached(columns - 1);
         fixed (float* at = results)
-            singles.LoseCancelled((byte*)at, 3, columns - 1);
+        {
+            singles.Reach((byte*)at, 2, columns - 1);
+            singles.Reach((byte*)(at + (2 * columns)), 1, columns - 1);
+        }
+        singles.LoseUnreached(columns - 1);
         Enumerable.Range(0, columns).Select(i => singles.IsLost(i))
             .Should().Equal(Enumerable.Range(0, columns).Select(i => are[i] || (i < columns - 1 && i % 2 == 1 && coefficients.At[(3 * run) + i] == 1.5)));
     }

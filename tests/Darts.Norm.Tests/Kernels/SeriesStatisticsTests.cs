@@ -1,7 +1,6 @@
 using System.Numerics;
 using Darts.Norm.Kernels;
 using static Darts.Norm.Tests.Kernels.Numbers;
-using BFloat16 = Darts.Norm.Kernels.BFloat16;
 
 namespace Darts.Norm.Tests.Kernels;
 
@@ -57,8 +56,8 @@ public sealed unsafe class SeriesStatisticsTests : IDisposable
             var values = Layers.Values([2, steps, width], ScalarType.Float64) + level;
             foreach (var eps in (double[])[0, 0.25])
             {
-                Both<Float16>(values.to(ScalarType.Float16), eps);
-                Both<BFloat16>(values.to(ScalarType.BFloat16), eps);
+                Both<Float32>(values.to(ScalarType.Float16), eps);
+                Both<Float32>(values.to(ScalarType.BFloat16), eps);
                 Both<Float32>(values.to(ScalarType.Float32), eps);
                 Both<Float32>((values * 1e35).to(ScalarType.Float32), eps);
                 Both<Float32>((values * 1e-40).to(ScalarType.Float32), eps);
