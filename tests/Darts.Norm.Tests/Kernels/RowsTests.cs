@@ -36,7 +36,7 @@ public sealed unsafe class RowsTests : IDisposable
         foreach (var dtype in new[] { ScalarType.Float32, ScalarType.Float64 })
         {
             var (make, length) = Cases[name];
-            var tensor = dtype == ScalarType.Float32 ? make() : InFloat64(make());
+            var tensor = dtype == ScalarType.Float32 ? make() : InDtype(make(), ScalarType.Float64);
             var expected = tensor.reshape(-1, length);
             var rows = new Rows(ref tensor, length);
             (rows.Count, rows.Length).Should().Be((expected.size(0), length));
@@ -47,6 +47,36 @@ public sealed unsafe class RowsTests : IDisposable
             }
             var last = tensor.shape.Zip(tensor.stride(), (size, stride) => (size - 1) * stride).Sum();
             ((long)(rows.End - rows[0])).Should().Be((last + 1) * tensor.element_size(), "the memory ends with the last value");
+        }
+    }
+
+    /// <summary>Those of half precision by way of float32, within their room.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Read_OfAnyDtypeAndStrides_GivesTheTensorsValues(string name)
+    {
+        const int Guard = 5, Together = 2;
+        var values = stackalloc byte*[Together];
+        foreach (var dtype in new[] { ScalarType.Float16, ScalarType.BFloat16, ScalarType.Float32 })
+        {
+            var (make, length) = Cases[name];
+            var tensor = InDtype(make(), dtype);
+            var expected = tensor.to(ScalarType.Float32).reshape(-1, length);
+            var rows = new Rows(ref tensor, length);
+            (rows.IsHalf, rows.Half).Should().Be(dtype == ScalarType.Float32 ? (false, default) : (true, dtype));
+            for (var first = 0L; first < rows.Count; first++)
+            {
+                var count = (int)Math.Min(Together, rows.Count - first);
+                var room = new float[(count * length) + Guard];
+                fixed (float* widened = room)
+                {
+                    var end = rows.Read(first, count, values, widened);
+                    for (var i = 0L; i < count * length; i++)
+                        ((float*)values[i / length])[i % length].Should().Be(expected[first + (i / length), i % length].item<float>());
+                    ((nint)end).Should().Be(rows.IsHalf ? (nint)(widened + (count * length)) : (nint)rows.End);
+                }
+                room[^Guard..].Should().OnlyContain(value => value == 0);
+            }
         }
     }
 
@@ -83,10 +113,10 @@ public sealed unsafe class RowsTests : IDisposable
 
     private static Tensor Numbers(params long[] shape) => arange(shape.Aggregate(1L, (product, size) => product * size), ScalarType.Float32).reshape(shape);
 
-    /// <summary>In float64 with the same strides, which a conversion would not keep.</summary>
-    private static Tensor InFloat64(Tensor tensor)
+    /// <summary>With the same strides, which a conversion would not keep.</summary>
+    private static Tensor InDtype(Tensor tensor, ScalarType dtype)
     {
         long[] all = [tensor.shape.Zip(tensor.stride(), (size, stride) => (size - 1) * stride).Sum() + 1];
-        return tensor.as_strided(all, [1L], tensor.storage_offset()).to(ScalarType.Float64).as_strided(tensor.shape, tensor.stride());
+        return tensor.as_strided(all, [1L], tensor.storage_offset()).to(dtype).as_strided(tensor.shape, tensor.stride());
     }
 }

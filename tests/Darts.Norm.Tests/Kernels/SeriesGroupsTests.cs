@@ -86,25 +86,8 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
     public void ReadAndCopy_OfAnyTensorAndMask_GiveItsValuesAndNaNWhereNoneIs(long steps, long width, string layout, string maskLayout)
     {
         const long batch = 3;
-        var plain = arange(batch * steps * width, ScalarType.Float64).reshape(batch, steps, width) + 1;
-        var x = layout switch
-        {
-            "batch and time swapped" => plain.transpose(0, 1).contiguous().transpose(0, 1),
-            "components before time" => plain.transpose(1, 2).contiguous().transpose(1, 2),
-            "every second step" => stack([plain, plain * -1], 2).reshape(batch, 2 * steps, width).slice(1, 0, 2 * steps, 2),
-            "repeated" => plain.narrow(0, 0, 1).expand(batch, steps, width),
-            _ => plain,
-        };
-        var there = (Layers.Values([batch, steps, width]) > -0.5).contiguous();
-        var mask = maskLayout switch
-        {
-            "none" => null,
-            "components before time" => there.transpose(1, 2).contiguous().transpose(1, 2),
-            "every second step" => stack([there, there.logical_not()], 2).reshape(batch, 2 * steps, width).slice(1, 0, 2 * steps, 2),
-            "a step at a time" => there.narrow(2, 0, 1).contiguous(),
-            "a step at a time, strided" => there.narrow(2, width - 1, 1),
-            _ => there,
-        };
+        var x = Tensor(batch, steps, width, layout, ScalarType.Float64);
+        var mask = MaskOf(batch, steps, width, maskLayout);
         var expected = (mask is null ? x : where(mask, x, double.NaN)).Doubles();
         var groups = new SeriesGroups(ref x, width, ref mask);
         const int guard = 64;
@@ -136,6 +119,51 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
         new Span<double>(gathered.At + groups.Gathered, guard).ToArray().Should().OnlyContain(value => value == 7, "what is gathered has room");
     }
 
+    /// <summary>By way of float32, both ways, each within its room.</summary>
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void ReadAndNarrow_OfHalfPrecision_GiveItsValuesAndTakeResults(long steps, long width, string layout, string maskLayout)
+    {
+        const long batch = 3;
+        foreach (var dtype in new[] { ScalarType.Float16, ScalarType.BFloat16 })
+        {
+            var x = Tensor(batch, steps, width, layout, dtype);
+            var mask = MaskOf(batch, steps, width, maskLayout);
+            var expected = (mask is null ? x : where(mask, x, double.NaN)).Doubles();
+            var groups = new SeriesGroups(ref x, width, ref mask);
+            const int guard = 64;
+            using var room = new Doubles(groups.Gathered + groups.Narrowed + guard);
+            new Span<double>(room.At, (int)room.Length).Fill(7);
+            var narrowed = (byte*)(room.At + groups.Gathered);
+            var results = zeros([batch, steps, width], dtype);
+            for (long series = 0, at = 0; series < batch; series++)
+            {
+                for (long group = 0; group < groups.Count; group += groups.Chunk)
+                {
+                    var row = groups.Read<Float32>(series, group, groups.Chunk, (byte*)room.At);
+                    var to = groups.Write<Float32>(Memory.Start(results), series, group, groups.Chunk, narrowed);
+                    for (long i = 0; i < row.Length; i++)
+                    {
+                        var alone = groups.At<Float32>(series, (group * groups.Columns / width) + (i / width), i % width);
+                        if (!row.At(i).Equals(expected[at + i]) || !alone.Equals(expected[at + i]))
+                            Assert.Fail($"{row.At(i)} and {alone} were read for {expected[at + i]}, series {series}, group {group}, value {i}");
+                        ((float*)to.Start)[i] = 2 * (at + i);
+                    }
+                    groups.Narrow(Memory.Start(results), series, group, groups.Chunk, narrowed);
+                    at += row.Length;
+                }
+            }
+            var twice = (arange(batch * steps * width, ScalarType.Float32) * 2).to(dtype);
+            results.Doubles().Should().Equal(twice.Doubles());
+            groups.SetAt(Memory.Start(results), 2, steps - 1, width - 1, -1.5f);
+            var last = groups.Results<Float32>(Memory.Start(results), 2, groups.Count - 1, 1, narrowed);
+            last.At(last.Length - 1).Should().Be(-1.5);
+            if (last.Length > 1)
+                last.At(0).Should().Be(twice.Doubles()[^(int)last.Length]);
+            new Span<double>(room.At + groups.Gathered + groups.Narrowed, guard).ToArray().Should().OnlyContain(value => value == 7, "each has its room");
+        }
+    }
+
     [Theory]
     [InlineData(false, 9)]
     [InlineData(true, 5)]
@@ -149,5 +177,32 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
         var values = tensor.Doubles();
         values[(columns - 2)..(columns + 1)].Should().Equal(5, 9, next);
         values[((steps * columns) - 2)..((steps * columns) + 1)].Should().Equal(5, 9, 5);
+    }
+
+    private static Tensor Tensor(long batch, long steps, long width, string layout, ScalarType dtype)
+    {
+        var plain = (arange(batch * steps * width, ScalarType.Float64).reshape(batch, steps, width) + 1).to(dtype);
+        return layout switch
+        {
+            "batch and time swapped" => plain.transpose(0, 1).contiguous().transpose(0, 1),
+            "components before time" => plain.transpose(1, 2).contiguous().transpose(1, 2),
+            "every second step" => stack([plain, plain * -1], 2).reshape(batch, 2 * steps, width).slice(1, 0, 2 * steps, 2),
+            "repeated" => plain.narrow(0, 0, 1).expand(batch, steps, width),
+            _ => plain,
+        };
+    }
+
+    private static Tensor? MaskOf(long batch, long steps, long width, string layout)
+    {
+        var there = (Layers.Values([batch, steps, width]) > -0.5).contiguous();
+        return layout switch
+        {
+            "none" => null,
+            "components before time" => there.transpose(1, 2).contiguous().transpose(1, 2),
+            "every second step" => stack([there, there.logical_not()], 2).reshape(batch, 2 * steps, width).slice(1, 0, 2 * steps, 2),
+            "a step at a time" => there.narrow(2, 0, 1).contiguous(),
+            "a step at a time, strided" => there.narrow(2, width - 1, 1),
+            _ => there,
+        };
     }
 }
