@@ -112,6 +112,12 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> Tally(Vector256<double> x, Vector256<double> y) => (x.AsInt64() + y.AsInt64()).AsDouble();
 
+    /// <summary>The same of eight.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<double> Loss(Vector512<double> x, Vector512<double> y, Vector512<double> product) => Avx512F.IsSupported
+        ? Avx512F.FusedMultiplySubtract(x, y, product)
+        : Vector512.Create(Loss(x.GetLower(), y.GetLower(), product.GetLower()), Loss(x.GetUpper(), y.GetUpper(), product.GetUpper()));
+
     /// <summary>The same of four.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> Loss(Vector256<double> x, Vector256<double> y, Vector256<double> product) =>

@@ -16,7 +16,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         if (T.FitsInDouble)
             MeasureOnce(x, eps, to);
         else
-            MeasureTwice(x, eps, to);
+            MeasureTwice(Unsafe.As<Row<T>, Row<Float64>>(ref x), eps, to);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -24,14 +24,18 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         Vector256<double>.One / Vector256.Sqrt(meanSquare + Vector256.Create(eps));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes Center<T>(Lanes x, RowStatistics s)
-        where T : IElement => !T.FitsInDouble ? (x * s.Scale) - s.Center - s.CenterLow : T.IsSingle ? x - s.Center - s.CenterLow : x - s.Center;
+    public static Lanes Center(Lanes x, RowStatistics s) => x - s.Center - s.CenterLow;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pair Center(Vector256<double> x, RowStatistics s)
+    public static TWide Centered<TWide>(TWide x, RowStatistics s)
+        where TWide : struct, IWide<TWide> => (x * TWide.Create(s.Scale)) - TWide.Create(s.Center) - TWide.Create(s.CenterLow);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TWide> Center<TWide>(TWide x, RowStatistics s)
+        where TWide : struct, IWide<TWide>
     {
-        var v = Pair.Difference(x * Vector256.Create(s.Scale), Vector256.Create(s.Center));
-        return new(v.High, v.Low - Vector256.Create(s.CenterLow));
+        var v = Pair<TWide>.Difference(x * TWide.Create(s.Scale), TWide.Create(s.Center));
+        return new(v.High, v.Low - TWide.Create(s.CenterLow));
     }
 
     public static bool FlowsThrough(RowStatistics s, double eps) => true;
@@ -60,8 +64,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     }
 
     /// <summary>The two-pass form: the mean first, as two numbers, then the squares about it.</summary>
-    private static void MeasureTwice<T>(Row<T> x, double eps, RowStatistics* to)
-        where T : IElement
+    private static void MeasureTwice(Row<Float64> x, double eps, RowStatistics* to)
     {
         var moments = Moments(x, 1);
         // Where eps is all there is, the mean of values too small has lost digits.
@@ -93,29 +96,14 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     }
 
     /// <summary>Of the scaled row.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static RowMoments Moments<T>(Row<T> x, double scale)
-        where T : IElement
+    private static RowMoments Moments(Row<Float64> x, double scale)
     {
-        Lanes sum = default, lost = default;
-        Sum.Add<T>(ref sum, ref lost, x.Tail * scale);
-        for (long i = 0; i < x.Whole; i += Lanes.Count)
-            Sum.Add<T>(ref sum, ref lost, x[i] * scale);
-        var (total, rest) = Sum.TotalAndRest(sum, lost);
+        var (total, rest) = DoubleMoments.Values(x, scale);
         var (mean, low) = Sum.Divide(total, rest, x.Length);
-
-        (sum, lost) = (default, default);
-        AddSquare<T>(x.OnRow((x.Tail * scale) - mean - low), ref sum, ref lost);
-        for (long i = 0; i < x.Whole; i += Lanes.Count)
-            AddSquare<T>((x[i] * scale) - mean - low, ref sum, ref lost);
-        (total, rest) = Sum.TotalAndRest(sum, lost);
+        (total, rest) = DoubleMoments.Squares(x, scale, mean, low);
         var (variance, varianceLow) = Sum.Divide(total, rest, x.Length);
         return new(mean, low, variance, varianceLow);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddSquare<T>(Lanes t, ref Lanes sum, ref Lanes lost)
-        where T : IElement => Sum.AddProduct<T>(ref sum, ref lost, t, t);
 
     /// <summary>Mean and variance, and what each lost by rounding.</summary>
     private readonly record struct RowMoments(double Mean, double MeanLow, double Variance, double VarianceLow);

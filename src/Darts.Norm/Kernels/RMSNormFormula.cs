@@ -20,11 +20,10 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
             *to = Of(SumOfSquares(x) / x.Length, eps);
             return;
         }
-        MeasureExactly(x, eps, to);
+        MeasureExactly(Unsafe.As<Row<T>, Row<Float64>>(ref x), eps, to);
     }
 
-    private static void MeasureExactly<T>(Row<T> x, double eps, RowStatistics* to)
-        where T : IElement
+    private static void MeasureExactly(Row<Float64> x, double eps, RowStatistics* to)
     {
         var (meanSquare, lost) = MeanSquare(x, 1);
         if (Range.HoldsSquares(meanSquare))
@@ -60,37 +59,26 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
         Vector256<double>.One / Vector256.Max(Vector256.Create(Range.Divisor(eps)), Vector256.Sqrt(meanSquare));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes Center<T>(Lanes x, RowStatistics s)
-        where T : IElement => T.FitsInDouble ? x : x * s.Scale;
+    public static Lanes Center(Lanes x, RowStatistics s) => x;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pair Center(Vector256<double> x, RowStatistics s) => new(x * Vector256.Create(s.Scale), Vector256<double>.Zero);
+    public static TWide Centered<TWide>(TWide x, RowStatistics s)
+        where TWide : struct, IWide<TWide> => x * TWide.Create(s.Scale);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TWide> Center<TWide>(TWide x, RowStatistics s)
+        where TWide : struct, IWide<TWide> => new(x * TWide.Create(s.Scale), default);
 
     public static bool FlowsThrough(RowStatistics s, double eps) => !(s.Center < eps);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static (double meanSquare, double lost) MeanSquare<T>(Row<T> x, double scale)
-        where T : IElement
+    private static (double meanSquare, double lost) MeanSquare(Row<Float64> x, double scale)
     {
-        Lanes sum = default, lost = default;
-        AddSquare<T>(x.Tail, scale, ref sum, ref lost);
-        for (long i = 0; i < x.Whole; i += Lanes.Count)
-            AddSquare<T>(x[i], scale, ref sum, ref lost);
-        var (total, rest) = Sum.TotalAndRest(sum, lost);
+        var (total, rest) = DoubleMoments.Squares(x, scale, 0, 0);
         return Sum.Divide(total, rest, x.Length);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddSquare<T>(Lanes x, double scale, ref Lanes sum, ref Lanes lost)
-        where T : IElement
-    {
-        var v = x * scale;
-        Sum.AddProduct<T>(ref sum, ref lost, v, v);
-    }
-
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void MeasureInRange<T>(Row<T> x, double eps, RowStatistics* to)
-        where T : IElement
+    private static void MeasureInRange(Row<Float64> x, double eps, RowStatistics* to)
     {
         var largest = Range.Largest(x);
         var vanishes = Range.Vanishes(largest, eps);

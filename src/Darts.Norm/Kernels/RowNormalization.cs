@@ -84,12 +84,16 @@ internal unsafe interface IRowFormula
     /// <summary>The factor, for four rows, from the mean squares about the center.</summary>
     public static abstract Vector256<double> Inverse(Vector256<double> meanSquare, double eps);
 
-    /// <summary><c>x̂</c> without the factor.</summary>
-    public static abstract Lanes Center<T>(Lanes x, RowStatistics s)
-        where T : IElement;
+    /// <summary><c>x̂</c> without the factor, of values that float64 has digits to spare for.</summary>
+    public static abstract Lanes Center(Lanes x, RowStatistics s);
 
-    /// <summary>The same of float64 values, with what the center lost.</summary>
-    public static abstract Pair Center(Vector256<double> x, RowStatistics s);
+    /// <summary>The same of float64 values,</summary>
+    public static abstract TWide Centered<TWide>(TWide x, RowStatistics s)
+        where TWide : struct, IWide<TWide>;
+
+    /// <summary>and with what the center lost.</summary>
+    public static abstract Pair<TWide> Center<TWide>(TWide x, RowStatistics s)
+        where TWide : struct, IWide<TWide>;
 
     /// <summary>Whether the statistics depend on the row, so that a gradient flows through them.</summary>
     public static abstract bool FlowsThrough(RowStatistics s, double eps);
@@ -295,7 +299,7 @@ internal static unsafe class RowNormalization<TFormula>
             if (T.FitsInDouble)
                 Write(x, y, s->Inverse, s->Center, s->CenterLow, Weight, Bias);
             else
-                WriteCorrected(x, y, *s, Weight, Bias);
+                DoubleRows<TFormula>.Write((double*)x.Start, (double*)y.Start, x.Length, *s, Weight, Bias);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -312,33 +316,7 @@ internal static unsafe class RowNormalization<TFormula>
         /// <summary><c>y = x̂ · weight + bias</c>.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Lanes Normalized(Lanes x, RowStatistics s, double* weight, double* bias, long i) =>
-            Affine(TFormula.Center<T>(x, s) * s.Inverse, weight, bias, i);
-
-        // A method of its own: beside it the registers would not suffice for the other dtypes.
-        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void WriteCorrected(Row<T> x, Row<T> y, RowStatistics s, double* weight, double* bias)
-        {
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
-                y.Set(i, Corrected(x[i], s, weight, bias, i));
-            if (i < x.Length)
-                y.SetTail(Corrected(x.Tail, s, weight, bias, i));
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Lanes Corrected(Lanes x, RowStatistics s, double* weight, double* bias, long i) =>
-            new(Corrected(x.A, s, weight, bias, i), Corrected(x.B, s, weight, bias, i + 4), Corrected(x.C, s, weight, bias, i + 8), Corrected(x.D, s, weight, bias, i + 12));
-
-        /// <summary>The same of float64 values, with what the multiplications lose.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector256<double> Corrected(Vector256<double> x, RowStatistics s, double* weight, double* bias, long i)
-        {
-            var v = TFormula.Center(x, s) * (s.Inverse, s.InverseLow);
-            if (weight is not null)
-                v *= Vector256.Load(weight + i);
-            v = v.Shifted(s.Unit);
-            return bias is null ? v.Rounded() : v.Plus(Vector256.Load(bias + i));
-        }
+            Affine(TFormula.Center(x, s) * s.Inverse, weight, bias, i);
     }
 
     public struct BackwardWork<T> : IWork
@@ -364,17 +342,15 @@ internal static unsafe class RowNormalization<TFormula>
             var weightSums = Sum.Cleared(WeightSums, block, sums);
             var biasSums = Sum.Cleared(BiasSums, block, sums);
             var together = T.FitsInDouble ? GradientStatistics.Together(X.Length) : Together(X.Length, middle: 2);
-            var (end, size) = (Blocks.End(block), X.Length * T.Size);
+            var end = Blocks.End(block);
             using var tile = new Tile(X, GradX, together, end, inputs: 2);
             for (var first = Blocks.First(block); first < end; first += together)
             {
                 var count = (int)Math.Min(together, end - first);
                 if (T.FitsInDouble)
                     Write(first, count, tile, weightSums, biasSums);
-                else if (GradX is null)
-                    AccumulateCorrected(first, count, weightSums, biasSums);
                 else
-                    WriteCorrected(first, count, GradX + (first * size), GradX + (end * size), weightSums, biasSums);
+                    WriteDoubles(first, count, GradX is null ? null : (double*)GradX + (first * X.Length), weightSums, biasSums);
             }
             if (Destination == Destination.Memory)
                 Memory.Fence();
@@ -411,122 +387,19 @@ internal static unsafe class RowNormalization<TFormula>
             tile.Write(first, count);
         }
 
+        /// <summary>The same of rows of float64.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void AccumulateCorrected(long first, int count, double* weightSums, double* biasSums)
-        {
-            for (var r = first; r < first + count; r++)
-                Accumulate(new(X[r], X.Length, X.End), new(GradOutput[r], X.Length, GradOutput.End), At(r), WeightUnit, weightSums, biasSums);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void WriteCorrected(long first, int count, byte* gx, byte* gxEnd, double* weightSums, double* biasSums)
+        private readonly void WriteDoubles(long first, int count, double* gx, double* weightSums, double* biasSums)
         {
             var length = X.Length;
             var lost = stackalloc Loss[RowsTogether];
             for (var r = 0; r < count; r++)
-                Project(new(X[first + r], length, X.End), new(GradOutput[first + r], length, GradOutput.End), At(first + r), lost + r);
-            for (var r = 0; r < count; r++, gx += length * T.Size)
-                WriteCorrected(new(X[first + r], length, X.End), new(GradOutput[first + r], length, GradOutput.End), new(gx, length, gxEnd), At(first + r), lost[r], Weight, WeightUnit, weightSums, biasSums);
+                lost[r] = gx is not null && TFormula.FlowsThrough(At(first + r), Eps) ? DoubleRows<TFormula>.Project((double*)X[first + r], (double*)GradOutput[first + r], length, At(first + r), Weight) : default;
+            for (var r = 0; r < count; r++)
+                DoubleRows<TFormula>.WriteGradient((double*)X[first + r], (double*)GradOutput[first + r], gx is null ? null : gx + (r * length), length, At(first + r), lost[r], Weight, WeightUnit, weightSums, biasSums);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private readonly RowStatistics At(long row) => RowStatistics.Load(Statistics + row, X.Count);
-
-        /// <summary>What a row of float64 values loses.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void Project(Row<T> x, Row<T> go, RowStatistics s, Loss* to)
-        {
-            *to = default;
-            if (!TFormula.FlowsThrough(s, Eps))
-                return;
-            var weight = Weight;
-            var (tail, gradTail) = (x.Tail, go.Tail);
-            Lanes sum = default, sumLost = default, dot = default, dotLost = default;
-            if (x.Whole < x.Length)
-                AddProjection(x.OnRow(TFormula.Center<T>(tail, s)), gradTail, weight, x.Whole, ref sum, ref sumLost, ref dot, ref dotLost);
-            for (long i = 0; i < x.Whole; i += Lanes.Count)
-                AddProjection(TFormula.Center<T>(x[i], s), go[i], weight, i, ref sum, ref sumLost, ref dot, ref dotLost);
-            to->Mean = TFormula.Centers ? Sum.Total<T>(sum, sumLost) / x.Length : 0;
-            to->Along = Sum.Total<T>(dot, dotLost) / x.Length / s.Square;
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void AddProjection(
-            Lanes v, Lanes go, double* weight, long i, ref Lanes sum, ref Lanes sumLost, ref Lanes dot, ref Lanes dotLost)
-        {
-            var g = go;
-            if (weight is not null)
-            {
-                var w = Lanes.Load(weight + i);
-                g = go * w;
-                dotLost += Lanes.Loss(go, w, g) * v;
-            }
-            if (TFormula.Centers)
-                Sum.Add<T>(ref sum, ref sumLost, g);
-            Sum.AddProduct<T>(ref dot, ref dotLost, g, v);
-        }
-
-        /// <summary>The gradients of a row of float64 values, with what the multiplications lose.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void WriteCorrected(
-            Row<T> x, Row<T> go, Row<T> gx, RowStatistics s, Loss lost, double* weight, double weightUnit, double* weightSums, double* biasSums)
-        {
-            var padded = Lanes.Padded(x.Length);
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
-            {
-                AddCorrected(x[i], go[i], s, weightUnit, weightSums, biasSums, padded, i);
-                gx.Set(i, CorrectedGradient(TFormula.Center<T>(x[i], s), go[i], s, lost, weight, i));
-            }
-            if (i < x.Length)
-            {
-                AddCorrected(x.Tail, go.Tail, s, weightUnit, weightSums, biasSums, padded, i);
-                gx.SetTail(CorrectedGradient(TFormula.Center<T>(x.Tail, s), go.Tail, s, lost, weight, i));
-            }
-        }
-
-        /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Lanes CorrectedGradient(Lanes v, Lanes go, RowStatistics s, Loss lost, double* weight, long i) => new(
-            CorrectedGradient(v.A, go.A, s, lost, weight, i), CorrectedGradient(v.B, go.B, s, lost, weight, i + 4), CorrectedGradient(v.C, go.C, s, lost, weight, i + 8), CorrectedGradient(v.D, go.D, s, lost, weight, i + 12));
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector256<double> CorrectedGradient(Vector256<double> v, Vector256<double> go, RowStatistics s, Loss lost, double* weight, long i)
-        {
-            var g = weight is null ? new(go, Vector256<double>.Zero) : Pair.Product(go, Vector256.Load(weight + i));
-            var left = g.High;
-            if (TFormula.Centers)
-                left -= Vector256.Create(lost.Mean);
-            left -= v * Vector256.Create(lost.Along);
-            return (new Pair(left, g.Low) * (s.Inverse, s.InverseLow)).Shifted(s.Scale * s.Unit).Rounded();
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void Accumulate(Row<T> x, Row<T> go, RowStatistics s, double weightUnit, double* weightSums, double* biasSums)
-        {
-            var padded = Lanes.Padded(x.Length);
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
-                AddCorrected(x[i], go[i], s, weightUnit, weightSums, biasSums, padded, i);
-            if (i < x.Length)
-                AddCorrected(x.Tail, go.Tail, s, weightUnit, weightSums, biasSums, padded, i);
-        }
-
-        /// <summary>The parameters' gradients are sums over the rows, of <c>go · x̂</c> and of <c>go</c>.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void AddCorrected(Lanes x, Lanes go, RowStatistics s, double weightUnit, double* weightSums, double* biasSums, long padded, long i)
-        {
-            if (weightSums is not null)
-            {
-                var unit = s.Unit * weightUnit;
-                var (a, b, c, d) = (Term(x.A, go.A, s, unit), Term(x.B, go.B, s, unit), Term(x.C, go.C, s, unit), Term(x.D, go.D, s, unit));
-                Sum.AddAt<T>(weightSums, padded, i, new(a.High, b.High, c.High, d.High), new(a.Low, b.Low, c.Low, d.Low));
-            }
-            if (biasSums is not null)
-                Sum.AddAt<T>(biasSums, padded, i, go);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Pair Term(Vector256<double> x, Vector256<double> go, RowStatistics s, double unit) => (TFormula.Center(x, s) * (s.Inverse, s.InverseLow)).Shifted(unit) * go;
     }
 }

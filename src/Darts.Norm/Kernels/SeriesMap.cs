@@ -411,9 +411,9 @@ internal static unsafe class SeriesMap<TFormula>
                 {
                     var last = at + (3 * columns) + i;
                     if (T.IsWide)
-                        AddFour<EightWidened>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
+                        AddFour<EightWide>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
                     else if (T.IsSingle && !T.HasGaps)
-                        AddFour<FourWidened>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
+                        AddFour<FourWide>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
                     else
                         AddFour(x, go, at + i, columns, x[last], go[last], center + i, along + i, sums + i);
                     for (var next = last + columns; next <= last + four; next += columns)
@@ -450,16 +450,16 @@ internal static unsafe class SeriesMap<TFormula>
 
         /// <summary>The same of float32.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void AddFour<TWidened>(float* x, float* go, long columns, double* center, double* along, double* sums)
-            where TWidened : struct, IWidened<TWidened>
+        private static void AddFour<TWide>(float* x, float* go, long columns, double* center, double* along, double* sums)
+            where TWide : struct, IWide<TWide>
         {
-            for (var i = 0; i < Lanes.Count; i += TWidened.Count)
+            for (var i = 0; i < Lanes.Count; i += TWide.Count)
             {
-                TWidened first = TWidened.Load(center + i), dot = TWidened.Load(along + i), sum = TWidened.Load(sums + i);
+                TWide first = TWide.Load(center + i), dot = TWide.Load(along + i), sum = TWide.Load(sums + i);
                 for (var group = 0; group < SeriesGroups.AtATime; group++)
                 {
-                    var g = TWidened.Widen(go + (group * columns) + i);
-                    dot += g * (TWidened.Widen(x + (group * columns) + i) - first);
+                    var g = TWide.Widen(go + (group * columns) + i);
+                    dot += g * (TWide.Widen(x + (group * columns) + i) - first);
                     sum += g;
                 }
                 dot.Store(along + i);

@@ -184,9 +184,9 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             {
                 var last = at + (3 * columns) + i;
                 if (T.IsWide && centers is null)
-                    AddFour<EightWidened>((float*)x.Start + at + i, columns, sums + i, squares + i);
+                    AddFour<EightWide>((float*)x.Start + at + i, columns, sums + i, squares + i);
                 else if (T.IsSingle && !T.HasGaps && centers is null)
-                    AddFour<FourWidened>((float*)x.Start + at + i, columns, sums + i, squares + i);
+                    AddFour<FourWide>((float*)x.Start + at + i, columns, sums + i, squares + i);
                 else
                     AddFour(x[at + i], x[at + columns + i], x[last - columns], x[last], i, centers, sums, squares, counts);
                 for (var next = last + columns; next <= last + (SeriesGroups.AtATime * columns); next += columns)
@@ -220,15 +220,15 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
 
     /// <summary>The same of float32 without a center.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddFour<TWidened>(float* x, long columns, double* sums, double* squares)
-        where TWidened : struct, IWidened<TWidened>
+    private static void AddFour<TWide>(float* x, long columns, double* sums, double* squares)
+        where TWide : struct, IWide<TWide>
     {
-        for (var i = 0; i < Lanes.Count; i += TWidened.Count)
+        for (var i = 0; i < Lanes.Count; i += TWide.Count)
         {
-            TWidened a = TWidened.Widen(x + i), b = TWidened.Widen(x + columns + i), c = TWidened.Widen(x + (2 * columns) + i), d = TWidened.Widen(x + (3 * columns) + i);
-            (TWidened.Load(sums + i) + ((a + b) + (c + d))).Store(sums + i);
-            var square = TWidened.AddProduct(b, b, TWidened.AddProduct(a, a, TWidened.Load(squares + i)));
-            TWidened.AddProduct(d, d, TWidened.AddProduct(c, c, square)).Store(squares + i);
+            TWide a = TWide.Widen(x + i), b = TWide.Widen(x + columns + i), c = TWide.Widen(x + (2 * columns) + i), d = TWide.Widen(x + (3 * columns) + i);
+            (TWide.Load(sums + i) + ((a + b) + (c + d))).Store(sums + i);
+            var square = TWide.AddProduct(b, b, TWide.AddProduct(a, a, TWide.Load(squares + i)));
+            TWide.AddProduct(d, d, TWide.AddProduct(c, c, square)).Store(squares + i);
         }
     }
 

@@ -53,10 +53,11 @@ internal unsafe struct SingleStatistics
             for (; r <= count - Vector256<double>.Count; r += Vector256<double>.Count)
             {
                 var inverse = Vector256.Load(measured->Inverse + r);
-                var center = Pair.Difference(Float32.Widen(Vector128.Load(measured->Level + r)), -Vector256.Load(measured->Rest + r));
+                Vector256<double> level = Float32.Widen(Vector128.Load(measured->Level + r)), rest = Vector256.Load(measured->Rest + r);
+                var center = level + rest;
                 inverse.Store(to + r);
-                center.High.Store(to + rows + r);
-                RowStatistics.WithoutHidden(center.Low, inverse, eps).Store(to + (2 * rows) + r);
+                center.Store(to + rows + r);
+                RowStatistics.WithoutHidden(rest - (center - level), inverse, eps).Store(to + (2 * rows) + r); // the level is larger than the rest, or both are zero
             }
             for (; r < count; r++)
                 Of(r, centers: true).WithoutHiddenLow(eps).Store<Float32>(to + r, rows);

@@ -26,6 +26,17 @@ internal static unsafe class Sum
         sum = total;
     }
 
+    /// <summary>The same of float64 values.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Add<TWide>(ref TWide sum, ref TWide lost, TWide value)
+        where TWide : struct, IWide<TWide>
+    {
+        var total = sum + value;
+        var shown = total - sum;
+        lost += (sum - (total - shown)) + (value - shown);
+        sum = total;
+    }
+
     /// <summary><c>sum += a · b</c>; the losses go to <paramref name="lost"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void AddProduct<T>(ref Lanes sum, ref Lanes lost, Lanes a, Lanes b)
@@ -158,19 +169,22 @@ internal static unsafe class Sum
     /// <summary>How many times as large as a variance the square of a mean may be: less where so many additions, which may round alike, cost it digits.</summary>
     public static double Farthest(double most, long additions) => Math.Min(most, RoundingsOfOne / Math.Max(1, additions));
 
-    /// <summary>The sum of all lanes, in one order.</summary>
-    public static double Total<T>(Lanes sum, Lanes lost)
-        where T : IElement => T.FitsInDouble ? sum.Sum() : TotalAndRest(sum, lost).total;
-
     /// <summary>The sum of all lanes, in one order, and what rounding it lost.</summary>
-    public static (double total, double rest) TotalAndRest(Lanes sum, Lanes lost)
+    /// <param name="sums">Sixteen sums, then what each of these lost.</param>
+    public static (double total, double rest) TotalAndRest(double* sums)
     {
-        var values = stackalloc double[Lanes.Count];
-        sum.Store(values);
-        double total = 0, rest = lost.Sum();
-        for (var i = 0; i < Lanes.Count; i++)
-            Add<Float64>(ref total, ref rest, values[i]);
-        return WithRest(total, rest);
+        var losses = sums + Lanes.Count;
+        var lost = (FourWide.Load(losses) + FourWide.Load(losses + 4)) + (FourWide.Load(losses + 8) + FourWide.Load(losses + 12));
+        FourWide a = FourWide.Load(sums), b = FourWide.Load(sums + 8);
+        Add(ref a, ref lost, FourWide.Load(sums + 4));
+        Add(ref b, ref lost, FourWide.Load(sums + 12));
+        Add(ref a, ref lost, b);
+        var four = stackalloc double[8];
+        a.Store(four);
+        lost.Store(four + 4);
+        var ((low, lowLost), (high, highLost)) = (TwoSum(four[0], four[1]), TwoSum(four[2], four[3]));
+        var (total, rest) = TwoSum(low, high);
+        return WithRest(total, rest + ((lowLost + highLost) + ((four[4] + four[5]) + (four[6] + four[7]))));
     }
 
     /// <summary>A sum and its rest; without it where the sum is not finite, and what it lost says nothing.</summary>

@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.Intrinsics;
 using Darts.Norm.Kernels;
 using static Darts.Norm.Tests.Kernels.Numbers;
@@ -59,43 +58,6 @@ public sealed class LanesTests
         {
             var four = Lanes.LossOneByOne(Vector256.Create(Values(x), i), Vector256.Create(Values(y), i), Vector256.Create(product, i));
             Enumerable.Range(0, 4).Select(lane => four[lane]).Should().Equal(loss[i..(i + 4)], "it is the same without the machine's instruction");
-        }
-    }
-
-    [Fact]
-    public void Pair_OfDifferencesAndProducts_HoldsWhatTheyLose()
-    {
-        var (x, y) = (Vector256.Create(1e16, 1, 3, 1e300), Vector256.Create(1.25, 1e16, 1 / 3d, 1e280));
-        for (var i = 0; i < 4; i++)
-        {
-            var difference = Pair.Difference(x, y);
-            (Exact(difference.High[i]) + Exact(difference.Low[i])).Should().Be(Exact(x[i]) - Exact(y[i]));
-        }
-        var third = Vector256.Create(1 / 3d);
-        var product = Pair.Product(third, third);
-        var cube = product * third;
-        var sum = cube * (1 / 3d, Math.ScaleB(1 / 3d, -54));
-        var one = Exact(1);
-        var exact = Exact(1 / 3d);
-        ((Exact(product.High[0]) + Exact(product.Low[0])) * one).Should().Be(exact * exact);
-        Within((Exact(cube.High[0]) + Exact(cube.Low[0])) * one * one, exact * exact * exact);
-        Within((Exact(sum.High[0]) + Exact(sum.Low[0])) * one * one * one, exact * exact * exact * (exact + (exact >> 54)));
-        var shifted = product.Shifted(0.25);
-        (shifted.High[0], shifted.Low[0]).Should().Be((product.High[0] / 4, product.Low[0] / 4));
-
-        static void Within(BigInteger actual, BigInteger expected) => (BigInteger.Abs(actual - expected) << 100).Should().BeLessThan(expected);
-    }
-
-    [Fact]
-    public void RoundedAndPlus_OfAPair_PutBackWhatWasLostUnlessItIsNaN()
-    {
-        var (tie, unit) = (1 + Math.ScaleB(1, -52), Math.ScaleB(1, -53));
-        var pair = new Pair(Vector256.Create(tie, 1, double.PositiveInfinity, double.NegativeInfinity), Vector256.Create(unit, unit / 2, double.NaN, double.PositiveInfinity));
-        var (rounded, plus) = (pair.Rounded(), pair.Plus(Vector256.Create(unit, unit / 2, double.PositiveInfinity, 1)));
-        for (var i = 0; i < 4; i++)
-        {
-            rounded[i].Should().Be(i switch { 0 => tie + unit, 1 => 1, 2 => double.PositiveInfinity, _ => double.NegativeInfinity });
-            plus[i].Should().Be(i switch { 0 => tie + (2 * unit), 1 => 1 + unit, 2 => double.PositiveInfinity, _ => double.NegativeInfinity });
         }
     }
 }

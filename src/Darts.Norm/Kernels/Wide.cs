@@ -1,0 +1,113 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Float64 values, as many as one of the machine's registers holds: what becomes of one does not depend on that.</summary>
+/// <remarks>A few of these stay in registers where whole <see cref="Lanes"/> would not.</remarks>
+internal unsafe interface IWide<TSelf>
+    where TSelf : struct, IWide<TSelf>
+{
+    /// <summary>How many.</summary>
+    public static abstract int Count { get; }
+
+    public static abstract TSelf Create(double value);
+
+    public static abstract TSelf Load(double* from);
+
+    /// <summary>The same of float32.</summary>
+    public static abstract TSelf Widen(float* from);
+
+    public void Store(double* to);
+
+    public static abstract TSelf operator +(TSelf x, TSelf y);
+
+    public static abstract TSelf operator -(TSelf x, TSelf y);
+
+    public static abstract TSelf operator *(TSelf x, TSelf y);
+
+    /// <summary>As <see cref="Lanes.AddProduct(Lanes, Lanes, Lanes)"/>.</summary>
+    public static abstract TSelf AddProduct(TSelf x, TSelf y, TSelf sum);
+
+    /// <summary>As <see cref="Lanes.Loss(Lanes, Lanes, Lanes)"/>.</summary>
+    public static abstract TSelf Loss(TSelf x, TSelf y, TSelf product);
+
+    /// <summary>Each value, or where it is NaN, the other.</summary>
+    public static abstract TSelf Or(TSelf x, TSelf other);
+}
+
+/// <summary>Four values.</summary>
+internal readonly unsafe struct FourWide(Vector256<double> values) : IWide<FourWide>
+{
+    private readonly Vector256<double> _values = values;
+
+    public static int Count => Vector256<double>.Count;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide Create(double value) => new(Vector256.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide Load(double* from) => new(Vector256.Load(from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide Widen(float* from) => new(Float32.WidenFour(from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(double* to) => _values.Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide operator +(FourWide x, FourWide y) => new(x._values + y._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide operator -(FourWide x, FourWide y) => new(x._values - y._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide operator *(FourWide x, FourWide y) => new(x._values * y._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide AddProduct(FourWide x, FourWide y, FourWide sum) => new(Lanes.AddProduct(x._values, y._values, sum._values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide Loss(FourWide x, FourWide y, FourWide product) => new(Lanes.Loss(x._values, y._values, product._values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide Or(FourWide x, FourWide other) => new(Vector256.ConditionalSelect(Vector256.Equals(x._values, x._values), x._values, other._values));
+}
+
+/// <summary>Eight values.</summary>
+internal readonly unsafe struct EightWide(Vector512<double> values) : IWide<EightWide>
+{
+    private readonly Vector512<double> _values = values;
+
+    public static int Count => Vector512<double>.Count;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide Create(double value) => new(Vector512.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide Load(double* from) => new(Vector512.Load(from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide Widen(float* from) => new(Float32.WidenEight(from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(double* to) => _values.Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide operator +(EightWide x, EightWide y) => new(x._values + y._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide operator -(EightWide x, EightWide y) => new(x._values - y._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide operator *(EightWide x, EightWide y) => new(x._values * y._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide AddProduct(EightWide x, EightWide y, EightWide sum) => new(Lanes.AddProduct(x._values, y._values, sum._values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide Loss(EightWide x, EightWide y, EightWide product) => new(Lanes.Loss(x._values, y._values, product._values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide Or(EightWide x, EightWide other) => new(Vector512.ConditionalSelect(Vector512.Equals(x._values, x._values), x._values, other._values));
+}

@@ -1,0 +1,73 @@
+using System.Numerics;
+using Darts.Norm.Kernels;
+using static Darts.Norm.Tests.Kernels.Numbers;
+
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>Values with what they lost, as many as a register holds.</summary>
+public sealed unsafe class PairTests
+{
+    [Fact]
+    public void DifferencesAndProducts_OfAnyWidth_HoldWhatTheyLose()
+    {
+        HoldWhatTheyLose<FourWide>();
+        HoldWhatTheyLose<EightWide>();
+    }
+
+    [Fact]
+    public void RoundedAndPlus_OfAnyWidth_PutBackWhatWasLostUnlessItIsNaN()
+    {
+        PutBackWhatWasLost<FourWide>();
+        PutBackWhatWasLost<EightWide>();
+    }
+
+    private static void HoldWhatTheyLose<TWide>()
+        where TWide : struct, IWide<TWide>
+    {
+        double[] x = [1e16, 1, 3, 1e300], y = [1.25, 1e16, 1 / 3d, 1e280];
+        var difference = Pair<TWide>.Difference(Of<TWide>(x), Of<TWide>(y));
+        for (var i = 0; i < TWide.Count; i++)
+            (Exact(Value(difference.High, i)) + Exact(Value(difference.Low, i))).Should().Be(Exact(x[i % 4]) - Exact(y[i % 4]));
+        var third = TWide.Create(1 / 3d);
+        var product = Pair<TWide>.Product(third, third);
+        var cube = product * third;
+        var sum = cube * (1 / 3d, Math.ScaleB(1 / 3d, -54));
+        var (one, exact, last) = (Exact(1), Exact(1 / 3d), TWide.Count - 1);
+        ((Exact(Value(product.High, last)) + Exact(Value(product.Low, last))) * one).Should().Be(exact * exact);
+        Within((Exact(Value(cube.High, last)) + Exact(Value(cube.Low, last))) * one * one, exact * exact * exact);
+        Within((Exact(Value(sum.High, last)) + Exact(Value(sum.Low, last))) * one * one * one, exact * exact * exact * (exact + (exact >> 54)));
+        var shifted = product.Shifted(0.25);
+        (Value(shifted.High, last), Value(shifted.Low, last)).Should().Be((Value(product.High, last) / 4, Value(product.Low, last) / 4));
+
+        static void Within(BigInteger actual, BigInteger expected) => (BigInteger.Abs(actual - expected) << 100).Should().BeLessThan(expected);
+    }
+
+    private static void PutBackWhatWasLost<TWide>()
+        where TWide : struct, IWide<TWide>
+    {
+        var (tie, unit) = (1 + Math.ScaleB(1, -52), Math.ScaleB(1, -53));
+        var pair = new Pair<TWide>(Of<TWide>(tie, 1, double.PositiveInfinity, double.NegativeInfinity), Of<TWide>(unit, unit / 2, double.NaN, double.PositiveInfinity));
+        var (rounded, plus) = (pair.Rounded(), pair.Plus(Of<TWide>(unit, unit / 2, double.PositiveInfinity, 1)));
+        for (var i = 0; i < TWide.Count; i++)
+        {
+            Value(rounded, i).Should().Be((i % 4) switch { 0 => tie + unit, 1 => 1, 2 => double.PositiveInfinity, _ => double.NegativeInfinity });
+            Value(plus, i).Should().Be((i % 4) switch { 0 => tie + (2 * unit), 1 => 1 + unit, 2 => double.PositiveInfinity, _ => double.NegativeInfinity });
+        }
+    }
+
+    /// <summary>The four values, and again as often as there is room.</summary>
+    private static TWide Of<TWide>(params double[] four)
+        where TWide : struct, IWide<TWide>
+    {
+        fixed (double* values = (double[])[.. four, .. four])
+            return TWide.Load(values);
+    }
+
+    private static double Value<TWide>(TWide wide, int i)
+        where TWide : struct, IWide<TWide>
+    {
+        var values = stackalloc double[TWide.Count];
+        wide.Store(values);
+        return values[i];
+    }
+}
