@@ -53,7 +53,7 @@ internal readonly unsafe struct Doubles : IDisposable
 
     /// <summary>The length of one set of running sums: the sums, then what they lost where <typeparamref name="T"/> needs it.</summary>
     public static long Padded<T>(long length)
-        where T : IElement => Lanes.Padded(length) * (T.FitsInDouble ? 1 : 2);
+        where T : IElement => Lanes.Padded(length) * (T.IsSingle ? 1 : 2);
 
     /// <summary>Rounds the first values of <paramref name="from"/> into a contiguous tensor; to half precision by way of float32.</summary>
     public static void Write(double* from, Tensor to)
@@ -64,9 +64,9 @@ internal readonly unsafe struct Doubles : IDisposable
         {
             Write<Float64>(from, start, length);
         }
-        else if (HalfPrecision.Is(dtype))
+        else if (Require.IsHalf(dtype))
         {
-            using var single = new Doubles(length);
+            using var single = new Doubles((Lanes.Padded(length) + 1) / 2);
             Write<Float32>(from, (byte*)single.At, length);
             HalfPrecision.Narrow(dtype, (float*)single.At, start, length);
         }
@@ -76,6 +76,12 @@ internal readonly unsafe struct Doubles : IDisposable
         }
         GC.KeepAlive(to);
     }
+
+    /// <summary>The largest magnitude of the first values; none have zero.</summary>
+    public double Largest(long length) => At is null ? 0 : new ReadOnlySpan<double>(At, (int)length).ToArray().Max(Math.Abs);
+
+    /// <summary>The least; none have one.</summary>
+    public double Least(long length) => At is null ? 1 : new ReadOnlySpan<double>(At, (int)length).ToArray().Min(Math.Abs);
 
     /// <summary>Whether all are.</summary>
     public bool AreFinite()
@@ -94,7 +100,7 @@ internal readonly unsafe struct Doubles : IDisposable
     private void Read<T>(Rows rows)
         where T : IElement
     {
-        using var room = new Doubles(rows.IsHalf ? rows.Length : 0);
+        using var room = new Doubles(rows.IsHalf ? (rows.Length + Lanes.Count + 1) / 2 : 0);
         byte* start;
         var end = rows.Read(0, 1, &start, (float*)room.At);
         var row = new Row<T>(start, rows.Length, end);

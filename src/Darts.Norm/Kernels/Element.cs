@@ -4,20 +4,17 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>How values of a dtype are read as float64 and rounded back, once, to nearest with ties to even.</summary>
+/// <summary>How values of a dtype that kernels compute with are read as float64 and rounded back, to nearest with ties to even.</summary>
 internal unsafe interface IElement
 {
     /// <summary>The size of a value in bytes.</summary>
     public static abstract int Size { get; }
 
-    /// <summary>Whether values are float32, so that <see cref="Singles"/> hold them.</summary>
-    public static virtual bool IsSingle => false;
+    /// <summary>Whether values are float32, which float64 has digits and range to spare for: its sums need no compensation, and squares neither overflow nor vanish.</summary>
+    public static abstract bool IsSingle { get; }
 
     /// <summary>Whether they are, and the machine has registers of 512 bits: in memory, such vectors are no gain.</summary>
     public static virtual bool IsWide => false;
-
-    /// <summary>Whether float64 has digits and range to spare: its sums need no compensation, and squares neither overflow nor vanish.</summary>
-    public static abstract bool FitsInDouble { get; }
 
     /// <summary>Whether NaN marks a value that is missing.</summary>
     public static abstract bool HasGaps { get; }
@@ -36,7 +33,7 @@ internal readonly unsafe struct Float64 : IElement
 {
     public static int Size => sizeof(double);
 
-    public static bool FitsInDouble => false;
+    public static bool IsSingle => false;
 
     public static bool HasGaps => false;
 
@@ -56,8 +53,6 @@ internal readonly unsafe struct Float32 : IElement
     public static bool IsSingle => true;
 
     public static bool IsWide => Vector512.IsHardwareAccelerated;
-
-    public static bool FitsInDouble => true;
 
     public static bool HasGaps => false;
 
@@ -117,8 +112,6 @@ internal readonly unsafe struct Gaps<T> : IElement
     public static int Size => T.Size;
 
     public static bool IsSingle => T.IsSingle;
-
-    public static bool FitsInDouble => T.FitsInDouble;
 
     public static bool HasGaps => true;
 

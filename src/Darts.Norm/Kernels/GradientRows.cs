@@ -2,15 +2,14 @@ using System.Runtime.CompilerServices;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>A few rows, and the gradients that come in for them.</summary>
+/// <summary>A few rows of float32, and the gradients that come in for them.</summary>
 /// <param name="x">Where each row begins,</param>
 /// <param name="xEnd">and where the memory ends that may be read.</param>
 /// <param name="gradOutput">The same of the gradients,</param>
 /// <param name="gradOutputEnd">and of their memory.</param>
 /// <param name="count">How many rows.</param>
 /// <param name="length">Of a row.</param>
-internal readonly unsafe struct GradientRows<T>(byte** x, byte* xEnd, byte** gradOutput, byte* gradOutputEnd, int count, long length)
-    where T : IElement
+internal readonly unsafe struct GradientRows(byte** x, byte* xEnd, byte** gradOutput, byte* gradOutputEnd, int count, long length)
 {
     public readonly int Count = count;
     public readonly long Length = length;
@@ -18,8 +17,8 @@ internal readonly unsafe struct GradientRows<T>(byte** x, byte* xEnd, byte** gra
     private readonly byte* _xEnd = xEnd, _gradOutputEnd = gradOutputEnd;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Row<T> X(int row) => new(_x[row], Length, _xEnd);
+    public Row<Float32> X(int row) => new(_x[row], Length, _xEnd);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Row<T> GradOutput(int row) => new(_gradOutput[row], Length, _gradOutputEnd);
+    public Row<Float32> GradOutput(int row) => new(_gradOutput[row], Length, _gradOutputEnd);
 }

@@ -23,7 +23,7 @@ internal unsafe struct GradientStatistics
     /// <summary>and so many times the centered row.</summary>
     public fixed double Along[Most];
 
-    /// <summary>The largest gradient that comes in; of float32 rows only.</summary>
+    /// <summary>The largest gradient that comes in.</summary>
     public fixed float Largest[Most];
 
     /// <summary>So many rows stay in the nearest cache, beside their gradients and the sums over the rows, until they are written.</summary>
@@ -34,15 +34,10 @@ internal unsafe struct GradientStatistics
     /// <param name="kept">The first row's first number.</param>
     /// <param name="rows">How many there are in all.</param>
     /// <param name="count">How many are taken.</param>
-    public void Set<T>(double* kept, long rows, int count)
-        where T : IElement
+    public void Set(double* kept, long rows, int count)
     {
         new ReadOnlySpan<double>(kept, count).CopyTo(MemoryMarshal.CreateSpan(ref Inverse[0], count));
         new ReadOnlySpan<double>(kept + rows, count).CopyTo(MemoryMarshal.CreateSpan(ref Center[0], count));
-        var low = MemoryMarshal.CreateSpan(ref CenterLow[0], count);
-        if (T.IsSingle)
-            new ReadOnlySpan<double>(kept + (2 * rows), count).CopyTo(low);
-        else
-            low.Clear();
+        new ReadOnlySpan<double>(kept + (2 * rows), count).CopyTo(MemoryMarshal.CreateSpan(ref CenterLow[0], count));
     }
 }

@@ -10,8 +10,6 @@ internal static unsafe class HalfPrecision
     /// <summary>The size of a value.</summary>
     public const int Size = sizeof(ushort);
 
-    public static bool Is(ScalarType dtype) => dtype is ScalarType.Float16 or ScalarType.BFloat16;
-
     /// <summary>Reads one value.</summary>
     public static double Read(ScalarType dtype, byte* from)
     {

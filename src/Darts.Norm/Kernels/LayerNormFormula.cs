@@ -13,7 +13,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     public static void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement
     {
-        if (T.FitsInDouble)
+        if (T.IsSingle)
             MeasureOnce(x, eps, to);
         else
             MeasureTwice(Unsafe.As<Row<T>, Row<Float64>>(ref x), eps, to);

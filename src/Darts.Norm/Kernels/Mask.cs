@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Makes values NaN where a mask is false: a value of all ones is NaN in every dtype.</summary>
+/// <summary>Makes values NaN where a mask is false: a value of all ones is NaN in float32 as in float64.</summary>
 internal static unsafe class Mask
 {
     /// <param name="values">What to read.</param>

@@ -15,7 +15,7 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     public static void Measure<T>(Row<T> x, double eps, RowStatistics* to)
         where T : IElement
     {
-        if (T.FitsInDouble)
+        if (T.IsSingle)
         {
             *to = Of(SumOfSquares(x) / x.Length, eps);
             return;

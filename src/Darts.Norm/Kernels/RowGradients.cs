@@ -4,15 +4,14 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>The gradients of a few rows, for dtypes that float64 has digits to spare for.</summary>
-internal static unsafe class RowGradients<TFormula, T>
+/// <summary>The gradients of a few rows of float32.</summary>
+internal static unsafe class RowGradients<TFormula>
     where TFormula : IRowFormula
-    where T : IElement
 {
     /// <summary>The rows' part of the parameters' gradients, <c>go · x̂</c> and <c>go</c>, and where <paramref name="loses"/>, what each row's gradient loses to its statistics.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Reduce(GradientRows<T> rows, double* weight, double eps, GradientStatistics* statistics, double* weightSums, double* biasSums, bool loses)
+    public static void Reduce(GradientRows rows, double* weight, double eps, GradientStatistics* statistics, double* weightSums, double* biasSums, bool loses)
     {
         RowSum* sums = stackalloc RowSum[GradientStatistics.Most], dots = stackalloc RowSum[GradientStatistics.Most];
         var largest = stackalloc Vector256<int>[GradientStatistics.Most];
@@ -28,7 +27,7 @@ internal static unsafe class RowGradients<TFormula, T>
             Add<OfSome>(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
         if (rows.Length % Lanes.Count != 0)
         {
-            var done = T.IsWide ? AddTailsWide(rows, weight, statistics, weightSums, biasSums, sums, dots, largest) : 0;
+            var done = Float32.IsWide ? AddTailsWide(rows, weight, statistics, weightSums, biasSums, sums, dots, largest) : 0;
             if (done < rows.Count)
                 AddTails(rows, done, weight, statistics, weightSums, biasSums, sums, dots, largest);
         }
@@ -41,8 +40,7 @@ internal static unsafe class RowGradients<TFormula, T>
             if (TFormula.Centers)
                 (RowSum.Totals(sums + r) / n * inverse).Store(statistics->Mean + r);
             (RowSum.Totals(dots + r) / n * inverse * inverse).Store(statistics->Along + r); // in this order: zero stays zero however large the inverse
-            if (T.IsSingle)
-                Largest(largest + r).AsSingle().Store(statistics->Largest + r);
+            Largest(largest + r).AsSingle().Store(statistics->Largest + r);
         }
         for (var r = 0; r < rows.Count; r++)
         {
@@ -52,18 +50,18 @@ internal static unsafe class RowGradients<TFormula, T>
     }
 
     private static void Add<TAsked>(
-        GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+        GradientRows rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
         where TAsked : IAsked
     {
-        if (T.IsWide)
+        if (Float32.IsWide)
             AddTwo<TAsked>(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
-        AddEach<TAsked>(rows, T.IsWide ? rows.Count & ~1 : 0, weight, statistics, weightSums, biasSums, sums, dots, largest);
+        AddEach<TAsked>(rows, Float32.IsWide ? rows.Count & ~1 : 0, weight, statistics, weightSums, biasSums, sums, dots, largest);
     }
 
     /// <summary>Two rows of float32 at a time, so that the sums over the rows are read and written once for both. The last of an odd number is left.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddTwo<TAsked>(
-        GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+        GradientRows rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
         where TAsked : IAsked
     {
         var (whole, ahead) = (rows.Length & -Lanes.Count, rows.Count * rows.Length);
@@ -141,7 +139,7 @@ internal static unsafe class RowGradients<TFormula, T>
     /// <summary>One row after the other, from a first one on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddEach<TAsked>(
-        GradientRows<T> rows, int first, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+        GradientRows rows, int first, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
         where TAsked : IAsked
     {
         var (whole, ahead) = (rows.Length & -Lanes.Count, rows.Count * rows.Length);
@@ -153,20 +151,12 @@ internal static unsafe class RowGradients<TFormula, T>
             var magnitudes = default(Vector256<int>);
             for (var i = 0L; i < whole; i += Lanes.Count)
             {
-                Row<T>.Prefetch(x, go, i + ahead);
-                if (T.IsSingle) // read as they are needed: there are not registers enough for all of them
-                {
-                    float* v = (float*)x.Start + i, g = (float*)go.Start + i;
-                    Add<TAsked>(Float32.WidenFour(v), Float32.WidenFour(v + 8), Float32.WidenFour(g), Float32.WidenFour(g + 8), i, center, low, inverse, weight, weightSums, biasSums, ref a, ref c, ref dot);
-                    Add<TAsked>(Float32.WidenFour(v + 4), Float32.WidenFour(v + 12), Float32.WidenFour(g + 4), Float32.WidenFour(g + 12), i + 4, center, low, inverse, weight, weightSums, biasSums, ref b, ref d, ref dotHigh);
-                    magnitudes = Vector256.Max(magnitudes, Vector256.Max(Vector256.Load((int*)g) & Vector256.Create(int.MaxValue), Vector256.Load((int*)g + 8) & Vector256.Create(int.MaxValue)));
-                }
-                else
-                {
-                    var (v, g) = (x[i], go[i]);
-                    Add<TAsked>(v.A, v.C, g.A, g.C, i, center, low, inverse, weight, weightSums, biasSums, ref a, ref c, ref dot);
-                    Add<TAsked>(v.B, v.D, g.B, g.D, i + 4, center, low, inverse, weight, weightSums, biasSums, ref b, ref d, ref dotHigh);
-                }
+                Row<Float32>.Prefetch(x, go, i + ahead);
+                // Read as they are needed: there are not registers enough for all of them.
+                float* v = (float*)x.Start + i, g = (float*)go.Start + i;
+                Add<TAsked>(Float32.WidenFour(v), Float32.WidenFour(v + 8), Float32.WidenFour(g), Float32.WidenFour(g + 8), i, center, low, inverse, weight, weightSums, biasSums, ref a, ref c, ref dot);
+                Add<TAsked>(Float32.WidenFour(v + 4), Float32.WidenFour(v + 12), Float32.WidenFour(g + 4), Float32.WidenFour(g + 12), i + 4, center, low, inverse, weight, weightSums, biasSums, ref b, ref d, ref dotHigh);
+                magnitudes = Vector256.Max(magnitudes, Vector256.Max(Vector256.Load((int*)g) & Vector256.Create(int.MaxValue), Vector256.Load((int*)g + 8) & Vector256.Create(int.MaxValue)));
             }
             RowSum.Store(a + c, b + d, sums + r);
             RowSum.Store(dot, dotHigh, dots + r);
@@ -216,7 +206,7 @@ internal static unsafe class RowGradients<TFormula, T>
     /// <summary>The same of the columns beyond whole groups.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddTails(
-        GradientRows<T> rows, int first, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+        GradientRows rows, int first, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
     {
         var i = rows.Length & -Lanes.Count;
         for (var r = first; r < rows.Count; r++)
@@ -232,8 +222,6 @@ internal static unsafe class RowGradients<TFormula, T>
             if (TFormula.Centers)
                 sums[r].Add(weight is null ? g : g * Lanes.Load(weight + i));
             dots[r].Add(weight is null ? v : v * Lanes.Load(weight + i));
-            if (!T.IsSingle)
-                continue;
             var rest = Vector256.Max(Vector256.Max(Vector256.Abs(g.A), Vector256.Abs(g.B)), Vector256.Max(Vector256.Abs(g.C), Vector256.Abs(g.D)));
             largest[r] = Vector256.Max(largest[r], Float32.Narrow(rest).AsInt32().ToVector256());
         }
@@ -242,7 +230,7 @@ internal static unsafe class RowGradients<TFormula, T>
     /// <summary>The same of float32 rows up to the first that ends with its memory, whose number it gives.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static int AddTailsWide(
-        GradientRows<T> rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
+        GradientRows rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
     {
         var i = rows.Length & -Lanes.Count;
         var mask = Singles.WideMask(rows.Length - i);
@@ -300,7 +288,7 @@ internal static unsafe class RowGradients<TFormula, T>
 
     /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void WriteRow(Row<T> x, Row<T> go, Row<T> gx, GradientStatistics* statistics, int r, double* weight)
+    public static void WriteRow(Row<Float32> x, Row<Float32> go, Row<Float32> gx, GradientStatistics* statistics, int r, double* weight)
     {
         var row = new RowGradient<TFormula>(statistics, r, weight);
         for (var i = 0L; i < x.Whole; i += Lanes.Count)
@@ -356,7 +344,7 @@ internal static unsafe class RowGradients<TFormula, T>
     /// <summary>The parameters' alone.</summary>
     private readonly struct OfParameters : IAsked
     {
-        public static bool IsFar => T.IsSingle; // what is zero can be subtracted as well
+        public static bool IsFar => true; // what is zero can be subtracted as well
 
         public static bool Loses => false;
 
@@ -370,7 +358,7 @@ internal static unsafe class RowGradients<TFormula, T>
     /// <summary>Any others.</summary>
     private readonly struct OfSome : IAsked
     {
-        public static bool IsFar => T.IsSingle;
+        public static bool IsFar => true;
 
         public static bool Loses => true;
 

@@ -6,7 +6,7 @@ namespace Darts.Norm.Kernels;
 /// <summary>What normalising a row needs to know about it.</summary>
 /// <param name="Inverse">What the row is multiplied by.</param>
 /// <param name="Center">What is subtracted before. A formula that subtracts nothing keeps its own here.</param>
-/// <param name="CenterLow">What <paramref name="Center"/> lost by rounding; not of halves.</param>
+/// <param name="CenterLow">What <paramref name="Center"/> lost by rounding.</param>
 /// <param name="Scale">A power of two that keeps squares in range, by which the row is multiplied first; float64 rows only.</param>
 /// <param name="Square">One over the square of <paramref name="Inverse"/>, without its roundings; float64 rows only.</param>
 /// <param name="InverseLow">What <paramref name="Inverse"/> lost by rounding; float64 rows only.</param>
@@ -14,6 +14,9 @@ namespace Darts.Norm.Kernels;
 internal readonly record struct RowStatistics(
     double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
 {
+    /// <summary>Whether it is neither scaled nor outweighed by eps alone; of float64 rows.</summary>
+    public bool IsPlain => Scale == 1 && Unit == 1 && Square < double.PositiveInfinity;
+
     /// <summary>2⁻⁵⁰: more than what rounding leaves of a difference between ones.</summary>
     private const double SmallestSquare = 1.0 / (1L << 50);
 
@@ -23,7 +26,7 @@ internal readonly record struct RowStatistics(
     /// <summary>How many numbers are kept of each row for the backward pass: first one of all rows, then the next of all rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Kept<T>()
-        where T : IElement => T.IsSingle ? 3 : T.FitsInDouble ? 2 : 7;
+        where T : IElement => T.IsSingle ? 3 : 7;
 
     /// <summary>What is kept of a row of float64.</summary>
     /// <param name="from">The row's first number.</param>
@@ -36,10 +39,8 @@ internal readonly record struct RowStatistics(
     public unsafe void Store<T>(double* to, long rows)
         where T : IElement
     {
-        (to[0], to[rows]) = (Inverse, Center);
-        if (T.IsSingle || !T.FitsInDouble)
-            to[2 * rows] = CenterLow;
-        if (!T.FitsInDouble)
+        (to[0], to[rows], to[2 * rows]) = (Inverse, Center, CenterLow);
+        if (!T.IsSingle)
             (to[3 * rows], to[4 * rows], to[5 * rows], to[6 * rows]) = (Scale, Square, InverseLow, Unit);
     }
 
@@ -152,7 +153,8 @@ internal static unsafe class RowNormalization<TFormula>
             Weight = w.At,
             Bias = b.At,
             Eps = eps,
-            Destination = T.IsSingle && !rows.IsHalf ? Memory.DestinationOf(Memory.Start(output), length * T.Size, rows.Count, inputs.IsTraining) : default,
+            HasSmallBias = !T.IsSingle && b.Largest(length) <= w.Least(length) / 16,
+            Destination = rows.IsHalf ? default : Memory.DestinationOf(Memory.Start(output), length * T.Size, rows.Count, inputs.IsTraining),
             Blocks = blocks,
         };
         var isSingle = T.IsSingle && length >= SingleRows<TFormula>.Shortest;
@@ -232,7 +234,7 @@ internal static unsafe class RowNormalization<TFormula>
     private static double WeightUnit<T>(double* statistics, long rows)
         where T : IElement
     {
-        if (T.FitsInDouble)
+        if (T.IsSingle)
             return 1;
         for (long row = 0; row < rows; row++)
         {
@@ -252,6 +254,7 @@ internal static unsafe class RowNormalization<TFormula>
         public double* Weight;
         public double* Bias;
         public double Eps;
+        public bool HasSmallBias; // beside the weight; of float64 only
         public Destination Destination; // of float32 only
         public Blocks Blocks;
 
@@ -259,12 +262,14 @@ internal static unsafe class RowNormalization<TFormula>
         public readonly void Run(long block)
         {
             var (end, length) = (Blocks.End(block), X.Length);
+            var first = Blocks.First(block);
+            var together = (int)Math.Min(Together(length, middle: 4), end - first);
             var statistics = stackalloc RowStatistics[RowsTogether];
             var x = stackalloc byte*[RowsTogether];
-            using var tile = new Tile(X, Y, RowsTogether, end);
-            for (var first = Blocks.First(block); first < end; first += RowsTogether)
+            using var tile = new Tile(X, Y, together, end);
+            for (; first < end; first += together)
             {
-                var rows = (int)Math.Min(RowsTogether, end - first);
+                var rows = (int)Math.Min(together, end - first);
                 var xEnd = X.Read(first, rows, x, tile.Widened);
                 byte* y = tile.Start(first), yEnd = tile.End;
                 for (var r = 0; r < rows; r++)
@@ -277,6 +282,8 @@ internal static unsafe class RowNormalization<TFormula>
                 for (var r = 0; r < rows; r++)
                     Keep(first + r, statistics[r]);
             }
+            if (Destination == Destination.Memory)
+                Memory.Fence();
         }
 
         /// <summary>One row, and its statistics where they are asked for.</summary>
@@ -292,14 +299,14 @@ internal static unsafe class RowNormalization<TFormula>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private readonly void Keep(long row, RowStatistics s) => (T.FitsInDouble ? s.WithoutHiddenLow(Eps) : s).Store<T>(Statistics + row, X.Count);
+        private readonly void Keep(long row, RowStatistics s) => (T.IsSingle ? s.WithoutHiddenLow(Eps) : s).Store<T>(Statistics + row, X.Count);
 
         private readonly void Write(Row<T> x, Row<T> y, RowStatistics* s)
         {
-            if (T.FitsInDouble)
+            if (T.IsSingle)
                 Write(x, y, s->Inverse, s->Center, s->CenterLow, Weight, Bias);
             else
-                DoubleRows<TFormula>.Write((double*)x.Start, (double*)y.Start, x.Length, *s, Weight, Bias);
+                DoubleRows<TFormula>.Write((double*)x.Start, (double*)y.Start, x.Length, *s, Weight, Bias, Bias is null || (HasSmallBias && s->Square >= 2 * Eps), Destination);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -341,13 +348,13 @@ internal static unsafe class RowNormalization<TFormula>
             var sums = Doubles.Padded<T>(X.Length);
             var weightSums = Sum.Cleared(WeightSums, block, sums);
             var biasSums = Sum.Cleared(BiasSums, block, sums);
-            var together = T.FitsInDouble ? GradientStatistics.Together(X.Length) : Together(X.Length, middle: 2);
-            var end = Blocks.End(block);
+            var (first, end) = (Blocks.First(block), Blocks.End(block));
+            var together = (int)Math.Min(T.IsSingle ? GradientStatistics.Together(X.Length) : Together(X.Length, middle: 2), end - first);
             using var tile = new Tile(X, GradX, together, end, inputs: 2);
-            for (var first = Blocks.First(block); first < end; first += together)
+            for (; first < end; first += together)
             {
                 var count = (int)Math.Min(together, end - first);
-                if (T.FitsInDouble)
+                if (T.IsSingle)
                     Write(first, count, tile, weightSums, biasSums);
                 else
                     WriteDoubles(first, count, GradX is null ? null : (double*)GradX + (first * X.Length), weightSums, biasSums);
@@ -365,24 +372,24 @@ internal static unsafe class RowNormalization<TFormula>
             byte** x = stackalloc byte*[GradientStatistics.Most], go = stackalloc byte*[GradientStatistics.Most];
             var xEnd = X.Read(first, count, x, tile.Widened);
             var goEnd = GradOutput.Read(first, count, go, tile.Widened + (count * length));
-            var rows = new GradientRows<T>(x, xEnd, go, goEnd, count, length);
+            var rows = new GradientRows(x, xEnd, go, goEnd, count, length);
             GradientStatistics statistics;
             if (SingleGradients<TFormula>.MeasuresAgain)
-                SingleGradients<TFormula>.Measure(Unsafe.As<GradientRows<T>, GradientRows<Float32>>(ref rows), Eps, &statistics);
+                SingleGradients<TFormula>.Measure(rows, Eps, &statistics);
             else
-                statistics.Set<T>(Statistics + first, X.Count, count);
-            RowGradients<TFormula, T>.Reduce(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
+                statistics.Set(Statistics + first, X.Count, count);
+            RowGradients<TFormula>.Reduce(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
             if (GradX is null)
                 return;
             byte* gx = tile.Start(first), gxEnd = tile.End;
             if (SingleWeight.Fits)
             {
-                SingleGradients<TFormula>.Write(Unsafe.As<GradientRows<T>, GradientRows<Float32>>(ref rows), (float*)gx, (float*)gxEnd, &statistics, Weight, SingleWeight, Destination);
+                SingleGradients<TFormula>.Write(rows, (float*)gx, (float*)gxEnd, &statistics, Weight, SingleWeight, Destination);
             }
             else
             {
-                for (var r = 0; r < count; r++, gx += length * T.Size)
-                    RowGradients<TFormula, T>.WriteRow(rows.X(r), rows.GradOutput(r), new(gx, length, gxEnd), &statistics, r, Weight);
+                for (var r = 0; r < count; r++, gx += length * sizeof(float))
+                    RowGradients<TFormula>.WriteRow(rows.X(r), rows.GradOutput(r), new(gx, length, gxEnd), &statistics, r, Weight);
             }
             tile.Write(first, count);
         }

@@ -65,7 +65,7 @@ internal readonly unsafe struct Rows
     /// <param name="first">Of the rows.</param>
     /// <param name="count">How many.</param>
     /// <param name="to">Where each begins.</param>
-    /// <param name="widened">Room for their values.</param>
+    /// <param name="widened">Room for their values, and for <see cref="Lanes.Count"/> more, which may be read with the last.</param>
     public byte* Read(long first, int count, byte** to, float* widened)
     {
         Starts(first, count, to);
@@ -76,7 +76,7 @@ internal readonly unsafe struct Rows
             HalfPrecision.Widen(Half, to[r], widened + (r * Length), together * Length);
         for (var r = 0; r < count; r++)
             to[r] = (byte*)(widened + (r * Length));
-        return (byte*)(widened + (count * Length));
+        return (byte*)(widened + (count * Length) + Lanes.Count);
     }
 
     /// <summary>Whether any <paramref name="count"/> rows that follow each other within <paramref name="run"/> rows lie side by side.</summary>

@@ -78,11 +78,13 @@ internal readonly unsafe struct SeriesGroups
     /// <summary>How many groups are read at a time.</summary>
     public long Chunk => IsInPlace || IsHalf ? AtATime * Math.Max(1, NearValues / (AtATime * Columns)) : AtATime;
 
-    /// <summary>Room for the values that <see cref="Read"/> gathers, for <see cref="Chunk"/> groups, in values, and for their mask.</summary>
-    public long Gathered => IsInPlace ? 0 : Lanes.Padded((Columns * Chunk) + (_isMasked ? (Columns * Chunk / sizeof(double)) + 2 : 0));
+    /// <summary>Room for the values that <see cref="Read"/> gathers, for <see cref="Chunk"/> groups, and for their mask, in float64 values.</summary>
+    public long Gathered => IsInPlace ? 0 : Lanes.Padded(Widened + (_isMasked ? (Columns * Chunk / sizeof(double)) + 2 : 0));
 
     /// <summary>The same for the results that <see cref="Narrow"/> rounds.</summary>
-    public long Narrowed => IsHalf ? Lanes.Padded(Columns * Chunk) : 0;
+    public long Narrowed => IsHalf ? Lanes.Padded(Widened) : 0;
+
+    private long Widened => IsHalf ? ((Columns * Chunk) + 1) / 2 : Columns * Chunk;
 
     private bool IsInPlace => _lieTogether && !_isMasked && !IsHalf;
 
@@ -153,7 +155,10 @@ internal readonly unsafe struct SeriesGroups
         where T : IElement
     {
         var row = (series * Steps) + step;
-        return _isMasked && _mask[row][_isMaskedByRow ? 0 : component] == 0 ? BitConverter.UInt64BitsToDouble(ulong.MaxValue) : IsHalf ? HalfPrecision.Read(_rows.Half, _rows[row] + (component * HalfPrecision.Size)) : T.Read(_rows[row] + (component * T.Size));
+        if (_isMasked && _mask[row][_isMaskedByRow ? 0 : component] == 0)
+            return BitConverter.UInt64BitsToDouble(ulong.MaxValue);
+        var at = _rows[row] + (component * _rows.Size);
+        return IsHalf ? HalfPrecision.Read(_rows.Half, at) : T.Read(at);
     }
 
     /// <summary>Groups of a contiguous tensor of this shape and dtype; of half precision, where <see cref="Narrow"/> takes them from.</summary>
@@ -193,16 +198,6 @@ internal readonly unsafe struct SeriesGroups
         if (IsHalf)
             HalfPrecision.Widen(_rows.Half, start + (row * Width * HalfPrecision.Size), (float*)narrowed, steps * Width);
         return Write<T>(start, series, group, count, narrowed);
-    }
-
-    /// <summary>One result.</summary>
-    public void SetAt(byte* start, long series, long step, long component, float value)
-    {
-        var i = (((series * Steps) + step) * Width) + component;
-        if (IsHalf)
-            HalfPrecision.Narrow(_rows.Half, &value, start + (i * HalfPrecision.Size), 1);
-        else
-            ((float*)start)[i] = value;
     }
 
     private (long row, long steps) Place(long series, long group, long count)

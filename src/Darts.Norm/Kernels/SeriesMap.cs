@@ -213,35 +213,28 @@ internal static unsafe class SeriesMap<TFormula>
         where T : IElement
     {
         var v = x - Lanes.Load(center);
-        return T.FitsInDouble ? v : v - Lanes.Load(center + run);
+        return T.IsSingle ? v : v - Lanes.Load(center + run);
     }
 
     /// <summary>The columns of a series that float32 does not do for, by float64, from what was there before the others were mapped: without a center and a shift where these are null.</summary>
-    private static void MapLost(SeriesSingles singles, SeriesGroups x, byte* y, long series, double* center, double* factor, double* shift, bool fillsWithZero = false)
+    private static void MapLost<T>(SeriesSingles singles, SeriesGroups x, byte* y, long series, double* center, double* factor, double* shift, bool fillsWithZero, byte* gathered, byte* narrowed)
+        where T : IElement
     {
         if (singles.CountLost(x.Width) == 0)
             return;
-        for (long c = 0; c < x.Width; c++)
+        for (long group = 0; group < x.Count; group += x.Chunk)
         {
-            if (singles.IsLost(c))
-                MapColumn(x, y, series, c, center is null ? 0 : center[c], factor[c], shift is null ? -0.0 : shift[c], fillsWithZero);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void MapColumn(SeriesGroups x, byte* y, long series, long column, double center, double factor, double shift, bool fillsWithZero)
-    {
-        for (long step = 0; step < x.Steps; step++)
-        {
-            var value = x.At<Float32>(series, step, column);
-            x.SetAt(y, series, step, column, fillsWithZero && double.IsNaN(value) ? 0 : (float)(((value - center) * factor) + shift));
+            var (from, to) = (x.Read<T>(series, group, x.Chunk, gathered), x.Results<T>(y, series, group, x.Chunk, narrowed));
+            for (long at = 0; at < from.Length; at += x.Width)
+                singles.MapLost((float*)from.Start + at, (float*)to.Start + at, x.Width, center, factor, shift, fillsWithZero);
+            x.Narrow(y, series, group, x.Chunk, narrowed);
         }
     }
 
     private struct ForwardWork<T> : IWork
         where T : IElement
     {
-        public SeriesGroups Source; // with a mask it is copied to the output, NaN where values are missing, and mapped there
+        public SeriesGroups Source; // with a mask, and not of half precision, it is copied to the output, NaN where values are missing, and mapped there
         public bool IsCopied;
         public SeriesGroups X;
         public byte* Y;
@@ -286,30 +279,19 @@ internal static unsafe class SeriesMap<TFormula>
             var singles = new SeriesSingles(X, coefficients, run, (float*)(coefficients + (4 * run)));
             if (singles.CountLost(X.Width) == X.Width)
                 return false;
-            var chunk = X.Chunk;
+            var (chunk, haveReached) = (X.Chunk, Measured is not null); // around its own mean a series has values on both sides: the shift adds to those of one
+            singles.ClearReached(X.Width);
             for (long group = 0; group < X.Count; group += chunk)
             {
-                var x = X.Read<T>(series, group, chunk, gathered);
-                singles.Map(x.Start, X.Write<T>(Y, series, group, chunk, narrowed).Start, x.Length, FillsWithZero);
+                var (x, y) = (X.Read<T>(series, group, chunk, gathered), X.Write<T>(Y, series, group, chunk, narrowed));
+                singles.Map(x.Start, y.Start, x.Length, FillsWithZero);
+                haveReached = haveReached || singles.Reach(y.Start, y.Length / X.Width, X.Width);
                 X.Narrow(Y, series, group, chunk, narrowed);
             }
-            if (Measured is null) // around its own mean a series has values on both sides: the shift adds to those of one
-                LoseCancelled(singles, series, narrowed);
-            MapLost(singles, Source, Y, series, coefficients, coefficients + (2 * run), coefficients + (3 * run), FillsWithZero);
+            if (!haveReached)
+                singles.LoseUnreached(X.Width);
+            MapLost<T>(singles, Source, Y, series, coefficients, coefficients + (2 * run), coefficients + (3 * run), FillsWithZero, gathered, narrowed);
             return true;
-        }
-
-        /// <summary>Gives up the columns of which no result is as large as their shift.</summary>
-        private readonly void LoseCancelled(SeriesSingles singles, long series, byte* narrowed)
-        {
-            singles.ClearReached(X.Width);
-            for (long group = 0; group < X.Count; group += X.Chunk)
-            {
-                var results = X.Results<T>(Y, series, group, X.Chunk, narrowed);
-                if (singles.Reach(results.Start, results.Length / X.Width, X.Width))
-                    return;
-            }
-            singles.LoseUnreached(X.Width);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -381,7 +363,7 @@ internal static unsafe class SeriesMap<TFormula>
                         AddUp(x, go, columns, coefficients, run, along, along + sums);
                 }
                 if (areSingles)
-                    MapLost(inSingles, GradOutput, GradX, series, null, coefficients + (2 * run), null);
+                    MapLost<T>(inSingles, GradOutput, GradX, series, null, coefficients + (2 * run), null, false, gatheredGrad, narrowed);
                 if (weightSums is not null)
                     AddSeries(series, along, along + sums, weightSums, biasSums);
             }
@@ -404,7 +386,7 @@ internal static unsafe class SeriesMap<TFormula>
         private static void AddUp(Row<T> x, Row<T> go, long columns, double* center, long run, double* along, double* sums)
         {
             var (at, four) = (0L, SeriesGroups.AtATime * columns);
-            for (; T.FitsInDouble && at <= x.Length - four; at += four) // four groups at a time: the sums pass through registers once
+            for (; T.IsSingle && at <= x.Length - four; at += four) // four groups at a time: the sums pass through registers once
             {
                 var i = 0L;
                 for (; i <= columns - Lanes.Count; i += Lanes.Count)
@@ -520,7 +502,7 @@ internal static unsafe class SeriesMap<TFormula>
                 }
                 var c = kind / Series.Kinds;
                 var (weight, bias) = Series.Gradients(series, c, kind % Series.Kinds, dot + dotLost, total + totalLost);
-                if (T.FitsInDouble)
+                if (T.IsSingle)
                 {
                     weightSums[c] += weight;
                     biasSums[c] += bias;

@@ -94,6 +94,33 @@ internal readonly unsafe struct SeriesSingles
             Lost[i] |= ~Reached[i];
     }
 
+    /// <summary>The columns of a time step that are lost, in float64: without a center and a shift where these are null.</summary>
+    public void MapLost(float* x, float* y, long width, double* center, double* factor, double* shift, bool fillsWithZero) => MapLost(x, y, width, Lost, center, factor, shift, fillsWithZero);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void MapLost(float* x, float* y, long width, int* lost, double* center, double* factor, double* shift, bool fillsWithZero)
+    {
+        var c = 0L;
+        for (; c <= width - Vector256<double>.Count; c += Vector256<double>.Count)
+        {
+            var mask = Vector128.Load(lost + c).AsSingle();
+            if (mask.AsInt32() == Vector128<int>.Zero)
+                continue;
+            var v = Float32.WidenFour(x + c);
+            var mapped = center is null ? v * Vector256.Load(factor + c) : ((v - Vector256.Load(center + c)) * Vector256.Load(factor + c)) + Vector256.Load(shift + c);
+            if (fillsWithZero)
+                mapped &= Vector256.Equals(v, v);
+            Vector128.ConditionalSelect(mask, Float32.Narrow(mapped), Vector128.Load(y + c)).Store(y + c);
+        }
+        for (; c < width; c++)
+        {
+            if (lost[c] == 0)
+                continue;
+            double v = x[c], mapped = center is null ? v * factor[c] : ((v - center[c]) * factor[c]) + shift[c];
+            y[c] = fillsWithZero && double.IsNaN(v) ? 0 : (float)mapped;
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Round(double* from, long width, long run, float* to, int* lost)
     {

@@ -33,11 +33,11 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     public void Measure(long series)
     {
         var to = statistics + (series * groups.Width);
-        if (T.FitsInDouble)
+        if (T.IsSingle)
             MeasureOnce(series, to);
         else
             MeasureTwice(series, to);
-        for (var c = T.FitsInDouble ? FirstInfinite(to + (2 * _plane), groups.Width) : 0; c < groups.Width; c++)
+        for (var c = T.IsSingle ? FirstInfinite(to + (2 * _plane), groups.Width) : 0; c < groups.Width; c++)
         {
             var stdev = to[(2 * _plane) + c];
             if (!Range.HoldsSquares(stdev * stdev))
@@ -276,9 +276,9 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         {
             var length = steps / 2 * groups.Width;
             var from = columns + (steps * groups.Width) - length;
-            if (T.FitsInDouble)
+            if (T.IsSingle)
                 Sum.AddTo(columns, from, length);
-            for (long i = 0; !T.FitsInDouble && i < length; i++)
+            for (long i = 0; !T.IsSingle && i < length; i++)
             {
                 Sum.Add<T>(ref columns[i], ref columns[_run + i], from[i]);
                 columns[_run + i] += from[_run + i];

@@ -21,10 +21,11 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
         var destination = Wide.Destination;
         var x = stackalloc float*[SingleStatistics.Most];
         SingleStatistics measured;
-        var together = SingleRows<TFormula>.Together(length);
+        var first = Wide.Blocks.First(block);
+        var together = (int)Math.Min(SingleRows<TFormula>.Together(length), end - first);
         var farthest = Sum.Farthest(IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, length / RowSum.Count);
         using var tile = new Tile(Wide.X, Wide.Y, together, end);
-        for (var first = Wide.Blocks.First(block); first < end; first += together)
+        for (; first < end; first += together)
         {
             var count = (int)Math.Min(together, end - first);
             var xEnd = (float*)Wide.X.Read(first, count, (byte**)x, tile.Widened);

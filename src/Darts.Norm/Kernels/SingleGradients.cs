@@ -16,7 +16,7 @@ internal static unsafe class SingleGradients<TFormula>
     /// <summary>What each row is divided by.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(GradientRows<Float32> rows, double eps, GradientStatistics* to)
+    public static void Measure(GradientRows rows, double eps, GradientStatistics* to)
     {
         var squares = stackalloc RowSum[GradientStatistics.Most];
         var whole = rows.Length & -Lanes.Count;
@@ -55,9 +55,9 @@ internal static unsafe class SingleGradients<TFormula>
         *squares = square;
     }
 
-    /// <summary>As <see cref="RowGradients{TFormula, T}.WriteRow"/>.</summary>
+    /// <summary>As <see cref="RowGradients{TFormula}.WriteRow"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Write(GradientRows<Float32> rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, SingleParameter singleWeight, Destination destination)
+    public static void Write(GradientRows rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, SingleParameter singleWeight, Destination destination)
     {
         if (Vector512.IsHardwareAccelerated)
             Write<Sixteen>(rows, to, toEnd, statistics, weight, singleWeight, destination);
@@ -67,7 +67,7 @@ internal static unsafe class SingleGradients<TFormula>
 
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Write<TFloats>(GradientRows<Float32> rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, SingleParameter singleWeight, Destination destination)
+    private static void Write<TFloats>(GradientRows rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, SingleParameter singleWeight, Destination destination)
         where TFloats : struct, IFloats<TFloats>
     {
         SingleGradientStatistics single;
@@ -92,7 +92,7 @@ internal static unsafe class SingleGradients<TFormula>
             var (x, go) = (rows.X(r), rows.GradOutput(r));
             if (float.IsNaN(single.Inverse[r]))
             {
-                RowGradients<TFormula, Float32>.WriteRow(x, go, new((byte*)to, rows.Length, (byte*)toEnd), statistics, r, weight);
+                RowGradients<TFormula>.WriteRow(x, go, new((byte*)to, rows.Length, (byte*)toEnd), statistics, r, weight);
                 continue;
             }
             var row = new SingleGradient<TFloats>(&single, r);

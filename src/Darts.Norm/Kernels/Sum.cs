@@ -15,7 +15,7 @@ internal static unsafe class Sum
     public static void Add<T>(ref Lanes sum, ref Lanes lost, Lanes value)
         where T : IElement
     {
-        if (T.FitsInDouble)
+        if (T.IsSingle)
         {
             sum += value;
             return;
@@ -43,7 +43,7 @@ internal static unsafe class Sum
         where T : IElement
     {
         var product = a * b;
-        if (!T.FitsInDouble)
+        if (!T.IsSingle)
             lost += Lanes.Loss(a, b, product);
         Add<T>(ref sum, ref lost, product);
     }
@@ -53,7 +53,7 @@ internal static unsafe class Sum
     public static void Add<T>(ref double sum, ref double lost, double value)
         where T : IElement
     {
-        if (T.FitsInDouble)
+        if (T.IsSingle)
         {
             sum += value;
             return;
@@ -69,7 +69,7 @@ internal static unsafe class Sum
         where T : IElement
     {
         var sum = Lanes.Load(sums + i);
-        if (T.FitsInDouble)
+        if (T.IsSingle)
         {
             (sum + value).Store(sums + i);
             return;
@@ -86,7 +86,7 @@ internal static unsafe class Sum
         where T : IElement
     {
         AddAt<T>(sums, length, i, value);
-        if (!T.FitsInDouble)
+        if (!T.IsSingle)
             (Lanes.Load(sums + length + i) + lost).Store(sums + length + i);
     }
 
@@ -96,7 +96,7 @@ internal static unsafe class Sum
         where T : IElement
     {
         var product = a * b;
-        AddAt<T>(sums, length, i, product, T.FitsInDouble ? default : Lanes.Loss(a, b, product));
+        AddAt<T>(sums, length, i, product, T.IsSingle ? default : Lanes.Loss(a, b, product));
     }
 
     /// <summary>Adds values to others, one to one.</summary>
@@ -118,7 +118,7 @@ internal static unsafe class Sum
     {
         var padded = Lanes.Padded(length);
         for (long i = 0; i < length; i += Lanes.Count)
-            AddAt<T>(sums, padded, i, Lanes.Load(more + i), T.FitsInDouble ? default : Lanes.Load(more + padded + i));
+            AddAt<T>(sums, padded, i, Lanes.Load(more + i), T.IsSingle ? default : Lanes.Load(more + padded + i));
     }
 
     /// <summary>The running sums of a block, all zero; null where there are none.</summary>
@@ -156,7 +156,7 @@ internal static unsafe class Sum
     public static void Round<T>(double* sums, long length)
         where T : IElement
     {
-        if (T.FitsInDouble)
+        if (T.IsSingle)
             return;
         var lost = sums + Lanes.Padded(length);
         for (long i = 0; i < length; i++)

@@ -8,6 +8,7 @@ internal readonly unsafe struct Tile : IDisposable
     private readonly long _row, _length;
     private readonly Doubles _room;
     private readonly float* _narrowed;
+    private readonly bool _isHalf;
 
     /// <param name="rows">What is read.</param>
     /// <param name="results">Of all rows, side by side; none where only sums are asked for.</param>
@@ -19,13 +20,13 @@ internal readonly unsafe struct Tile : IDisposable
         _half = rows.Half;
         _results = results;
         (_length, _row) = (rows.Length, rows.Length * rows.Size);
-        IsHalf = rows.IsHalf;
-        if (IsHalf)
+        _isHalf = rows.IsHalf;
+        if (_isHalf)
         {
             var values = most * _length;
-            _room = new((((inputs + 1) * values) + 1) / 2);
+            _room = new((((inputs + 1) * values) + Lanes.Count + 1) / 2);
             _narrowed = Widened + (inputs * values);
-            End = (byte*)(_narrowed + values);
+            End = (byte*)(_narrowed + values + Lanes.Count);
         }
         else
         {
@@ -39,15 +40,13 @@ internal readonly unsafe struct Tile : IDisposable
     /// <summary>The end of the memory that may be written.</summary>
     public byte* End { get; }
 
-    private bool IsHalf { get; }
-
     /// <summary>Where results go from this row on.</summary>
-    public byte* Start(long first) => IsHalf ? (byte*)_narrowed : _results + (first * _row);
+    public byte* Start(long first) => _isHalf ? (byte*)_narrowed : _results + (first * _row);
 
     /// <summary>So many results are there.</summary>
     public void Write(long first, int count)
     {
-        if (IsHalf)
+        if (_isHalf)
             HalfPrecision.Narrow(_half, _narrowed, _results + (first * _row), count * _length);
     }
 

@@ -20,6 +20,9 @@ internal unsafe interface IWide<TSelf>
 
     public void Store(double* to);
 
+    /// <summary>The same past the caches, to memory that is aligned for it.</summary>
+    public void Stream(double* to);
+
     public static abstract TSelf operator +(TSelf x, TSelf y);
 
     public static abstract TSelf operator -(TSelf x, TSelf y);
@@ -54,6 +57,9 @@ internal readonly unsafe struct FourWide(Vector256<double> values) : IWide<FourW
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(double* to) => _values.Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Stream(double* to) => _values.StoreAlignedNonTemporal(to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FourWide operator +(FourWide x, FourWide y) => new(x._values + y._values);
@@ -92,6 +98,9 @@ internal readonly unsafe struct EightWide(Vector512<double> values) : IWide<Eigh
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(double* to) => _values.Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Stream(double* to) => _values.StoreAlignedNonTemporal(to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static EightWide operator +(EightWide x, EightWide y) => new(x._values + y._values);

@@ -30,14 +30,10 @@ public sealed unsafe class ElementTests
     {
         (Float32.Size, Float64.Size).Should().Be((4, 8));
         (Single<Float32>(), Single<Float64>(), Single<Gaps<Float32>>()).Should().Be((true, false, true));
-        (Fits<Float32>(), Fits<Float64>(), Fits<Gaps<Float32>>(), Fits<Gaps<Float64>>()).Should().Be((true, false, true, false));
         (HasGaps<Float32>(), HasGaps<Float64>(), HasGaps<Gaps<Float64>>()).Should().Be((false, false, true));
 
         static bool Single<T>()
             where T : IElement => T.IsSingle;
-
-        static bool Fits<T>()
-            where T : IElement => T.FitsInDouble;
 
         static bool HasGaps<T>()
             where T : IElement => T.HasGaps;

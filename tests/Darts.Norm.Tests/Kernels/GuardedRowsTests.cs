@@ -69,8 +69,8 @@ public sealed unsafe class GuardedRowsTests
         GradientStatistics statistics;
         for (var r = 0; r < Rows; r++)
             (statistics.Inverse[r], statistics.Center[r], statistics.CenterLow[r]) = (1.25 + r, 0.25, 0);
-        var taken = new GradientRows<Float32>((byte**)rows, (byte*)xEnd, (byte**)gradients, (byte*)goEnd, Rows, length);
-        RowGradients<TFormula, Float32>.Reduce(taken, weight.At, Eps, &statistics, weightSums.At, TFormula.Centers ? biasSums.At : null, loses: true);
+        var taken = new GradientRows((byte**)rows, (byte*)xEnd, (byte**)gradients, (byte*)goEnd, Rows, length);
+        RowGradients<TFormula>.Reduce(taken, weight.At, Eps, &statistics, weightSums.At, TFormula.Centers ? biasSums.At : null, loses: true);
         SingleGradients<TFormula>.Write(taken, gx, gxEnd, &statistics, weight.At, single, Destination.NearCaches);
 
         var count = Rows * length;

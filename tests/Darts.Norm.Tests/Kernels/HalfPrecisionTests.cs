@@ -46,10 +46,6 @@ public sealed unsafe class HalfPrecisionTests
         }
     }
 
-    [Fact]
-    public void Is_OfADtype_IsWhetherItHasSixteenBits() =>
-        Enum.GetValues<ScalarType>().Where(HalfPrecision.Is).Should().BeEquivalentTo([ScalarType.Float16, ScalarType.BFloat16]);
-
     private static void WidensAll(ScalarType dtype, Func<ushort, float> expected)
     {
         var (values, widened) = (new ushort[Bits], new float[Bits]);

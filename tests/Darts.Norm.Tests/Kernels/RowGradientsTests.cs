@@ -24,7 +24,7 @@ public sealed unsafe class RowGradientsTests
             new Span<float>(go, 2 * Length).Fill(1);
             go[i] = -2;
             GradientStatistics statistics = default;
-            RowGradients<LayerNormFormula, Float32>.Reduce(
+            RowGradients<LayerNormFormula>.Reduce(
                 new(rows, (byte*)(x + (2 * Length)), gradRows, (byte*)(go + (2 * Length)), count, Length), null, 0, &statistics, null, null, loses: true);
             for (var row = 0; row < count; row++)
                 statistics.Largest[row].Should().Be(row == i / Length ? 2 : 1);

@@ -67,15 +67,15 @@ public sealed unsafe class RowsTests : IDisposable
             for (var first = 0L; first < rows.Count; first++)
             {
                 var count = (int)Math.Min(Together, rows.Count - first);
-                var room = new float[(count * length) + Guard];
+                var room = new float[(count * length) + Lanes.Count + Guard];
                 fixed (float* widened = room)
                 {
                     var end = rows.Read(first, count, values, widened);
                     for (var i = 0L; i < count * length; i++)
                         ((float*)values[i / length])[i % length].Should().Be(expected[first + (i / length), i % length].item<float>());
-                    ((nint)end).Should().Be(rows.IsHalf ? (nint)(widened + (count * length)) : (nint)rows.End);
+                    ((nint)end).Should().Be(rows.IsHalf ? (nint)(widened + (count * length) + Lanes.Count) : (nint)rows.End);
                 }
-                room[^Guard..].Should().OnlyContain(value => value == 0);
+                room[^(Lanes.Count + Guard)..].Should().OnlyContain(value => value == 0);
             }
         }
     }

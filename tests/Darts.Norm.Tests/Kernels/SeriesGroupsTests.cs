@@ -155,11 +155,9 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
             }
             var twice = (arange(batch * steps * width, ScalarType.Float32) * 2).to(dtype);
             results.Doubles().Should().Equal(twice.Doubles());
-            groups.SetAt(Memory.Start(results), 2, steps - 1, width - 1, -1.5f);
             var last = groups.Results<Float32>(Memory.Start(results), 2, groups.Count - 1, 1, narrowed);
-            last.At(last.Length - 1).Should().Be(-1.5);
-            if (last.Length > 1)
-                last.At(0).Should().Be(twice.Doubles()[^(int)last.Length]);
+            for (var i = 0; i < last.Length; i++)
+                last.At(i).Should().Be(twice.Doubles()[^(int)(last.Length - i)]);
             new Span<double>(room.At + groups.Gathered + groups.Narrowed, guard).ToArray().Should().OnlyContain(value => value == 7, "each has its room");
         }
     }
