@@ -37,12 +37,12 @@ internal static unsafe class DoubleRows<TFormula>
     }
 
     /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>, if it is asked for, and the row's part of the parameters' gradients.</summary>
-    public static void WriteGradient(double* x, double* go, double* gx, long length, RowStatistics s, Loss lost, double* weight, double weightUnit, double* weightSums, double* biasSums)
+    public static void WriteGradient(double* x, double* go, double* gx, long length, RowStatistics s, Loss lost, double* weight, double weightUnit, double* weightSums, double* biasSums, Destination destination)
     {
         if (Vector512.IsHardwareAccelerated)
-            WriteGradient<EightWide>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums);
+            WriteGradient<EightWide>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums, destination);
         else
-            WriteGradient<FourWide>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums);
+            WriteGradient<FourWide>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums, destination);
     }
 
     private static void Write<TWide>(double* x, double* y, long length, RowStatistics s, double* weight, double* bias, bool isPlain, Destination destination)
@@ -157,7 +157,8 @@ internal static unsafe class DoubleRows<TFormula>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteGradient<TWide>(double* x, double* go, double* gx, long length, RowStatistics s, Loss lost, double* weight, double weightUnit, double* weightSums, double* biasSums)
+    private static void WriteGradient<TWide>(
+        double* x, double* go, double* gx, long length, RowStatistics s, Loss lost, double* weight, double weightUnit, double* weightSums, double* biasSums, Destination destination)
         where TWide : struct, IWide<TWide>
     {
         var (i, padded) = (0L, Lanes.Padded(length));
@@ -165,8 +166,13 @@ internal static unsafe class DoubleRows<TFormula>
         {
             var (v, g) = (TWide.Load(x + i), TWide.Load(go + i));
             AddToSums(v, g, s, weightUnit, weightSums, biasSums, padded, i);
-            if (gx is not null)
-                Gradient(v, g, s, lost, weight, i).Store(gx + i);
+            if (gx is null)
+                continue;
+            var gradient = Gradient(v, g, s, lost, weight, i);
+            if (destination == Destination.Memory)
+                gradient.Stream(gx + i);
+            else
+                gradient.Store(gx + i);
         }
         if (i < length)
             WriteLastGradient<TWide>(x, go, gx, i, length, s, lost, weight, weightUnit, weightSums, biasSums);

@@ -16,7 +16,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         if (T.IsSingle)
             MeasureOnce(x, eps, to);
         else
-            MeasureTwice(Unsafe.As<Row<T>, Row<Float64>>(ref x), eps, to);
+            MeasureTwice(new(x.Start, x.Length, x.End), eps, to);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -20,7 +20,7 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
             *to = Of(SumOfSquares(x) / x.Length, eps);
             return;
         }
-        MeasureExactly(Unsafe.As<Row<T>, Row<Float64>>(ref x), eps, to);
+        MeasureExactly(new(x.Start, x.Length, x.End), eps, to);
     }
 
     private static void MeasureExactly(Row<Float64> x, double eps, RowStatistics* to)

@@ -205,7 +205,7 @@ internal static unsafe class RowNormalization<TFormula>
             BiasSums = biasSums.At,
             WeightUnit = WeightUnit<T>(kept.At, rows.Count),
             Eps = eps,
-            Destination = T.IsSingle && !rows.IsHalf && gradX is not null ? Memory.DestinationOf(Memory.Start(gradX), length * T.Size, rows.Count, isTraining: true) : default,
+            Destination = !rows.IsHalf && gradX is not null ? Memory.DestinationOf(Memory.Start(gradX), length * T.Size, rows.Count, isTraining: true) : default,
             Blocks = blocks,
         };
         Workers.Run(work, blocks.Count, rows.Count * length);
@@ -255,35 +255,38 @@ internal static unsafe class RowNormalization<TFormula>
         public double* Bias;
         public double Eps;
         public bool HasSmallBias; // beside the weight; of float64 only
-        public Destination Destination; // of float32 only
+        public Destination Destination;
         public Blocks Blocks;
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(long block)
         {
-            var (end, length) = (Blocks.End(block), X.Length);
-            var first = Blocks.First(block);
-            var together = (int)Math.Min(Together(length, middle: 4), end - first);
-            var statistics = stackalloc RowStatistics[RowsTogether];
-            var x = stackalloc byte*[RowsTogether];
+            var (first, end) = (Blocks.First(block), Blocks.End(block));
+            var together = (int)Math.Min(Together(X.Length, middle: 4), end - first);
             using var tile = new Tile(X, Y, together, end);
             for (; first < end; first += together)
-            {
-                var rows = (int)Math.Min(together, end - first);
-                var xEnd = X.Read(first, rows, x, tile.Widened);
-                byte* y = tile.Start(first), yEnd = tile.End;
-                for (var r = 0; r < rows; r++)
-                    TFormula.Measure(new Row<T>(x[r], length, xEnd), Eps, statistics + r);
-                for (var r = 0; r < rows; r++)
-                    Write(new(x[r], length, xEnd), new(y + (r * length * T.Size), length, yEnd), statistics + r);
-                tile.Write(first, rows);
-                if (Statistics is null)
-                    continue;
-                for (var r = 0; r < rows; r++)
-                    Keep(first + r, statistics[r]);
-            }
+                WriteRows(first, (int)Math.Min(together, end - first), tile);
             if (Destination == Destination.Memory)
                 Memory.Fence();
+        }
+
+        [SkipLocalsInit]
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly void WriteRows(long first, int count, in Tile tile)
+        {
+            var length = X.Length;
+            var statistics = stackalloc RowStatistics[RowsTogether];
+            var x = stackalloc byte*[RowsTogether];
+            var xEnd = X.Read(first, count, x, tile.Widened);
+            byte* y = tile.Start(first), yEnd = tile.End;
+            for (var r = 0; r < count; r++)
+                TFormula.Measure(new Row<T>(x[r], length, xEnd), Eps, statistics + r);
+            for (var r = 0; r < count; r++)
+                Write(new(x[r], length, xEnd), new(y + (r * length * T.Size), length, yEnd), statistics + r);
+            tile.Write(first, count);
+            if (Statistics is null)
+                return;
+            for (var r = 0; r < count; r++)
+                Keep(first + r, statistics[r]);
         }
 
         /// <summary>One row, and its statistics where they are asked for.</summary>
@@ -301,6 +304,7 @@ internal static unsafe class RowNormalization<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private readonly void Keep(long row, RowStatistics s) => (T.IsSingle ? s.WithoutHiddenLow(Eps) : s).Store<T>(Statistics + row, X.Count);
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private readonly void Write(Row<T> x, Row<T> y, RowStatistics* s)
         {
             if (T.IsSingle)
@@ -403,7 +407,7 @@ internal static unsafe class RowNormalization<TFormula>
             for (var r = 0; r < count; r++)
                 lost[r] = gx is not null && TFormula.FlowsThrough(At(first + r), Eps) ? DoubleRows<TFormula>.Project((double*)X[first + r], (double*)GradOutput[first + r], length, At(first + r), Weight) : default;
             for (var r = 0; r < count; r++)
-                DoubleRows<TFormula>.WriteGradient((double*)X[first + r], (double*)GradOutput[first + r], gx is null ? null : gx + (r * length), length, At(first + r), lost[r], Weight, WeightUnit, weightSums, biasSums);
+                DoubleRows<TFormula>.WriteGradient((double*)X[first + r], (double*)GradOutput[first + r], gx is null ? null : gx + (r * length), length, At(first + r), lost[r], Weight, WeightUnit, weightSums, biasSums, Destination);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
