@@ -12,7 +12,7 @@ namespace Darts.Norm;
 /// </para>
 /// <para>
 /// Dtypes: the parameters' dtype, or Float16 and BFloat16 with Float32 parameters; the answer has the input's.
-/// Everything is computed in Float64 and rounded once; of Float32, outputs of rows of 16 values and more are written in Float32, within 4 units in the last place of the row's largest, and gradients of rows of 64, within 8 of the largest term.
+/// Statistics and sums are Float64. Outputs are within 4 units in the last place of the row's largest, gradients within 8 of the largest term: of Float32, those of rows of 16 and 64 values and more are written in Float32, and half precision is computed as Float32 and rounded at the end.
 /// </para>
 /// <para>
 /// Beside <c>using TorchSharp.Modules;</c> say which LayerNorm is meant: <c>using LayerNorm = Darts.Norm.LayerNorm;</c>.

@@ -9,20 +9,12 @@ internal static unsafe class DoubleRows<TFormula>
     where TFormula : IRowFormula
 {
     /// <summary><c>y = x̂ · weight + bias</c>.</summary>
-    /// <param name="x">The row.</param>
-    /// <param name="y">Where the result goes.</param>
-    /// <param name="length">Of both.</param>
-    /// <param name="s">What is known of the row.</param>
-    /// <param name="weight">As many, or none,</param>
-    /// <param name="bias">and the same.</param>
-    /// <param name="isPlain">Whether each operation may round: five of them leave three units at most, where no bias cancels what they are added to.</param>
-    /// <param name="destination">Of the result.</param>
-    public static void Write(double* x, double* y, long length, RowStatistics s, double* weight, double* bias, bool isPlain, Destination destination)
+    public static void Write(double* x, double* y, long length, RowStatistics s, double* weight, double* bias)
     {
         if (Vector512.IsHardwareAccelerated)
-            Write<EightWide>(x, y, length, s, weight, bias, isPlain && s.IsPlain, destination);
+            Write<EightWide>(x, y, length, s, weight, bias);
         else
-            Write<FourWide>(x, y, length, s, weight, bias, isPlain && s.IsPlain, destination);
+            Write<FourWide>(x, y, length, s, weight, bias);
     }
 
     /// <summary>What the gradient of a row loses to its statistics.</summary>
@@ -45,68 +37,29 @@ internal static unsafe class DoubleRows<TFormula>
             WriteGradient<FourWide>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums, destination);
     }
 
-    private static void Write<TWide>(double* x, double* y, long length, RowStatistics s, double* weight, double* bias, bool isPlain, Destination destination)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void Write<TWide>(double* x, double* y, long length, RowStatistics s, double* weight, double* bias)
         where TWide : struct, IWide<TWide>
     {
-        var whole = length & -TWide.Count;
-        if (isPlain)
-            WritePlain<TWide>(x, y, whole, s, weight, bias, destination);
-        else
-            WriteCorrected<TWide>(x, y, whole, s, weight, bias);
-        if (whole < length)
-            WriteLast<TWide>(x, y, whole, length, s, weight, bias, isPlain);
+        var i = 0L;
+        for (; i <= length - TWide.Count; i += TWide.Count)
+            Normalized(TWide.Load(x + i), s, weight, bias, i).Store(y + i);
+        if (i < length)
+            WriteLast<TWide>(x, y, i, length, s, weight, bias);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WritePlain<TWide>(double* x, double* y, long count, RowStatistics s, double* weight, double* bias, Destination destination)
-        where TWide : struct, IWide<TWide>
-    {
-        if (destination == Destination.Memory)
-        {
-            for (var i = 0L; i < count; i += TWide.Count)
-                Plain(TWide.Load(x + i), s, weight, bias, i).Stream(y + i);
-        }
-        else
-        {
-            for (var i = 0L; i < count; i += TWide.Count)
-            {
-                Memory.PrefetchResult(y + i);
-                Plain(TWide.Load(x + i), s, weight, bias, i).Store(y + i);
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteCorrected<TWide>(double* x, double* y, long count, RowStatistics s, double* weight, double* bias)
-        where TWide : struct, IWide<TWide>
-    {
-        for (var i = 0L; i < count; i += TWide.Count)
-            Corrected(TWide.Load(x + i), s, weight, bias, i).Store(y + i);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteLast<TWide>(double* x, double* y, long i, long length, RowStatistics s, double* weight, double* bias, bool isPlain)
+    private static void WriteLast<TWide>(double* x, double* y, long i, long length, RowStatistics s, double* weight, double* bias)
         where TWide : struct, IWide<TWide>
     {
         var last = stackalloc double[Lanes.Count];
         Copy(x + i, last, length - i);
-        var v = TWide.Load(last);
-        (isPlain ? Plain(v, s, weight, bias, i) : Corrected(v, s, weight, bias, i)).Store(last);
+        Normalized(TWide.Load(last), s, weight, bias, i).Store(last);
         Copy(last, y + i, length - i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TWide Plain<TWide>(TWide x, RowStatistics s, double* weight, double* bias, long i)
-        where TWide : struct, IWide<TWide>
-    {
-        var v = TFormula.Centered(x, s) * TWide.Create(s.Inverse);
-        if (weight is not null)
-            v *= TWide.Load(weight + i);
-        return bias is null ? v : v + TWide.Load(bias + i);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TWide Corrected<TWide>(TWide x, RowStatistics s, double* weight, double* bias, long i)
+    private static TWide Normalized<TWide>(TWide x, RowStatistics s, double* weight, double* bias, long i)
         where TWide : struct, IWide<TWide>
     {
         var v = TFormula.Center(x, s) * (s.Inverse, s.InverseLow);

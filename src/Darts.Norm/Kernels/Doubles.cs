@@ -77,12 +77,6 @@ internal readonly unsafe struct Doubles : IDisposable
         GC.KeepAlive(to);
     }
 
-    /// <summary>The largest magnitude of the first values; none have zero.</summary>
-    public double Largest(long length) => At is null ? 0 : new ReadOnlySpan<double>(At, (int)length).ToArray().Max(Math.Abs);
-
-    /// <summary>The least; none have one.</summary>
-    public double Least(long length) => At is null ? 1 : new ReadOnlySpan<double>(At, (int)length).ToArray().Min(Math.Abs);
-
     /// <summary>Whether all are.</summary>
     public bool AreFinite()
     {

@@ -14,9 +14,6 @@ namespace Darts.Norm.Kernels;
 internal readonly record struct RowStatistics(
     double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
 {
-    /// <summary>Whether it is neither scaled nor outweighed by eps alone; of float64 rows.</summary>
-    public bool IsPlain => Scale == 1 && Unit == 1 && Square < double.PositiveInfinity;
-
     /// <summary>2⁻⁵⁰: more than what rounding leaves of a difference between ones.</summary>
     private const double SmallestSquare = 1.0 / (1L << 50);
 
@@ -153,8 +150,7 @@ internal static unsafe class RowNormalization<TFormula>
             Weight = w.At,
             Bias = b.At,
             Eps = eps,
-            HasSmallBias = !T.IsSingle && b.Largest(length) <= w.Least(length) / 16,
-            Destination = rows.IsHalf ? default : Memory.DestinationOf(Memory.Start(output), length * T.Size, rows.Count, inputs.IsTraining),
+            Destination = T.IsSingle && !rows.IsHalf ? Memory.DestinationOf(Memory.Start(output), length * T.Size, rows.Count, inputs.IsTraining) : default,
             Blocks = blocks,
         };
         var isSingle = T.IsSingle && length >= SingleRows<TFormula>.Shortest;
@@ -254,8 +250,7 @@ internal static unsafe class RowNormalization<TFormula>
         public double* Weight;
         public double* Bias;
         public double Eps;
-        public bool HasSmallBias; // beside the weight; of float64 only
-        public Destination Destination;
+        public Destination Destination; // of float32 only
         public Blocks Blocks;
 
         public readonly void Run(long block)
@@ -265,8 +260,6 @@ internal static unsafe class RowNormalization<TFormula>
             using var tile = new Tile(X, Y, together, end);
             for (; first < end; first += together)
                 WriteRows(first, (int)Math.Min(together, end - first), tile);
-            if (Destination == Destination.Memory)
-                Memory.Fence();
         }
 
         [SkipLocalsInit]
@@ -310,7 +303,7 @@ internal static unsafe class RowNormalization<TFormula>
             if (T.IsSingle)
                 Write(x, y, s->Inverse, s->Center, s->CenterLow, Weight, Bias);
             else
-                DoubleRows<TFormula>.Write((double*)x.Start, (double*)y.Start, x.Length, *s, Weight, Bias, Bias is null || (HasSmallBias && s->Square >= 2 * Eps), Destination);
+                DoubleRows<TFormula>.Write((double*)x.Start, (double*)y.Start, x.Length, *s, Weight, Bias);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
