@@ -113,6 +113,8 @@ internal readonly unsafe struct Gaps<T> : IElement
 
     public static bool IsSingle => T.IsSingle;
 
+    public static bool IsWide => T.IsWide;
+
     public static bool HasGaps => true;
 
     public static double Read(byte* from) => T.Read(from);

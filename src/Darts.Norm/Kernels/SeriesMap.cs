@@ -394,10 +394,8 @@ internal static unsafe class SeriesMap<TFormula>
                     var last = at + (3 * columns) + i;
                     if (T.IsWide)
                         AddFour<EightWide>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
-                    else if (T.IsSingle && !T.HasGaps)
-                        AddFour<FourWide>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
                     else
-                        AddFour(x, go, at + i, columns, x[last], go[last], center + i, along + i, sums + i);
+                        AddFour<FourWide>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
                     for (var next = last + columns; next <= last + four; next += columns)
                         Row<T>.Prefetch(x, go, next);
                 }
@@ -440,8 +438,10 @@ internal static unsafe class SeriesMap<TFormula>
                 TWide first = TWide.Load(center + i), dot = TWide.Load(along + i), sum = TWide.Load(sums + i);
                 for (var group = 0; group < SeriesGroups.AtATime; group++)
                 {
-                    var g = TWide.Widen(go + (group * columns) + i);
-                    dot += g * (TWide.Widen(x + (group * columns) + i) - first);
+                    TWide value = TWide.Widen(x + (group * columns) + i), v = value - first, g = TWide.Widen(go + (group * columns) + i);
+                    if (T.HasGaps)
+                        (v, g) = (v & value.Observed(), g & value.Observed());
+                    dot += g * v;
                     sum += g;
                 }
                 dot.Store(along + i);

@@ -184,9 +184,9 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             {
                 var last = at + (3 * columns) + i;
                 if (T.IsWide && centers is null)
-                    AddFour<EightWide>((float*)x.Start + at + i, columns, sums + i, squares + i);
-                else if (T.IsSingle && !T.HasGaps && centers is null)
-                    AddFour<FourWide>((float*)x.Start + at + i, columns, sums + i, squares + i);
+                    AddFour<EightWide>((float*)x.Start + at + i, columns, sums + i, squares + i, counts + i);
+                else if (T.IsSingle && centers is null)
+                    AddFour<FourWide>((float*)x.Start + at + i, columns, sums + i, squares + i, counts + i);
                 else
                     AddFour(x[at + i], x[at + columns + i], x[last - columns], x[last], i, centers, sums, squares, counts);
                 for (var next = last + columns; next <= last + (SeriesGroups.AtATime * columns); next += columns)
@@ -220,12 +220,18 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
 
     /// <summary>The same of float32 without a center.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddFour<TWide>(float* x, long columns, double* sums, double* squares)
+    private static void AddFour<TWide>(float* x, long columns, double* sums, double* squares, double* counts)
         where TWide : struct, IWide<TWide>
     {
         for (var i = 0; i < Lanes.Count; i += TWide.Count)
         {
             TWide a = TWide.Widen(x + i), b = TWide.Widen(x + columns + i), c = TWide.Widen(x + (2 * columns) + i), d = TWide.Widen(x + (3 * columns) + i);
+            if (T.HasGaps)
+            {
+                TWide ofA = a.Observed(), ofB = b.Observed(), ofC = c.Observed(), ofD = d.Observed();
+                TWide.Tally(TWide.Load(counts + i), TWide.Tally(TWide.Tally(ofA, ofB), TWide.Tally(ofC, ofD))).Store(counts + i);
+                (a, b, c, d) = (a & ofA, b & ofB, c & ofC, d & ofD);
+            }
             (TWide.Load(sums + i) + ((a + b) + (c + d))).Store(sums + i);
             var square = TWide.AddProduct(b, b, TWide.AddProduct(a, a, TWide.Load(squares + i)));
             TWide.AddProduct(d, d, TWide.AddProduct(c, c, square)).Store(squares + i);

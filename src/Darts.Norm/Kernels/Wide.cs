@@ -35,6 +35,14 @@ internal unsafe interface IWide<TSelf>
     /// <summary>As <see cref="Lanes.Loss(Lanes, Lanes, Lanes)"/>.</summary>
     public static abstract TSelf Loss(TSelf x, TSelf y, TSelf product);
 
+    /// <summary>As <see cref="Lanes.Observed"/>.</summary>
+    public TSelf Observed();
+
+    /// <summary>As <see cref="Lanes.Tally(Lanes, Lanes)"/>.</summary>
+    public static abstract TSelf Tally(TSelf x, TSelf y);
+
+    public static abstract TSelf operator &(TSelf x, TSelf mask);
+
     /// <summary>Each value, or where it is NaN, the other.</summary>
     public static abstract TSelf Or(TSelf x, TSelf other);
 }
@@ -77,6 +85,15 @@ internal readonly unsafe struct FourWide(Vector256<double> values) : IWide<FourW
     public static FourWide Loss(FourWide x, FourWide y, FourWide product) => new(Lanes.Loss(x._values, y._values, product._values));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public FourWide Observed() => new(Vector256.Equals(_values, _values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide Tally(FourWide x, FourWide y) => new((x._values.AsInt64() + y._values.AsInt64()).AsDouble());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide operator &(FourWide x, FourWide mask) => new(x._values & mask._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FourWide Or(FourWide x, FourWide other) => new(Vector256.ConditionalSelect(Vector256.Equals(x._values, x._values), x._values, other._values));
 }
 
@@ -116,6 +133,15 @@ internal readonly unsafe struct EightWide(Vector512<double> values) : IWide<Eigh
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static EightWide Loss(EightWide x, EightWide y, EightWide product) => new(Lanes.Loss(x._values, y._values, product._values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public EightWide Observed() => new(Vector512.Equals(_values, _values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide Tally(EightWide x, EightWide y) => new((x._values.AsInt64() + y._values.AsInt64()).AsDouble());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide operator &(EightWide x, EightWide mask) => new(x._values & mask._values);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static EightWide Or(EightWide x, EightWide other) => new(Vector512.ConditionalSelect(Vector512.Equals(x._values, x._values), x._values, other._values));
