@@ -6,35 +6,70 @@ namespace Darts.Norm.Kernels;
 /// <summary>What the values of a row of float64, and their squares, add up to, with what the additions lose.</summary>
 internal static unsafe class DoubleMoments
 {
+    /// <summary>How many numbers a row's sums take: sixteen, then what each of these lost.</summary>
+    public const int Room = 2 * Lanes.Count;
+
     /// <summary>The values times a scale.</summary>
     public static (double total, double rest) Values(Row<Float64> x, double scale)
     {
-        var sums = stackalloc double[2 * Lanes.Count];
-        for (var i = x.Whole; i < x.Length; i++)
-            sums[i - x.Whole] = x.At(i) * scale;
-        if (Vector512.IsHardwareAccelerated)
-            AddValues<EightWide>((double*)x.Start, x.Whole, scale, sums);
-        else
-            AddValues<FourWide>((double*)x.Start, x.Whole, scale, sums);
+        var sums = stackalloc double[Room];
+        AddValues((double*)x.Start, x.Length, scale, sums);
         return Sum.TotalAndRest(sums);
     }
 
     /// <summary>The squares of the differences of the values times a scale to their mean, in two numbers.</summary>
     public static (double total, double rest) Squares(Row<Float64> x, double scale, double mean, double meanLow)
     {
-        var sums = stackalloc double[2 * Lanes.Count];
-        for (var i = x.Whole; i < x.Length; i++)
+        var sums = stackalloc double[Room];
+        AddSquares((double*)x.Start, x.Length, scale, mean, meanLow, sums);
+        return Sum.TotalAndRest(sums);
+    }
+
+    /// <summary>The sums of the values times a scale.</summary>
+    public static void AddValues(double* x, long length, double scale, double* sums)
+    {
+        var whole = length & -Lanes.Count;
+        new Span<double>(sums, Room).Clear();
+        for (var i = whole; i < length; i++)
+            sums[i - whole] = x[i] * scale;
+        if (Vector512.IsHardwareAccelerated)
+            AddValues<EightWide>(x, whole, scale, sums);
+        else
+            AddValues<FourWide>(x, whole, scale, sums);
+    }
+
+    /// <summary>The sums of the squares of their differences to a mean.</summary>
+    public static void AddSquares(double* x, long length, double scale, double mean, double meanLow, double* sums)
+    {
+        var whole = length & -Lanes.Count;
+        new Span<double>(sums, Room).Clear();
+        for (var i = whole; i < length; i++)
         {
-            var v = (x.At(i) * scale) - mean - meanLow;
-            var lane = i - x.Whole;
-            sums[lane] = v * v;
-            sums[Lanes.Count + lane] = Math.FusedMultiplyAdd(v, v, -sums[lane]);
+            var v = (x[i] * scale) - mean - meanLow;
+            sums[i - whole] = v * v;
+            sums[Lanes.Count + i - whole] = Math.FusedMultiplyAdd(v, v, -(v * v));
         }
         if (Vector512.IsHardwareAccelerated)
-            AddSquares<EightWide>((double*)x.Start, x.Whole, scale, mean, meanLow, sums);
+            AddSquares<EightWide>(x, whole, scale, mean, meanLow, sums);
         else
-            AddSquares<FourWide>((double*)x.Start, x.Whole, scale, mean, meanLow, sums);
-        return Sum.TotalAndRest(sums);
+            AddSquares<FourWide>(x, whole, scale, mean, meanLow, sums);
+    }
+
+    /// <summary>As <see cref="Sum.TotalAndRest"/>, of four rows.</summary>
+    public static Pair<FourWide> Totals(double* sums)
+    {
+        double* four = stackalloc double[16], losses = stackalloc double[16];
+        for (var r = 0; r < FourWide.Count; r++, sums += Room)
+        {
+            var (sum, lost) = Sum.Fours(sums);
+            sum.Store(four + (4 * r));
+            lost.Store(losses + (4 * r));
+        }
+        Pair<FourWide> low = Pair<FourWide>.Sum(Of(four, 0), Of(four, 1)), high = Pair<FourWide>.Sum(Of(four, 2), Of(four, 3));
+        var total = Pair<FourWide>.Sum(low.High, high.High);
+        return Pair<FourWide>.WithRest(total.High, total.Low + ((low.Low + high.Low) + ((Of(losses, 0) + Of(losses, 1)) + (Of(losses, 2) + Of(losses, 3)))));
+
+        static FourWide Of(double* rows, int lane) => new(Vector256.Create(rows[lane], rows[4 + lane], rows[8 + lane], rows[12 + lane]));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]

@@ -17,15 +17,30 @@ internal static unsafe class DoubleRows<TFormula>
             Write<FourWide>(x, y, length, s, weight, bias);
     }
 
-    /// <summary>What the gradient of a row loses to its statistics.</summary>
-    public static Loss Project(double* x, double* go, long length, RowStatistics s, double* weight)
+    /// <summary>What the gradients of up to four rows lose to their statistics.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Project(double** x, double** go, int count, long length, RowStatistics* statistics, double* weight, double eps, Loss* to)
     {
-        double* sums = stackalloc double[2 * Lanes.Count], dots = stackalloc double[2 * Lanes.Count];
-        if (Vector512.IsHardwareAccelerated)
-            Project<EightWide>(x, go, length, s, weight, sums, dots);
-        else
-            Project<FourWide>(x, go, length, s, weight, sums, dots);
-        return new() { Mean = TFormula.Centers ? Sum.TotalAndRest(sums).total / length : 0, Along = Sum.TotalAndRest(dots).total / length / s.Square };
+        double* sums = stackalloc double[4 * DoubleMoments.Room], dots = stackalloc double[4 * DoubleMoments.Room], means = stackalloc double[4], alongs = stackalloc double[4];
+        for (var r = 0; r < count; r++)
+        {
+            double* rowSums = sums + (r * DoubleMoments.Room), rowDots = dots + (r * DoubleMoments.Room);
+            if (Vector512.IsHardwareAccelerated)
+                Project<EightWide>(x[r], go[r], length, statistics[r], weight, rowSums, rowDots);
+            else
+                Project<FourWide>(x[r], go[r], length, statistics[r], weight, rowSums, rowDots);
+        }
+        var n = FourWide.Create(length);
+        (DoubleMoments.Totals(sums).High / n).Store(means);
+        (DoubleMoments.Totals(dots).High / n).Store(alongs);
+        for (var r = 0; r < count; r++)
+        {
+            if (TFormula.FlowsThrough(statistics[r], eps))
+                to[r] = new() { Mean = TFormula.Centers ? means[r] : 0, Along = alongs[r] / statistics[r].Square };
+            else
+                to[r] = default;
+        }
     }
 
     /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>, if it is asked for, and the row's part of the parameters' gradients.</summary>

@@ -10,13 +10,49 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     public static bool Centers => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Measure<T>(Row<T> x, double eps, RowStatistics* to)
-        where T : IElement
+    public static void Measure(Row<Float32> x, double eps, RowStatistics* to)
     {
-        if (T.IsSingle)
-            MeasureOnce(x, eps, to);
-        else
-            MeasureTwice(new(x.Start, x.Length, x.End), eps, to);
+        var first = x.First;
+        Lanes sum = default, squares = default;
+        AddMoments(x.OnRow(x.Tail - first), ref sum, ref squares);
+        for (long i = 0; i < x.Whole; i += Lanes.Count)
+            AddMoments(x[i] - first, ref sum, ref squares);
+        var mean = sum.Sum() / x.Length;
+        // Float64 has 29 digits more than a float32: enough for what cancels here in any row that fits in memory.
+        var variance = Math.Max((squares.Sum() / x.Length) - (mean * mean), 0);
+        var (center, lost) = Sum.TwoSum(first, mean);
+        *to = new(1 / Math.Sqrt(variance + eps), center, lost);
+    }
+
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MeasureFour(double** x, int count, long length, double eps, RowStatistics* to)
+    {
+        var sums = stackalloc double[4 * DoubleMoments.Room];
+        double* means = stackalloc double[4], lows = stackalloc double[4], variances = stackalloc double[4], squares = stackalloc double[4], inverses = stackalloc double[4], inverseLows = stackalloc double[4];
+        var n = FourWide.Create(length);
+        for (var r = 0; r < count; r++)
+            DoubleMoments.AddValues(x[r], length, 1, sums + (r * DoubleMoments.Room));
+        var mean = Pair<FourWide>.Divide(DoubleMoments.Totals(sums), n);
+        mean.High.Store(means);
+        mean.Low.Store(lows);
+        for (var r = 0; r < count; r++)
+            DoubleMoments.AddSquares(x[r], length, 1, means[r], lows[r], sums + (r * DoubleMoments.Room));
+        var variance = Pair<FourWide>.Divide(DoubleMoments.Totals(sums), n);
+        var square = Pair<FourWide>.Sum(variance.High, FourWide.Create(eps));
+        var inverse = Pair<FourWide>.Inverse(Pair<FourWide>.Root(new(square.High, square.Low + variance.Low)));
+        variance.High.Store(variances);
+        square.High.Store(squares);
+        inverse.High.Store(inverses);
+        inverse.Low.Store(inverseLows);
+        for (var r = 0; r < count; r++)
+        {
+            // Where eps is all there is, the mean of values too small has lost digits.
+            if (Range.HoldsSquares(variances[r]) || (variances[r] < 1 && eps > Range.LeastEps && Math.Abs(means[r]) > Range.LeastSquare))
+                to[r] = new(inverses[r], means[r], lows[r], 1, squares[r], inverseLows[r]);
+            else
+                MeasureInRange(new((byte*)x[r], length, (byte*)(x[r] + length)), eps, to + r);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -41,42 +77,20 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     public static bool FlowsThrough(RowStatistics s, double eps) => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void MeasureOnce<T>(Row<T> x, double eps, RowStatistics* to)
-        where T : IElement
-    {
-        var first = x.First;
-        Lanes sum = default, squares = default;
-        AddMoments(x.OnRow(x.Tail - first), ref sum, ref squares);
-        for (long i = 0; i < x.Whole; i += Lanes.Count)
-            AddMoments(x[i] - first, ref sum, ref squares);
-        var mean = sum.Sum() / x.Length;
-        // Float64 has 29 digits more than a float32: enough for what cancels here in any row that fits in memory.
-        var variance = Math.Max((squares.Sum() / x.Length) - (mean * mean), 0);
-        var (center, lost) = Sum.TwoSum(first, mean);
-        *to = new(1 / Math.Sqrt(variance + eps), center, lost);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddMoments(Lanes t, ref Lanes sum, ref Lanes squares)
     {
         sum += t;
         squares += t * t;
     }
 
-    /// <summary>The two-pass form: the mean first, as two numbers, then the squares about it.</summary>
-    private static void MeasureTwice(Row<Float64> x, double eps, RowStatistics* to)
+    /// <summary>A row whose squares overflow or vanish, by a scale.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void MeasureInRange(Row<Float64> x, double eps, RowStatistics* to)
     {
-        var moments = Moments(x, 1);
-        // Where eps is all there is, the mean of values too small has lost digits.
-        if (Range.HoldsSquares(moments.Variance) || (moments.Variance < 1 && eps > Range.LeastEps && Math.Abs(moments.Mean) > Range.LeastSquare))
-        {
-            *to = Of(moments, eps, 1);
-            return;
-        }
         var (largest, root) = (Range.Largest(x), Math.Sqrt(eps));
         var vanishes = Range.Vanishes(largest, root);
         var scale = Range.Scale(vanishes ? largest : Math.Max(largest, root));
-        moments = Moments(x, scale);
+        var moments = Moments(x, scale);
         *to = vanishes || moments.Variance == 0
             ? RowStatistics.OfEps(Inverse(eps, 0), moments.Mean, moments.MeanLow, scale)
             : Of(moments, eps * scale * scale, scale);

@@ -8,6 +8,50 @@ internal readonly struct Pair<TWide>(TWide high, TWide low)
 {
     public readonly TWide High = high, Low = low;
 
+    /// <summary>As <see cref="Kernels.Sum.TwoSum"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TWide> Sum(TWide x, TWide y)
+    {
+        var sum = x + y;
+        var shown = sum - x;
+        return new(sum, (x - (sum - shown)) + (y - shown));
+    }
+
+    /// <summary>As <see cref="Kernels.Sum.WithRest"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TWide> WithRest(TWide value, TWide rest)
+    {
+        var (sum, areFinite) = (Sum(value, rest), value.AreFinite());
+        return new(TWide.Select(areFinite, sum.High, value), sum.Low & areFinite);
+    }
+
+    /// <summary>As <see cref="Kernels.Sum.Divide"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TWide> Divide(Pair<TWide> x, TWide count)
+    {
+        var quotient = x.High / count;
+        return WithRest(quotient, (x.Low - TWide.Loss(quotient, count, x.High)) / count);
+    }
+
+    /// <summary>As <see cref="Kernels.Sum.Root"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TWide> Root(Pair<TWide> square)
+    {
+        var root = TWide.Sqrt(square.High);
+        var lost = (square.Low - TWide.Loss(root, root, square.High)) / (root + root);
+        return new(root, lost & lost.AreFinite());
+    }
+
+    /// <summary>As <see cref="Kernels.Sum.Inverse"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TWide> Inverse(Pair<TWide> x)
+    {
+        var one = TWide.Create(1);
+        var inverse = one / x.High;
+        var lost = (default(TWide) - TWide.Loss(inverse, x.High, one) - (inverse * x.Low)) * inverse;
+        return new(inverse, lost & lost.AreFinite());
+    }
+
     /// <summary>x - y.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pair<TWide> Difference(TWide x, TWide y)

@@ -12,29 +12,35 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     public static bool Centers => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Measure<T>(Row<T> x, double eps, RowStatistics* to)
-        where T : IElement
-    {
-        if (T.IsSingle)
-        {
-            *to = Of(SumOfSquares(x) / x.Length, eps);
-            return;
-        }
-        MeasureExactly(new(x.Start, x.Length, x.End), eps, to);
-    }
+    public static void Measure(Row<Float32> x, double eps, RowStatistics* to) => *to = Of(SumOfSquares(x) / x.Length, eps);
 
-    private static void MeasureExactly(Row<Float64> x, double eps, RowStatistics* to)
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MeasureFour(double** x, int count, long length, double eps, RowStatistics* to)
     {
-        var (meanSquare, lost) = MeanSquare(x, 1);
-        if (Range.HoldsSquares(meanSquare))
-            *to = Of(meanSquare, lost, eps, 1, 1);
-        else
-            MeasureInRange(x, eps, to);
+        var sums = stackalloc double[4 * DoubleMoments.Room];
+        double* squares = stackalloc double[4], roots = stackalloc double[4], inverses = stackalloc double[4], inverseLows = stackalloc double[4];
+        for (var r = 0; r < count; r++)
+            DoubleMoments.AddSquares(x[r], length, 1, 0, 0, sums + (r * DoubleMoments.Room));
+        var (square, least) = (Pair<FourWide>.Divide(DoubleMoments.Totals(sums), FourWide.Create(length)), FourWide.Create(Range.Divisor(eps)));
+        var root = Pair<FourWide>.Root(square);
+        var isLess = FourWide.AreLess(root.High, least);
+        var inverse = Pair<FourWide>.Inverse(new(FourWide.Select(isLess, least, root.High), FourWide.Select(isLess, default, root.Low)));
+        square.High.Store(squares);
+        root.High.Store(roots);
+        inverse.High.Store(inverses);
+        inverse.Low.Store(inverseLows);
+        for (var r = 0; r < count; r++)
+        {
+            if (Range.HoldsSquares(squares[r]))
+                to[r] = new(inverses[r], roots[r], 0, 1, squares[r], inverseLows[r]);
+            else
+                MeasureInRange(new((byte*)x[r], length, (byte*)(x[r] + length)), eps, to + r);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static double SumOfSquares<T>(Row<T> x)
-        where T : IElement
+    private static double SumOfSquares(Row<Float32> x)
     {
         var tail = x.Tail;
         var sum = tail * tail;
@@ -71,12 +77,6 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
 
     public static bool FlowsThrough(RowStatistics s, double eps) => !(s.Center < eps);
 
-    private static (double meanSquare, double lost) MeanSquare(Row<Float64> x, double scale)
-    {
-        var (total, rest) = DoubleMoments.Squares(x, scale, 0, 0);
-        return Sum.Divide(total, rest, x.Length);
-    }
-
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void MeasureInRange(Row<Float64> x, double eps, RowStatistics* to)
     {
@@ -85,7 +85,8 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
         var scale = Range.Scale(vanishes ? largest : Math.Max(largest, eps));
         if (scale < 1)
             scale *= Room;
-        var (meanSquare, lost) = MeanSquare(x, scale);
+        var (total, rest) = DoubleMoments.Squares(x, scale, 0, 0);
+        var (meanSquare, lost) = Sum.Divide(total, rest, x.Length);
         *to = vanishes ? RowStatistics.OfEps(Sum.Inverse(eps, 0), Math.Sqrt(meanSquare) / scale, 0, scale) : Of(meanSquare, lost, eps * scale, scale, 1 / scale);
     }
 

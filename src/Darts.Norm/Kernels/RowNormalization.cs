@@ -76,8 +76,10 @@ internal unsafe interface IRowFormula
     /// <summary>Whether a row's mean is subtracted, so that the mean of the incoming gradient plays a part in the gradient.</summary>
     public static abstract bool Centers { get; }
 
-    public static abstract void Measure<T>(Row<T> x, double eps, RowStatistics* to)
-        where T : IElement;
+    public static abstract void Measure(Row<Float32> x, double eps, RowStatistics* to);
+
+    /// <summary>Up to four rows of float64: their divisions and roots are taken together.</summary>
+    public static abstract void MeasureFour(double** x, int count, long length, double eps, RowStatistics* to);
 
     /// <summary>The factor, for four rows, from the mean squares about the center.</summary>
     public static abstract Vector256<double> Inverse(Vector256<double> meanSquare, double eps);
@@ -109,8 +111,7 @@ internal static unsafe class RowNormalization<TFormula>
 
     /// <summary>So many rows stay in the nearest cache until they are written.</summary>
     /// <param name="length">Of a row.</param>
-    /// <param name="middle">How many are taken of rows that are neither short nor long.</param>
-    public static int Together(long length, int middle) => length <= 256 ? RowsTogether : length <= 1024 ? middle : 1;
+    public static int Together(long length) => length <= 256 ? RowsTogether : length <= 1024 ? 4 : 1;
 
     /// <summary>How many numbers are kept of all rows for <see cref="Backward"/>.</summary>
     public static long Keeps(Tensor x, long length) => x.numel() / length * x.dtype switch
@@ -256,7 +257,7 @@ internal static unsafe class RowNormalization<TFormula>
         public readonly void Run(long block)
         {
             var (first, end) = (Blocks.First(block), Blocks.End(block));
-            var together = (int)Math.Min(Together(X.Length, middle: 4), end - first);
+            var together = (int)Math.Min(Together(X.Length), end - first);
             using var tile = new Tile(X, Y, together, end);
             for (; first < end; first += together)
                 WriteRows(first, (int)Math.Min(together, end - first), tile);
@@ -271,8 +272,10 @@ internal static unsafe class RowNormalization<TFormula>
             var x = stackalloc byte*[RowsTogether];
             var xEnd = X.Read(first, count, x, tile.Widened);
             byte* y = tile.Start(first), yEnd = tile.End;
-            for (var r = 0; r < count; r++)
-                TFormula.Measure(new Row<T>(x[r], length, xEnd), Eps, statistics + r);
+            for (var r = 0; !T.IsSingle && r < count; r += FourWide.Count)
+                TFormula.MeasureFour((double**)x + r, Math.Min(FourWide.Count, count - r), length, Eps, statistics + r);
+            for (var r = 0; T.IsSingle && r < count; r++)
+                TFormula.Measure(new(x[r], length, xEnd), Eps, statistics + r);
             for (var r = 0; r < count; r++)
                 Write(new(x[r], length, xEnd), new(y + (r * length * T.Size), length, yEnd), statistics + r);
             tile.Write(first, count);
@@ -282,16 +285,15 @@ internal static unsafe class RowNormalization<TFormula>
                 Keep(first + r, statistics[r]);
         }
 
-        /// <summary>One row, and its statistics where they are asked for.</summary>
+        /// <summary>One row of float32, and its statistics where they are asked for.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         public readonly void WriteRow(long row, byte* x, byte* xEnd, byte* y)
         {
             RowStatistics statistics;
-            var from = new Row<T>(x, X.Length, xEnd);
-            TFormula.Measure(from, Eps, &statistics);
+            TFormula.Measure(new(x, X.Length, xEnd), Eps, &statistics);
             if (Statistics is not null)
                 Keep(row, statistics);
-            Write(from, new(y, X.Length, y + (X.Length * T.Size)), &statistics);
+            Write(new(x, X.Length, xEnd), new(y, X.Length, y + (X.Length * T.Size)), &statistics);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -346,7 +348,7 @@ internal static unsafe class RowNormalization<TFormula>
             var weightSums = Sum.Cleared(WeightSums, block, sums);
             var biasSums = Sum.Cleared(BiasSums, block, sums);
             var (first, end) = (Blocks.First(block), Blocks.End(block));
-            var together = (int)Math.Min(T.IsSingle ? GradientStatistics.Together(X.Length) : Together(X.Length, middle: 2), end - first);
+            var together = (int)Math.Min(T.IsSingle ? GradientStatistics.Together(X.Length) : Together(X.Length), end - first);
             using var tile = new Tile(X, GradX, together, end, inputs: 2);
             for (; first < end; first += together)
             {
@@ -396,11 +398,17 @@ internal static unsafe class RowNormalization<TFormula>
         private readonly void WriteDoubles(long first, int count, double* gx, double* weightSums, double* biasSums)
         {
             var length = X.Length;
+            double** x = stackalloc double*[RowsTogether], go = stackalloc double*[RowsTogether];
+            X.Starts(first, count, (byte**)x);
+            GradOutput.Starts(first, count, (byte**)go);
+            var statistics = stackalloc RowStatistics[RowsTogether];
+            for (var r = 0; r < count; r++)
+                statistics[r] = At(first + r);
             var lost = stackalloc Loss[RowsTogether];
+            for (var r = 0; gx is not null && r < count; r += FourWide.Count)
+                DoubleRows<TFormula>.Project(x + r, go + r, Math.Min(FourWide.Count, count - r), length, statistics + r, Weight, Eps, lost + r);
             for (var r = 0; r < count; r++)
-                lost[r] = gx is not null && TFormula.FlowsThrough(At(first + r), Eps) ? DoubleRows<TFormula>.Project((double*)X[first + r], (double*)GradOutput[first + r], length, At(first + r), Weight) : default;
-            for (var r = 0; r < count; r++)
-                DoubleRows<TFormula>.WriteGradient((double*)X[first + r], (double*)GradOutput[first + r], gx is null ? null : gx + (r * length), length, At(first + r), lost[r], Weight, WeightUnit, weightSums, biasSums, Destination);
+                DoubleRows<TFormula>.WriteGradient(x[r], go[r], gx is null ? null : gx + (r * length), length, statistics[r], lost[r], Weight, WeightUnit, weightSums, biasSums, Destination);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

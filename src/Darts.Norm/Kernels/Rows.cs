@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Darts.Norm.Kernels;
 
 /// <summary>A strided tensor as rows of values that lie side by side; the rows themselves may lie anywhere.</summary>
@@ -52,6 +54,7 @@ internal readonly unsafe struct Rows
     public byte* this[long row] => _axes is null ? _start + (row * _stride) : _start + Offset(row);
 
     /// <summary>Where rows that follow each other begin.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Starts(long first, int count, byte** to)
     {
         var (next, stride) = ((nint)(_start + (first * _stride)), (nint)_stride);
@@ -66,6 +69,7 @@ internal readonly unsafe struct Rows
     /// <param name="count">How many.</param>
     /// <param name="to">Where each begins.</param>
     /// <param name="widened">Room for their values, and for <see cref="Lanes.Count"/> more, which may be read with the last.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public byte* Read(long first, int count, byte** to, float* widened)
     {
         Starts(first, count, to);

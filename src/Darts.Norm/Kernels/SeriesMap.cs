@@ -220,13 +220,11 @@ internal static unsafe class SeriesMap<TFormula>
     private static void MapLost<T>(SeriesSingles singles, SeriesGroups x, byte* y, long series, double* center, double* factor, double* shift, bool fillsWithZero, byte* gathered, byte* narrowed)
         where T : IElement
     {
-        if (singles.CountLost(x.Width) == 0)
-            return;
-        for (long group = 0; group < x.Count; group += x.Chunk)
+        var listed = singles.ListLost(x.Width);
+        for (long group = 0; listed > 0 && group < x.Count; group += x.Chunk)
         {
             var (from, to) = (x.Read<T>(series, group, x.Chunk, gathered), x.Results<T>(y, series, group, x.Chunk, narrowed));
-            for (long at = 0; at < from.Length; at += x.Width)
-                singles.MapLost((float*)from.Start + at, (float*)to.Start + at, x.Width, center, factor, shift, fillsWithZero);
+            singles.MapLost((float*)from.Start, (float*)to.Start, from.Length / x.Width, x.Width, listed, center, factor, shift, fillsWithZero);
             x.Narrow(y, series, group, x.Chunk, narrowed);
         }
     }

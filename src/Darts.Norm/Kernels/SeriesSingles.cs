@@ -6,7 +6,7 @@ namespace Darts.Norm.Kernels;
 /// <summary>The map of a series in float32: <c>y = (x - center) · factor + shift</c>, with coefficients rounded from float64, the factor to two numbers.</summary>
 /// <remarks>
 /// Three roundings cost one and a half units of <c>x · factor</c>. That is as little of the result, unless a shift cancels a whole component. Such components, and
-/// those that leave float32's range, are <see cref="IsLost"/>: one by one, since what they hold must not change what becomes of the others.
+/// those that leave float32's range, are lost: one by one, since what they hold must not change what becomes of the others.
 /// Elementwise, so the same bits whatever the width of a vector.
 /// </remarks>
 internal readonly unsafe struct SeriesSingles
@@ -47,14 +47,13 @@ internal readonly unsafe struct SeriesSingles
 
     private int* Reached => (int*)(_centers + (5 * _run));
 
+    private int* Listed => Reached; // when nobody asks for that any more
+
     /// <summary>How many float64 values hold six runs of float32.</summary>
     public static long Room<T>(SeriesGroups groups)
         where T : IElement => T.IsSingle ? Lanes.Padded(groups.Columns) * 3 : 0;
 
-    /// <summary>Whether a column of a time step is to be computed in float64.</summary>
-    public bool IsLost(long column) => Lost[column] != 0;
-
-    /// <summary>How many of the first columns are.</summary>
+    /// <summary>How many of the first columns are to be computed in float64.</summary>
     public long CountLost(long width) => CountLost(Lost, width);
 
     /// <summary>Groups of values side by side; the last may be shorter. NaN stays NaN, or becomes zero.</summary>
@@ -94,30 +93,64 @@ internal readonly unsafe struct SeriesSingles
             Lost[i] |= ~Reached[i];
     }
 
-    /// <summary>The columns of a time step that are lost, in float64: without a center and a shift where these are null.</summary>
-    public void MapLost(float* x, float* y, long width, double* center, double* factor, double* shift, bool fillsWithZero) => MapLost(x, y, width, Lost, center, factor, shift, fillsWithZero);
+    /// <summary>Finds the columns that are lost, four at a time, before they are mapped: how many fours have some.</summary>
+    public long ListLost(long width) => ListLost(Lost, width, Listed);
+
+    /// <summary>These of some time steps, in float64: without a center and a shift where these are null. Not in place: a column may be mapped for the second time with the last four.</summary>
+    public void MapLost(float* x, float* y, long rows, long width, long listed, double* center, double* factor, double* shift, bool fillsWithZero)
+    {
+        if (width < Vector256<double>.Count)
+            MapLostEach(x, y, rows, width, Lost, center, factor, shift, fillsWithZero);
+        else
+            MapLostFours(x, y, rows, width, Lost, Listed, listed, center, factor, shift, fillsWithZero);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void MapLost(float* x, float* y, long width, int* lost, double* center, double* factor, double* shift, bool fillsWithZero)
+    private static long ListLost(int* lost, long width, int* to)
     {
-        var c = 0L;
-        for (; c <= width - Vector256<double>.Count; c += Vector256<double>.Count)
+        var count = 0L;
+        for (long c = 0, last = width - Vector128<int>.Count; c < width; c += Vector128<int>.Count)
         {
-            var mask = Vector128.Load(lost + c).AsSingle();
-            if (mask.AsInt32() == Vector128<int>.Zero)
-                continue;
-            var v = Float32.WidenFour(x + c);
-            var mapped = center is null ? v * Vector256.Load(factor + c) : ((v - Vector256.Load(center + c)) * Vector256.Load(factor + c)) + Vector256.Load(shift + c);
-            if (fillsWithZero)
-                mapped &= Vector256.Equals(v, v);
-            Vector128.ConditionalSelect(mask, Float32.Narrow(mapped), Vector128.Load(y + c)).Store(y + c);
+            var of = Math.Max(0, Math.Min(c, last));
+            var isAny = false;
+            for (var i = of; i < Math.Min(of + Vector128<int>.Count, width); i++)
+                isAny |= lost[i] != 0;
+            if (isAny)
+                to[count++] = (int)of;
         }
-        for (; c < width; c++)
+        return count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void MapLostFours(float* x, float* y, long rows, long width, int* lost, int* listed, long count, double* center, double* factor, double* shift, bool fillsWithZero)
+    {
+        for (var row = 0L; row < rows; row++, x += width, y += width)
         {
-            if (lost[c] == 0)
-                continue;
-            double v = x[c], mapped = center is null ? v * factor[c] : ((v - center[c]) * factor[c]) + shift[c];
-            y[c] = fillsWithZero && double.IsNaN(v) ? 0 : (float)mapped;
+            for (var i = 0L; i < count; i++)
+            {
+                var c = listed[i];
+                var v = Float32.WidenFour(x + c);
+                var mapped = center is null ? v * Vector256.Load(factor + c) : ((v - Vector256.Load(center + c)) * Vector256.Load(factor + c)) + Vector256.Load(shift + c);
+                if (fillsWithZero)
+                    mapped &= Vector256.Equals(v, v);
+                Vector128.ConditionalSelect(Vector128.Load(lost + c).AsSingle(), Float32.Narrow(mapped), Vector128.Load(y + c)).Store(y + c);
+            }
+        }
+    }
+
+    /// <summary>The same of fewer than four columns.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void MapLostEach(float* x, float* y, long rows, long width, int* lost, double* center, double* factor, double* shift, bool fillsWithZero)
+    {
+        for (var row = 0L; row < rows; row++, x += width, y += width)
+        {
+            for (var c = 0L; c < width; c++)
+            {
+                if (lost[c] == 0)
+                    continue;
+                double v = x[c], mapped = center is null ? v * factor[c] : ((v - center[c]) * factor[c]) + shift[c];
+                y[c] = fillsWithZero && double.IsNaN(v) ? 0 : (float)mapped;
+            }
         }
     }
 

@@ -15,7 +15,7 @@ internal static unsafe class SingleRows<TFormula>
     public static long Shortest => TFormula.Centers ? Lanes.Count : 64;
 
     /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>; many of short rows, whose roots and divisions take long beside the rest.</summary>
-    public static int Together(long length) => length <= 128 ? SingleStatistics.Most : RowNormalization<TFormula>.Together(length, middle: 4);
+    public static int Together(long length) => length <= 128 ? SingleStatistics.Most : RowNormalization<TFormula>.Together(length);
 
     /// <summary>The least mean square that float32 holds.</summary>
     public const double LeastSquare = 1e-25;

@@ -37,17 +37,6 @@ internal static unsafe class Sum
         sum = total;
     }
 
-    /// <summary><c>sum += a · b</c>; the losses go to <paramref name="lost"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void AddProduct<T>(ref Lanes sum, ref Lanes lost, Lanes a, Lanes b)
-        where T : IElement
-    {
-        var product = a * b;
-        if (!T.IsSingle)
-            lost += Lanes.Loss(a, b, product);
-        Add<T>(ref sum, ref lost, product);
-    }
-
     /// <summary><c>sum += value</c>; the loss goes to <paramref name="lost"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Add<T>(ref double sum, ref double lost, double value)
@@ -173,18 +162,25 @@ internal static unsafe class Sum
     /// <param name="sums">Sixteen sums, then what each of these lost.</param>
     public static (double total, double rest) TotalAndRest(double* sums)
     {
+        var (sum, lost) = Fours(sums);
+        var four = stackalloc double[8];
+        sum.Store(four);
+        lost.Store(four + 4);
+        var ((low, lowLost), (high, highLost)) = (TwoSum(four[0], four[1]), TwoSum(four[2], four[3]));
+        var (total, rest) = TwoSum(low, high);
+        return WithRest(total, rest + ((lowLost + highLost) + ((four[4] + four[5]) + (four[6] + four[7]))));
+    }
+
+    /// <summary>The same as four sums, and four of what was lost.</summary>
+    public static (FourWide sums, FourWide lost) Fours(double* sums)
+    {
         var losses = sums + Lanes.Count;
         var lost = (FourWide.Load(losses) + FourWide.Load(losses + 4)) + (FourWide.Load(losses + 8) + FourWide.Load(losses + 12));
         FourWide a = FourWide.Load(sums), b = FourWide.Load(sums + 8);
         Add(ref a, ref lost, FourWide.Load(sums + 4));
         Add(ref b, ref lost, FourWide.Load(sums + 12));
         Add(ref a, ref lost, b);
-        var four = stackalloc double[8];
-        a.Store(four);
-        lost.Store(four + 4);
-        var ((low, lowLost), (high, highLost)) = (TwoSum(four[0], four[1]), TwoSum(four[2], four[3]));
-        var (total, rest) = TwoSum(low, high);
-        return WithRest(total, rest + ((lowLost + highLost) + ((four[4] + four[5]) + (four[6] + four[7]))));
+        return (a, lost);
     }
 
     /// <summary>A sum and its rest; without it where the sum is not finite, and what it lost says nothing.</summary>

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Darts.Norm.Kernels;
 
 /// <summary>Where rows are written that are read together; those of half precision are computed with as float32 on the way.</summary>
@@ -41,9 +43,11 @@ internal readonly unsafe struct Tile : IDisposable
     public byte* End { get; }
 
     /// <summary>Where results go from this row on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* Start(long first) => _isHalf ? (byte*)_narrowed : _results + (first * _row);
 
     /// <summary>So many results are there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Write(long first, int count)
     {
         if (_isHalf)

@@ -29,6 +29,10 @@ internal unsafe interface IWide<TSelf>
 
     public static abstract TSelf operator *(TSelf x, TSelf y);
 
+    public static abstract TSelf operator /(TSelf x, TSelf y);
+
+    public static abstract TSelf Sqrt(TSelf x);
+
     /// <summary>As <see cref="Lanes.AddProduct(Lanes, Lanes, Lanes)"/>.</summary>
     public static abstract TSelf AddProduct(TSelf x, TSelf y, TSelf sum);
 
@@ -42,6 +46,15 @@ internal unsafe interface IWide<TSelf>
     public static abstract TSelf Tally(TSelf x, TSelf y);
 
     public static abstract TSelf operator &(TSelf x, TSelf mask);
+
+    /// <summary>All ones where a value is finite, else zero.</summary>
+    public TSelf AreFinite();
+
+    /// <summary>All ones where the first is less, else zero.</summary>
+    public static abstract TSelf AreLess(TSelf x, TSelf y);
+
+    /// <summary>The first where <paramref name="mask"/> is all ones, the other where it is zero.</summary>
+    public static abstract TSelf Select(TSelf mask, TSelf x, TSelf other);
 
     /// <summary>Each value, or where it is NaN, the other.</summary>
     public static abstract TSelf Or(TSelf x, TSelf other);
@@ -79,6 +92,12 @@ internal readonly unsafe struct FourWide(Vector256<double> values) : IWide<FourW
     public static FourWide operator *(FourWide x, FourWide y) => new(x._values * y._values);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide operator /(FourWide x, FourWide y) => new(x._values / y._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide Sqrt(FourWide x) => new(Vector256.Sqrt(x._values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FourWide AddProduct(FourWide x, FourWide y, FourWide sum) => new(Lanes.AddProduct(x._values, y._values, sum._values));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -92,6 +111,15 @@ internal readonly unsafe struct FourWide(Vector256<double> values) : IWide<FourW
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FourWide operator &(FourWide x, FourWide mask) => new(x._values & mask._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public FourWide AreFinite() => new(Vector256.Equals(_values - _values, Vector256<double>.Zero));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide AreLess(FourWide x, FourWide y) => new(Vector256.LessThan(x._values, y._values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FourWide Select(FourWide mask, FourWide x, FourWide other) => new(Vector256.ConditionalSelect(mask._values, x._values, other._values));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FourWide Or(FourWide x, FourWide other) => new(Vector256.ConditionalSelect(Vector256.Equals(x._values, x._values), x._values, other._values));
@@ -129,6 +157,12 @@ internal readonly unsafe struct EightWide(Vector512<double> values) : IWide<Eigh
     public static EightWide operator *(EightWide x, EightWide y) => new(x._values * y._values);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide operator /(EightWide x, EightWide y) => new(x._values / y._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide Sqrt(EightWide x) => new(Vector512.Sqrt(x._values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static EightWide AddProduct(EightWide x, EightWide y, EightWide sum) => new(Lanes.AddProduct(x._values, y._values, sum._values));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -142,6 +176,15 @@ internal readonly unsafe struct EightWide(Vector512<double> values) : IWide<Eigh
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static EightWide operator &(EightWide x, EightWide mask) => new(x._values & mask._values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public EightWide AreFinite() => new(Vector512.Equals(_values - _values, Vector512<double>.Zero));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide AreLess(EightWide x, EightWide y) => new(Vector512.LessThan(x._values, y._values));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static EightWide Select(EightWide mask, EightWide x, EightWide other) => new(Vector512.ConditionalSelect(mask._values, x._values, other._values));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static EightWide Or(EightWide x, EightWide other) => new(Vector512.ConditionalSelect(Vector512.Equals(x._values, x._values), x._values, other._values));

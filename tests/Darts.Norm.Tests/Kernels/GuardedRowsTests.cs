@@ -24,6 +24,56 @@ public sealed unsafe class GuardedRowsTests
         Compare<RMSNormFormula>(length);
     }
 
+    /// <summary>Of float64, whose last values are copied.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(16)]
+    [InlineData(17)]
+    [InlineData(100)]
+    public void DoubleRows_BeforeMemoryThatNobodyMayTouch_AreThoseOfOtherMemory(int length)
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        CompareDoubles<LayerNormFormula>(length);
+        CompareDoubles<RMSNormFormula>(length);
+    }
+
+    private static void CompareDoubles<TFormula>(int length)
+        where TFormula : IRowFormula
+    {
+        const int Buffers = 4, Room = 512;
+        using var memory = new GuardedMemory();
+        var room = stackalloc double[Buffers * Room];
+        double** starts = stackalloc double*[Buffers], x = stackalloc double*[Rows], go = stackalloc double*[Rows];
+        RowStatistics* statistics = stackalloc RowStatistics[4];
+        var lost = stackalloc Loss[4];
+        double[]? expected = null;
+        for (var guarded = Buffers; guarded >= 0; guarded--) // the one that ends before the page; at first none
+        {
+            for (var i = 0; i < Buffers; i++)
+                starts[i] = i == guarded ? (double*)memory.End - (Rows * length) : room + (i * Room);
+            for (var i = 0; i < Rows * length; i++)
+                (starts[0][i], starts[1][i]) = (Math.Sin(i), Math.Cos(3 * i));
+            for (var r = 0; r < Rows; r++)
+                (x[r], go[r]) = (starts[0] + (r * length), starts[1] + (r * length));
+            using Doubles weight = new(length), weightSums = new(Doubles.Padded<Float64>(length)), biasSums = new(Doubles.Padded<Float64>(length));
+            foreach (var doubles in (Doubles[])[weight, weightSums, biasSums])
+                new Span<double>(doubles.At, (int)doubles.Length).Clear();
+            for (var i = 0; i < length; i++)
+                weight.At[i] = 1 + (i % 7 / 8.0);
+            TFormula.MeasureFour(x, Rows, length, Eps, statistics);
+            DoubleRows<TFormula>.Project(x, go, Rows, length, statistics, weight.At, Eps, lost);
+            for (var r = 0; r < Rows; r++)
+            {
+                DoubleRows<TFormula>.Write(x[r], starts[2] + (r * length), length, statistics[r], weight.At, weight.At);
+                DoubleRows<TFormula>.WriteGradient(x[r], go[r], starts[3] + (r * length), length, statistics[r], lost[r], weight.At, 1, weightSums.At, biasSums.At, Destination.Caches);
+            }
+            double[] results = [.. new Span<double>(starts[2], Rows * length), .. new Span<double>(starts[3], Rows * length), .. new Span<double>(weightSums.At, length), .. new Span<double>(biasSums.At, length)];
+            results.Should().Equal(expected ??= results).And.OnlyContain(value => double.IsFinite(value));
+        }
+    }
+
     private static void Compare<TFormula>(int length)
         where TFormula : IRowFormula
     {

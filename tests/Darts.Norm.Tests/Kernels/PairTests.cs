@@ -21,6 +21,32 @@ public sealed unsafe class PairTests
         PutBackWhatWasLost<EightWide>();
     }
 
+    /// <summary>The same numbers as <see cref="Sum"/> has for one, to the last bit.</summary>
+    [Fact]
+    public void QuotientsAndRoots_OfAnyWidth_AreThoseOfOneValue()
+    {
+        AreThoseOfOne<FourWide>();
+        AreThoseOfOne<EightWide>();
+    }
+
+    private static void AreThoseOfOne<TWide>()
+        where TWide : struct, IWide<TWide>
+    {
+        double[] values = [1 / 3d, 7e300, 0, double.PositiveInfinity], rests = [1e-18, -3e283, 0, double.NaN];
+        var of = new Pair<TWide>(Of<TWide>(values), Of<TWide>(rests));
+        var (sum, rest, quotient, root, inverse) = (
+            Pair<TWide>.Sum(of.High, of.Low), Pair<TWide>.WithRest(of.High, of.Low), Pair<TWide>.Divide(of, TWide.Create(96)), Pair<TWide>.Root(of), Pair<TWide>.Inverse(of));
+        for (var i = 0; i < TWide.Count; i++)
+        {
+            var (value, lost) = (values[i % 4], rests[i % 4]);
+            (Value(sum.High, i), Value(sum.Low, i)).Should().Be(Sum.TwoSum(value, lost));
+            (Value(rest.High, i), Value(rest.Low, i)).Should().Be(Sum.WithRest(value, lost));
+            (Value(quotient.High, i), Value(quotient.Low, i)).Should().Be(Sum.Divide(value, lost, 96));
+            (Value(root.High, i), Value(root.Low, i)).Should().Be(Sum.Root(value, lost));
+            (Value(inverse.High, i), Value(inverse.Low, i)).Should().Be(Sum.Inverse(value, lost));
+        }
+    }
+
     private static void HoldWhatTheyLose<TWide>()
         where TWide : struct, IWide<TWide>
     {

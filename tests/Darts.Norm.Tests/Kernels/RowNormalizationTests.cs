@@ -27,7 +27,7 @@ public sealed unsafe class RowNormalizationTests : IDisposable
     [InlineData(1024, 4)]
     [InlineData(1025, 1)]
     public void Together_OfALength_AreTheRowsThatTheNearestCacheHolds(long length, int expected) =>
-        RowNormalization<LayerNormFormula>.Together(length, middle: 4).Should().Be(expected);
+        RowNormalization<LayerNormFormula>.Together(length).Should().Be(expected);
 
     [Theory]
     [InlineData(0, 512, 4096, false, Destination.Memory)]

@@ -77,7 +77,7 @@ public sealed unsafe class SeriesSinglesTests : IDisposable
         var singles = new SeriesSingles(groups, coefficients.At, run, (float*)room.At);
         for (var width = 0; width <= columns; width++)
             singles.CountLost(width).Should().Be(are.Take(width).Count(isLost => isLost));
-        Enumerable.Range(0, columns).Select(i => singles.IsLost(i)).Should().Equal(are);
+        Enumerable.Range(0, columns).Select(IsLost).Should().Equal(are);
 
         // Those with a shift, of which every second reaches it: just so, in the last row.
         var results = new float[3 * columns];
@@ -91,8 +91,46 @@ public sealed unsafe class SeriesSinglesTests : IDisposable
             singles.Reach((byte*)(at + (2 * columns)), 1, columns - 1);
         }
         singles.LoseUnreached(columns - 1);
-        Enumerable.Range(0, columns).Select(i => singles.IsLost(i))
+        Enumerable.Range(0, columns).Select(IsLost)
             .Should().Equal(Enumerable.Range(0, columns).Select(i => are[i] || (i < columns - 1 && i % 2 == 1 && coefficients.At[(3 * run) + i] == 1.5)));
+
+        bool IsLost(int column) => singles.CountLost(column + 1) > singles.CountLost(column);
+    }
+
+    /// <summary>The others stay; of fewer than four columns as of more, and the last ones, which are mapped twice.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(4)]
+    [InlineData(7)]
+    [InlineData(21)]
+    public void MapLost_OfSomeTimeSteps_MapsTheColumnsThatAreLostInFloat64(int columns)
+    {
+        const int rows = 3;
+        var series = zeros(1, 1, columns);
+        var groups = new SeriesGroups(ref series, columns);
+        var run = Lanes.Padded(groups.Columns);
+        using Doubles coefficients = new(4 * run), room = new(3 * run);
+        double* center = coefficients.At, factor = center + (2 * run), shift = center + (3 * run);
+        for (var i = 0; i < run; i++)
+            (center[i], factor[i], shift[i]) = (i % 3 == 0 ? 1e25 : 0.5, 1.5 + i, 0.25);
+        var singles = new SeriesSingles(groups, coefficients.At, run, (float*)room.At);
+        var (x, listed) = (new float[rows * columns], singles.ListLost(columns));
+        for (var i = 0; i < x.Length; i++)
+            x[i] = i % 5 == 4 ? float.NaN : i % columns % 3 == 0 ? 1e25f * (1 + (i / 64f)) : i;
+        foreach (var (fills, scales) in ((bool, bool)[])[(false, false), (true, false), (false, true)])
+        {
+            var y = new float[rows * columns];
+            Array.Fill(y, -7);
+            fixed (float* from = x, to = y)
+                singles.MapLost(from, to, rows, columns, listed, scales ? null : center, factor, scales ? null : shift, fills);
+            for (var i = 0; i < x.Length; i++)
+            {
+                var c = i % columns;
+                var mapped = scales ? x[i] * factor[c] : ((x[i] - center[c]) * factor[c]) + shift[c];
+                y[i].Should().Be(c % 3 != 0 ? -7 : fills && float.IsNaN(x[i]) ? 0 : (float)mapped);
+            }
+        }
     }
 
     private static void ShouldBeRight(RINorm rin, Tensor input, Func<RINorm, Tensor> inSingles, Func<RINorm, Tensor> wide)

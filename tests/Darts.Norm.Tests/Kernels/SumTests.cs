@@ -47,20 +47,6 @@ public sealed unsafe class SumTests
     }
 
     [Fact]
-    public void AddProduct_OfLanes_KeepsWhatTheProductLoses()
-    {
-        var (a, b) = (Of(lane => 1 + Math.ScaleB(lane + 1, -40)), Of(lane => 3 - Math.ScaleB(lane + 1, -39)));
-        Lanes sum = default, lost = default, plain = default, nothing = default;
-        Sum.AddProduct<Float64>(ref sum, ref lost, a, b);
-        Sum.AddProduct<Float32>(ref plain, ref nothing, a, b);
-        foreach (var (lane, (total, rest)) in Values(sum).Zip(Values(lost)).Index())
-            ((Exact(total) + Exact(rest)) * Exact(1)).Should().Be(Exact(Values(a)[lane]) * Exact(Values(b)[lane]));
-        Values(lost).Should().OnlyContain(value => value != 0);
-        Values(plain).Should().Equal(Values(a * b));
-        Values(nothing).Should().OnlyContain(value => value == 0);
-    }
-
-    [Fact]
     public void AddAtAndAddProductAt_ARunningSum_TouchItsLanesAlone()
     {
         double* sums = stackalloc double[4 * Padding], products = stackalloc double[4 * Padding];
