@@ -56,7 +56,10 @@ public sealed unsafe class GuardedRowsTests
             for (var i = 0; i < Rows * length; i++)
                 (starts[0][i], starts[1][i]) = (Math.Sin(i), Math.Cos(3 * i));
             for (var r = 0; r < Rows; r++)
-                (x[r], go[r]) = (starts[0] + (r * length), starts[1] + (r * length));
+            {
+                x[r] = starts[0] + (r * length);
+                go[r] = starts[1] + (r * length);
+            }
             using Doubles weight = new(length), weightSums = new(Doubles.Padded<Float64>(length)), biasSums = new(Doubles.Padded<Float64>(length));
             foreach (var doubles in (Doubles[])[weight, weightSums, biasSums])
                 new Span<double>(doubles.At, (int)doubles.Length).Clear();
