@@ -69,12 +69,16 @@ internal readonly unsafe struct Rows
     /// <param name="count">How many.</param>
     /// <param name="to">Where each begins.</param>
     /// <param name="widened">Room for their values, and for <see cref="Lanes.Count"/> more, which may be read with the last.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* Read(long first, int count, byte** to, float* widened)
     {
         Starts(first, count, to);
-        if (!IsHalf)
-            return End;
+        return IsHalf ? Widen(count, to, widened) : End;
+    }
+
+    /// <summary>What lies there, widened: that is where it is now.</summary>
+    private byte* Widen(int count, byte** to, float* widened)
+    {
         var together = _axes is null && _stride == Length * Size ? count : 1;
         for (var r = 0; r < count; r += together)
             HalfPrecision.Widen(Half, to[r], widened + (r * Length), together * Length);

@@ -181,10 +181,15 @@ internal readonly unsafe struct SeriesGroups
 
     /// <summary>Results of half precision are there.</summary>
     /// <inheritdoc cref="Write"/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Narrow(byte* start, long series, long group, long count, byte* narrowed)
     {
-        if (!IsHalf)
-            return;
+        if (IsHalf)
+            NarrowHalf(start, series, group, count, narrowed);
+    }
+
+    private void NarrowHalf(byte* start, long series, long group, long count, byte* narrowed)
+    {
         var (row, steps) = Place(series, group, count);
         HalfPrecision.Narrow(_rows.Half, (float*)narrowed, start + (row * Width * HalfPrecision.Size), steps * Width);
     }

@@ -220,8 +220,10 @@ internal static unsafe class SeriesMap<TFormula>
     private static void MapLost<T>(SeriesSingles singles, SeriesGroups x, byte* y, long series, double* center, double* factor, double* shift, bool fillsWithZero, byte* gathered, byte* narrowed)
         where T : IElement
     {
+        if (singles.CountLost(x.Width) == 0)
+            return;
         var listed = singles.ListLost(x.Width);
-        for (long group = 0; listed > 0 && group < x.Count; group += x.Chunk)
+        for (long group = 0; group < x.Count; group += x.Chunk)
         {
             var (from, to) = (x.Read<T>(series, group, x.Chunk, gathered), x.Results<T>(y, series, group, x.Chunk, narrowed));
             singles.MapLost((float*)from.Start, (float*)to.Start, from.Length / x.Width, x.Width, listed, center, factor, shift, fillsWithZero);
@@ -278,7 +280,8 @@ internal static unsafe class SeriesMap<TFormula>
             if (singles.CountLost(X.Width) == X.Width)
                 return false;
             var (chunk, haveReached) = (X.Chunk, Measured is not null); // around its own mean a series has values on both sides: the shift adds to those of one
-            singles.ClearReached(X.Width);
+            if (!haveReached)
+                singles.ClearReached(X.Width);
             for (long group = 0; group < X.Count; group += chunk)
             {
                 var (x, y) = (X.Read<T>(series, group, chunk, gathered), X.Write<T>(Y, series, group, chunk, narrowed));

@@ -13,34 +13,39 @@ internal unsafe struct SingleForwardWork<TFormula> : IWork
     public float* Weight;
     public float* Bias;
 
-    [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run(long block)
     {
-        var (end, length, eps) = (Wide.Blocks.End(block), Wide.X.Length, Wide.Eps);
-        var destination = Wide.Destination;
+        var (first, end) = (Wide.Blocks.First(block), Wide.Blocks.End(block));
+        var together = (int)Math.Min(SingleRows<TFormula>.Together(Wide.X.Length), end - first);
+        using var tile = new Tile(Wide.X, Wide.Y, together, end);
+        WriteRows(first, end, together, tile);
+    }
+
+    // A method of its own: what is freed at the end keeps nothing in registers.
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void WriteRows(long first, long end, int together, in Tile tile)
+    {
+        var (length, eps, destination) = (Wide.X.Length, Wide.Eps, Wide.Destination);
+        var farthest = Sum.Farthest(IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, length / RowSum.Count);
         var x = stackalloc float*[SingleStatistics.Most];
         SingleStatistics measured;
-        var first = Wide.Blocks.First(block);
-        var together = (int)Math.Min(SingleRows<TFormula>.Together(length), end - first);
-        var farthest = Sum.Farthest(IsInSingle ? SingleRows<TFormula>.FarInSingle : SingleRows<TFormula>.FarInDouble, length / RowSum.Count);
-        using var tile = new Tile(Wide.X, Wide.Y, together, end);
         for (; first < end; first += together)
         {
             var count = (int)Math.Min(together, end - first);
             var xEnd = (float*)Wide.X.Read(first, count, (byte**)x, tile.Widened);
-            byte* y = tile.Start(first), yEnd = tile.End;
+            float* y = (float*)tile.Start(first), yEnd = (float*)tile.End;
             SingleRows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, farthest, Ratio, &measured);
             if (IsInSingle)
-                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, (float*)y, (float*)yEnd, &measured, Weight, Bias, destination);
+                SingleRows<TFormula>.WriteInSingle(x, count, length, xEnd, y, yEnd, &measured, Weight, Bias, destination);
             else
-                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, (float*)y, (float*)yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
+                SingleRows<TFormula>.WriteInDouble(x, count, length, xEnd, y, yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
             if (Wide.Statistics is not null)
                 measured.Keep(count, eps, Wide.Statistics + first, Wide.X.Count);
             for (var r = 0; r < count; r++)
             {
                 if (double.IsNaN(measured.Inverse[r]))
-                    Wide.WriteRow(first + r, (byte*)x[r], (byte*)xEnd, y + (r * length * sizeof(float)));
+                    Wide.WriteRow(first + r, (byte*)x[r], (byte*)xEnd, (byte*)(y + (r * length)));
             }
             tile.Write(first, count);
         }
