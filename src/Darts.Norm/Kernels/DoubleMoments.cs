@@ -9,22 +9,6 @@ internal static unsafe class DoubleMoments
     /// <summary>How many numbers a row's sums take: sixteen, then what each of these lost.</summary>
     public const int Room = 2 * Lanes.Count;
 
-    /// <summary>The values times a scale.</summary>
-    public static (double total, double rest) Values(Row<Float64> x, double scale)
-    {
-        var sums = stackalloc double[Room];
-        AddValues((double*)x.Start, x.Length, scale, sums);
-        return Sum.TotalAndRest(sums);
-    }
-
-    /// <summary>The squares of the differences of the values times a scale to their mean, in two numbers.</summary>
-    public static (double total, double rest) Squares(Row<Float64> x, double scale, double mean, double meanLow)
-    {
-        var sums = stackalloc double[Room];
-        AddSquares((double*)x.Start, x.Length, scale, mean, meanLow, sums);
-        return Sum.TotalAndRest(sums);
-    }
-
     /// <summary>The sums of the values times a scale.</summary>
     public static void AddValues(double* x, long length, double scale, double* sums)
     {
@@ -38,7 +22,7 @@ internal static unsafe class DoubleMoments
             AddValues<FourWide>(x, whole, scale, sums);
     }
 
-    /// <summary>The sums of the squares of their differences to a mean.</summary>
+    /// <summary>The sums of the squares of their differences to a mean, in two numbers.</summary>
     public static void AddSquares(double* x, long length, double scale, double mean, double meanLow, double* sums)
     {
         var whole = length & -Lanes.Count;
@@ -55,13 +39,13 @@ internal static unsafe class DoubleMoments
             AddSquares<FourWide>(x, whole, scale, mean, meanLow, sums);
     }
 
-    /// <summary>As <see cref="Sum.TotalAndRest"/>, of four rows.</summary>
+    /// <summary>The sums of all lanes of four rows, each in one order, and what rounding it lost.</summary>
     public static Pair<FourWide> Totals(double* sums)
     {
         double* four = stackalloc double[16], losses = stackalloc double[16];
         for (var r = 0; r < FourWide.Count; r++, sums += Room)
         {
-            var (sum, lost) = Sum.Fours(sums);
+            var (sum, lost) = Fours(sums);
             sum.Store(four + (4 * r));
             lost.Store(losses + (4 * r));
         }
@@ -70,6 +54,18 @@ internal static unsafe class DoubleMoments
         return Pair<FourWide>.WithRest(total.High, total.Low + ((low.Low + high.Low) + ((Of(losses, 0) + Of(losses, 1)) + (Of(losses, 2) + Of(losses, 3)))));
 
         static FourWide Of(double* rows, int lane) => new(Vector256.Create(rows[lane], rows[4 + lane], rows[8 + lane], rows[12 + lane]));
+    }
+
+    /// <summary>A row's sums as four, and four of what was lost.</summary>
+    private static (FourWide sums, FourWide lost) Fours(double* sums)
+    {
+        var losses = sums + Lanes.Count;
+        var lost = (FourWide.Load(losses) + FourWide.Load(losses + 4)) + (FourWide.Load(losses + 8) + FourWide.Load(losses + 12));
+        FourWide a = FourWide.Load(sums), b = FourWide.Load(sums + 8);
+        Sum.Add(ref a, ref lost, FourWide.Load(sums + 4));
+        Sum.Add(ref b, ref lost, FourWide.Load(sums + 12));
+        Sum.Add(ref a, ref lost, b);
+        return (a, lost);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]

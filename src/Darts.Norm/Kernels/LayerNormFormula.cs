@@ -24,34 +24,15 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         *to = new(1 / Math.Sqrt(variance + eps), center, lost);
     }
 
-    [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void MeasureFour(double** x, int count, long length, double eps, RowStatistics* to)
     {
-        var sums = stackalloc double[4 * DoubleMoments.Room];
-        double* means = stackalloc double[4], lows = stackalloc double[4], variances = stackalloc double[4], squares = stackalloc double[4], inverses = stackalloc double[4], inverseLows = stackalloc double[4];
-        var n = FourWide.Create(length);
-        for (var r = 0; r < count; r++)
-            DoubleMoments.AddValues(x[r], length, 1, sums + (r * DoubleMoments.Room));
-        var mean = Pair<FourWide>.Divide(DoubleMoments.Totals(sums), n);
-        mean.High.Store(means);
-        mean.Low.Store(lows);
-        for (var r = 0; r < count; r++)
-            DoubleMoments.AddSquares(x[r], length, 1, means[r], lows[r], sums + (r * DoubleMoments.Room));
-        var variance = Pair<FourWide>.Divide(DoubleMoments.Totals(sums), n);
-        var square = Pair<FourWide>.Sum(variance.High, FourWide.Create(eps));
-        var inverse = Pair<FourWide>.Inverse(Pair<FourWide>.Root(new(square.High, square.Low + variance.Low)));
-        variance.High.Store(variances);
-        square.High.Store(squares);
-        inverse.High.Store(inverses);
-        inverse.Low.Store(inverseLows);
+        var variances = stackalloc double[4];
+        MeasureFour(x, count, length, eps, 1, variances, to);
         for (var r = 0; r < count; r++)
         {
             // Where eps is all there is, the mean of values too small has lost digits.
-            if (Range.HoldsSquares(variances[r]) || (variances[r] < 1 && eps > Range.LeastEps && Math.Abs(means[r]) > Range.LeastSquare))
-                to[r] = new(inverses[r], means[r], lows[r], 1, squares[r], inverseLows[r]);
-            else
-                MeasureInRange(new((byte*)x[r], length, (byte*)(x[r] + length)), eps, to + r);
+            if (!Range.HoldsSquares(variances[r]) && !(variances[r] < 1 && eps > Range.LeastEps && Math.Abs(to[r].Center) > Range.LeastSquare))
+                MeasureInRange(x + r, length, eps, to + r);
         }
     }
 
@@ -83,42 +64,44 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         squares += t * t;
     }
 
+    /// <summary>Of rows times a scale, the variances among the rest.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void MeasureFour(double** x, int count, long length, double eps, double scale, double* variances, RowStatistics* to)
+    {
+        var sums = stackalloc double[4 * DoubleMoments.Room];
+        double* means = stackalloc double[4], lows = stackalloc double[4], squares = stackalloc double[4], inverses = stackalloc double[4], inverseLows = stackalloc double[4];
+        var n = FourWide.Create(length);
+        for (var r = 0; r < count; r++)
+            DoubleMoments.AddValues(x[r], length, scale, sums + (r * DoubleMoments.Room));
+        var mean = Pair<FourWide>.Divide(DoubleMoments.Totals(sums), n);
+        mean.High.Store(means);
+        mean.Low.Store(lows);
+        for (var r = 0; r < count; r++)
+            DoubleMoments.AddSquares(x[r], length, scale, means[r], lows[r], sums + (r * DoubleMoments.Room));
+        var variance = Pair<FourWide>.Divide(DoubleMoments.Totals(sums), n);
+        var square = Pair<FourWide>.Sum(variance.High, FourWide.Create(eps));
+        var inverse = Pair<FourWide>.Inverse(Pair<FourWide>.Root(new(square.High, square.Low + variance.Low)));
+        variance.High.Store(variances);
+        square.High.Store(squares);
+        inverse.High.Store(inverses);
+        inverse.Low.Store(inverseLows);
+        for (var r = 0; r < count; r++)
+            to[r] = new(inverses[r], means[r], lows[r], scale, squares[r], inverseLows[r]);
+    }
+
     /// <summary>A row whose squares overflow or vanish, by a scale.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void MeasureInRange(Row<Float64> x, double eps, RowStatistics* to)
+    private static void MeasureInRange(double** x, long length, double eps, RowStatistics* to)
     {
-        var (largest, root) = (Range.Largest(x), Math.Sqrt(eps));
+        var (largest, root) = (Range.Largest(new Row<Float64>((byte*)*x, length, (byte*)(*x + length))), Math.Sqrt(eps));
         var vanishes = Range.Vanishes(largest, root);
         var scale = Range.Scale(vanishes ? largest : Math.Max(largest, root));
-        var moments = Moments(x, scale);
-        *to = vanishes || moments.Variance == 0
-            ? RowStatistics.OfEps(Inverse(eps, 0), moments.Mean, moments.MeanLow, scale)
-            : Of(moments, eps * scale * scale, scale);
+        var variances = stackalloc double[4];
+        MeasureFour(x, 1, length, eps * scale * scale, scale, variances, to);
+        if (!vanishes && variances[0] != 0)
+            return;
+        var (rootOfEps, lost) = Sum.Root(eps, 0);
+        *to = RowStatistics.OfEps(Sum.Inverse(rootOfEps, lost), to->Center, to->CenterLow, scale);
     }
-
-    private static RowStatistics Of(RowMoments row, double eps, double scale)
-    {
-        var (square, lost) = Sum.TwoSum(row.Variance, eps);
-        var (inverse, inverseLow) = Inverse(square, lost + row.VarianceLow);
-        return new(inverse, row.Mean, row.MeanLow, scale, square, inverseLow);
-    }
-
-    private static (double inverse, double lost) Inverse(double square, double rest)
-    {
-        var (root, lost) = Sum.Root(square, rest);
-        return Sum.Inverse(root, lost);
-    }
-
-    /// <summary>Of the scaled row.</summary>
-    private static RowMoments Moments(Row<Float64> x, double scale)
-    {
-        var (total, rest) = DoubleMoments.Values(x, scale);
-        var (mean, low) = Sum.Divide(total, rest, x.Length);
-        (total, rest) = DoubleMoments.Squares(x, scale, mean, low);
-        var (variance, varianceLow) = Sum.Divide(total, rest, x.Length);
-        return new(mean, low, variance, varianceLow);
-    }
-
-    /// <summary>Mean and variance, and what each lost by rounding.</summary>
-    private readonly record struct RowMoments(double Mean, double MeanLow, double Variance, double VarianceLow);
 }

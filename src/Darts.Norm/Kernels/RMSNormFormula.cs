@@ -14,28 +14,13 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Measure(Row<Float32> x, double eps, RowStatistics* to) => *to = Of(SumOfSquares(x) / x.Length, eps);
 
-    [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void MeasureFour(double** x, int count, long length, double eps, RowStatistics* to)
     {
-        var sums = stackalloc double[4 * DoubleMoments.Room];
-        double* squares = stackalloc double[4], roots = stackalloc double[4], inverses = stackalloc double[4], inverseLows = stackalloc double[4];
-        for (var r = 0; r < count; r++)
-            DoubleMoments.AddSquares(x[r], length, 1, 0, 0, sums + (r * DoubleMoments.Room));
-        var (square, least) = (Pair<FourWide>.Divide(DoubleMoments.Totals(sums), FourWide.Create(length)), FourWide.Create(Range.Divisor(eps)));
-        var root = Pair<FourWide>.Root(square);
-        var isLess = FourWide.AreLess(root.High, least);
-        var inverse = Pair<FourWide>.Inverse(new(FourWide.Select(isLess, least, root.High), FourWide.Select(isLess, default, root.Low)));
-        square.High.Store(squares);
-        root.High.Store(roots);
-        inverse.High.Store(inverses);
-        inverse.Low.Store(inverseLows);
+        MeasureFour(x, count, length, eps, 1, to);
         for (var r = 0; r < count; r++)
         {
-            if (Range.HoldsSquares(squares[r]))
-                to[r] = new(inverses[r], roots[r], 0, 1, squares[r], inverseLows[r]);
-            else
-                MeasureInRange(new((byte*)x[r], length, (byte*)(x[r] + length)), eps, to + r);
+            if (!Range.HoldsSquares(to[r].Square))
+                MeasureInRange(x + r, length, eps, to + r);
         }
     }
 
@@ -77,30 +62,38 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
 
     public static bool FlowsThrough(RowStatistics s, double eps) => !(s.Center < eps);
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void MeasureInRange(Row<Float64> x, double eps, RowStatistics* to)
+    /// <summary>Of rows times a scale.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void MeasureFour(double** x, int count, long length, double eps, double scale, RowStatistics* to)
     {
-        var largest = Range.Largest(x);
+        var sums = stackalloc double[4 * DoubleMoments.Room];
+        double* squares = stackalloc double[4], roots = stackalloc double[4], inverses = stackalloc double[4], inverseLows = stackalloc double[4];
+        for (var r = 0; r < count; r++)
+            DoubleMoments.AddSquares(x[r], length, scale, 0, 0, sums + (r * DoubleMoments.Room));
+        var (square, least) = (Pair<FourWide>.Divide(DoubleMoments.Totals(sums), FourWide.Create(length)), FourWide.Create(Range.Divisor(eps * scale)));
+        var root = Pair<FourWide>.Root(square);
+        var isLess = FourWide.AreLess(root.High, least);
+        var inverse = Pair<FourWide>.Inverse(new(FourWide.Select(isLess, least, root.High), FourWide.Select(isLess, default, root.Low)));
+        square.High.Store(squares);
+        (root.High * FourWide.Create(1 / scale)).Store(roots);
+        inverse.High.Store(inverses);
+        inverse.Low.Store(inverseLows);
+        for (var r = 0; r < count; r++)
+            to[r] = new(inverses[r], roots[r], 0, scale, squares[r], inverseLows[r]);
+    }
+
+    /// <summary>A row whose squares overflow or vanish, by a scale.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void MeasureInRange(double** x, long length, double eps, RowStatistics* to)
+    {
+        var largest = Range.Largest(new Row<Float64>((byte*)*x, length, (byte*)(*x + length)));
         var vanishes = Range.Vanishes(largest, eps);
         var scale = Range.Scale(vanishes ? largest : Math.Max(largest, eps));
         if (scale < 1)
             scale *= Room;
-        var (total, rest) = DoubleMoments.Squares(x, scale, 0, 0);
-        var (meanSquare, lost) = Sum.Divide(total, rest, x.Length);
-        *to = vanishes ? RowStatistics.OfEps(Sum.Inverse(eps, 0), Math.Sqrt(meanSquare) / scale, 0, scale) : Of(meanSquare, lost, eps * scale, scale, 1 / scale);
-    }
-
-    /// <summary>Of float64 values times a scale.</summary>
-    /// <param name="meanSquare">Of the scaled row.</param>
-    /// <param name="lost">What that lost by rounding.</param>
-    /// <param name="least">What the row is divided by at least.</param>
-    /// <param name="scale">A power of two.</param>
-    /// <param name="back">One over it.</param>
-    private static RowStatistics Of(double meanSquare, double lost, double least, double scale, double back)
-    {
-        var (rms, rmsLost) = Sum.Root(meanSquare, lost);
-        least = Range.Divisor(least);
-        var (inverse, inverseLost) = rms < least ? Sum.Inverse(least, 0) : Sum.Inverse(rms, rmsLost);
-        return new(inverse, rms * back, 0, scale, meanSquare, inverseLost);
+        MeasureFour(x, 1, length, eps, scale, to);
+        if (vanishes)
+            *to = RowStatistics.OfEps(Sum.Inverse(eps, 0), to->Center, 0, scale);
     }
 }

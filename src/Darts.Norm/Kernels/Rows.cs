@@ -73,15 +73,24 @@ internal readonly unsafe struct Rows
     public byte* Read(long first, int count, byte** to, float* widened)
     {
         Starts(first, count, to);
-        return IsHalf ? Widen(count, to, widened) : End;
+        return IsHalf ? ReadHalf(first, count, to, widened) : End;
     }
 
-    /// <summary>What lies there, widened: that is where it is now.</summary>
-    private byte* Widen(int count, byte** to, float* widened)
+    /// <summary>Widens rows of half precision that follow each other.</summary>
+    /// <param name="first">Of the rows.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="lieTogether">Whether they lie side by side.</param>
+    /// <param name="to">Where their values go, side by side.</param>
+    public void Widen(long first, long count, bool lieTogether, float* to)
     {
-        var together = _axes is null && _stride == Length * Size ? count : 1;
-        for (var r = 0; r < count; r += together)
-            HalfPrecision.Widen(Half, to[r], widened + (r * Length), together * Length);
+        var together = lieTogether ? count : 1;
+        for (var r = 0L; r < count; r += together)
+            HalfPrecision.Widen(Half, this[first + r], to + (r * Length), together * Length);
+    }
+
+    private byte* ReadHalf(long first, int count, byte** to, float* widened)
+    {
+        Widen(first, count, _axes is null && LieTogether(count, count), widened);
         for (var r = 0; r < count; r++)
             to[r] = (byte*)(widened + (r * Length));
         return (byte*)(widened + (count * Length) + Lanes.Count);

@@ -218,9 +218,7 @@ internal readonly unsafe struct SeriesGroups
         var from = _rows[row];
         if (IsHalf)
         {
-            var together = _lieTogether ? steps : 1;
-            for (long step = 0; step < steps; step += together)
-                HalfPrecision.Widen(_rows.Half, _rows[row + step], (float*)to + (step * Width), together * Width);
+            _rows.Widen(row, steps, _lieTogether, (float*)to);
             from = to;
         }
         else if (!_lieTogether)

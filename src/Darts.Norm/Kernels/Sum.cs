@@ -31,10 +31,9 @@ internal static unsafe class Sum
     public static void Add<TWide>(ref TWide sum, ref TWide lost, TWide value)
         where TWide : struct, IWide<TWide>
     {
-        var total = sum + value;
-        var shown = total - sum;
-        lost += (sum - (total - shown)) + (value - shown);
-        sum = total;
+        var total = Pair<TWide>.Sum(sum, value);
+        lost += total.Low;
+        sum = total.High;
     }
 
     /// <summary><c>sum += value</c>; the loss goes to <paramref name="lost"/>.</summary>
@@ -157,31 +156,6 @@ internal static unsafe class Sum
 
     /// <summary>How many times as large as a variance the square of a mean may be: less where so many additions, which may round alike, cost it digits.</summary>
     public static double Farthest(double most, long additions) => Math.Min(most, RoundingsOfOne / Math.Max(1, additions));
-
-    /// <summary>The sum of all lanes, in one order, and what rounding it lost.</summary>
-    /// <param name="sums">Sixteen sums, then what each of these lost.</param>
-    public static (double total, double rest) TotalAndRest(double* sums)
-    {
-        var (sum, lost) = Fours(sums);
-        var four = stackalloc double[8];
-        sum.Store(four);
-        lost.Store(four + 4);
-        var ((low, lowLost), (high, highLost)) = (TwoSum(four[0], four[1]), TwoSum(four[2], four[3]));
-        var (total, rest) = TwoSum(low, high);
-        return WithRest(total, rest + ((lowLost + highLost) + ((four[4] + four[5]) + (four[6] + four[7]))));
-    }
-
-    /// <summary>The same as four sums, and four of what was lost.</summary>
-    public static (FourWide sums, FourWide lost) Fours(double* sums)
-    {
-        var losses = sums + Lanes.Count;
-        var lost = (FourWide.Load(losses) + FourWide.Load(losses + 4)) + (FourWide.Load(losses + 8) + FourWide.Load(losses + 12));
-        FourWide a = FourWide.Load(sums), b = FourWide.Load(sums + 8);
-        Add(ref a, ref lost, FourWide.Load(sums + 4));
-        Add(ref b, ref lost, FourWide.Load(sums + 12));
-        Add(ref a, ref lost, b);
-        return (a, lost);
-    }
 
     /// <summary>A sum and its rest; without it where the sum is not finite, and what it lost says nothing.</summary>
     public static (double total, double rest) WithRest(double total, double rest) => double.IsFinite(total) ? TwoSum(total, rest) : (total, 0);

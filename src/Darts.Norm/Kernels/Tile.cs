@@ -9,8 +9,7 @@ internal readonly unsafe struct Tile : IDisposable
     private readonly byte* _results;
     private readonly long _row, _length;
     private readonly Doubles _room;
-    private readonly float* _narrowed;
-    private readonly bool _isHalf;
+    private readonly float* _narrowed; // null where results are written in place
 
     /// <param name="rows">What is read.</param>
     /// <param name="results">Of all rows, side by side; none where only sums are asked for.</param>
@@ -22,8 +21,7 @@ internal readonly unsafe struct Tile : IDisposable
         _half = rows.Half;
         _results = results;
         (_length, _row) = (rows.Length, rows.Length * rows.Size);
-        _isHalf = rows.IsHalf;
-        if (_isHalf)
+        if (rows.IsHalf)
         {
             var values = most * _length;
             _room = new((((inputs + 1) * values) + Lanes.Count + 1) / 2);
@@ -44,13 +42,13 @@ internal readonly unsafe struct Tile : IDisposable
 
     /// <summary>Where results go from this row on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public byte* Start(long first) => _isHalf ? (byte*)_narrowed : _results + (first * _row);
+    public byte* Start(long first) => _narrowed is not null ? (byte*)_narrowed : _results + (first * _row);
 
     /// <summary>So many results are there.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Write(long first, int count)
     {
-        if (_isHalf)
+        if (_narrowed is not null)
             HalfPrecision.Narrow(_half, _narrowed, _results + (first * _row), count * _length);
     }
 

@@ -121,25 +121,6 @@ public sealed unsafe class SumTests
         Sum.Combined<Float32>(default, 2, 5, null).Should().BeNull();
     }
 
-    [Fact]
-    public void TotalAndRest_OfLanes_IsTheExactSum()
-    {
-        var (sum, lost) = (Of(lane => lane switch { 0 => 1L << 40, 15 => -1L << 40, _ => lane * 0.1 }), Of(lane => lane * Math.ScaleB(1, -50)));
-        var exact = Values(sum).Concat(Values(lost)).Aggregate(BigInteger.Zero, (exact, value) => exact + Exact(value));
-        var (total, rest) = TotalAndRest(sum, lost);
-        BigInteger.Abs(Exact(total) + Exact(rest) - exact).Should().BeLessThan(Exact(Math.ScaleB(1, -62)));
-        Math.Abs(rest).Should().BeLessThanOrEqualTo(Math.ScaleB(total, -53));
-        TotalAndRest(Of(lane => lane == 3 ? double.PositiveInfinity : 1), Of(_ => double.NaN)).Should().Be((double.PositiveInfinity, 0));
-
-        static (double total, double rest) TotalAndRest(Lanes sum, Lanes lost)
-        {
-            var sums = stackalloc double[2 * Lanes.Count];
-            sum.Store(sums);
-            lost.Store(sums + Lanes.Count);
-            return Sum.TotalAndRest(sums);
-        }
-    }
-
     [Theory]
     [InlineData(1, 0, 3)]
     [InlineData(10, 1e-16, 3)]
