@@ -31,7 +31,7 @@ internal static class Formulas
     }
 
     /// <summary>Of each series, in float64 and detached, stacked along a new first axis: mean, what it lost by rounding, stdev.</summary>
-    public static Tensor SeriesStatistics(Tensor x, Measure measure, Gaps gaps)
+    public static Tensor SeriesStatistics(Tensor x, StatisticsOptions options, MissingValues gaps)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
@@ -40,10 +40,10 @@ internal static class Formulas
         var x64 = Wide(x).reshape(shape);
         var observed = Observed(x, gaps)?.reshape(shape);
         var (mean, low) = Level(x64, observed);
-        var stdev = Held.Number(measure.Eps, Average((x64 - mean - low).square(), observed).add).sqrt();
-        if (measure.LeastStdev > 0)
-            stdev = Held.Number(measure.LeastStdev, least => stdev.clamp_min(least));
-        if (measure.SubtractLast && x.numel() > 0)
+        var stdev = Held.Number(options.Eps, Average((x64 - mean - low).square(), observed).add).sqrt();
+        if (options.MinStdev > 0)
+            stdev = Held.Number(options.MinStdev, least => stdev.clamp_min(least));
+        if (options.SubtractLast && x.numel() > 0)
             (mean, low) = Last(x64, observed);
         if (observed is not null)
         {
@@ -54,7 +54,7 @@ internal static class Formulas
         return stack([mean.reshape(kept), low.reshape(kept), stdev.reshape(kept)]).MoveToOuterDisposeScope();
     }
 
-    public static Tensor Standardize(Inputs inputs, Gaps gaps, ScalarType dtype)
+    public static Tensor RINorm(Inputs inputs, MissingValues gaps, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
         var (mean, meanLow, stdev) = (inputs.Statistics!.select(0, 0), inputs.Statistics.select(0, 1), inputs.Statistics.select(0, 2));
@@ -72,7 +72,7 @@ internal static class Formulas
         return Rounded(y, dtype);
     }
 
-    public static Tensor Destandardize(Inputs inputs, double eps, LikelihoodParameter[] kinds, ScalarType dtype)
+    public static Tensor RINormInverse(Inputs inputs, double eps, LikelihoodParameter[] kinds, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
         var (mean, stdev) = (inputs.Statistics!.select(0, 0).unsqueeze(-1), inputs.Statistics.select(0, 2).unsqueeze(-1));
@@ -115,7 +115,7 @@ internal static class Formulas
     private static Tensor Pooled(Tensor x) => x.sum([1L, 2L], keepdim: true, ScalarType.Float64);
 
     /// <summary>Where there is a value; null for everywhere, and on the meta device, which has none.</summary>
-    private static Tensor? Observed(Tensor x, Gaps gaps)
+    private static Tensor? Observed(Tensor x, MissingValues gaps)
     {
         if (gaps.Missing == Missing.None || x.device_type == DeviceType.META)
             return null;

@@ -134,12 +134,12 @@ public sealed class RINorm : NormModule
         Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
         RequireSeries(input, nameof(input));
         using var expanded = Expanded(mask, input);
-        var measure = new Measure(eps, min_stdev, subtract_last);
-        var gaps = new Gaps(missing, expanded ?? mask);
-        var statistics = RINormStatistics.Of(input, measure, gaps);
+        var options = new StatisticsOptions(eps, min_stdev, subtract_last);
+        var gaps = new MissingValues(missing, expanded ?? mask);
+        var statistics = RINormStatistics.Of(input, options, gaps);
         try
         {
-            return (new StandardizeOperation(statistics, measure, gaps).Apply(input, affine_weight, affine_bias), statistics);
+            return (new RINormOperation(statistics, options, gaps).Apply(input, affine_weight, affine_bias), statistics);
         }
         catch
         {
@@ -252,7 +252,7 @@ public sealed class RINorm : NormModule
                 nameof(input));
         RequireDevice(input, statistics, nameof(input));
         using var expanded = Expanded(mask, input);
-        return new StandardizeOperation(statistics, measure: null, new(missing, expanded ?? mask)).Apply(input, affine_weight, affine_bias);
+        return new RINormOperation(statistics, options: null, new(missing, expanded ?? mask)).Apply(input, affine_weight, affine_bias);
     }
 
     private Tensor Inverse(Tensor input, RINormStatistics statistics, LikelihoodParameter[] parameters)
@@ -269,7 +269,7 @@ public sealed class RINorm : NormModule
                 + $"but received {Require.Describe(input)}. Call forward on the batch that this forecast belongs to.",
                 nameof(input));
         RequireDevice(input, statistics, nameof(input));
-        return new DestandardizeOperation(statistics, eps, Likelihood.Kinds(input, parameters)).Apply(input, affine_weight, affine_bias);
+        return new RINormInverseOperation(statistics, eps, Likelihood.Kinds(input, parameters)).Apply(input, affine_weight, affine_bias);
     }
 
     private void RequireTransformable(Tensor input)

@@ -72,7 +72,7 @@ public sealed class RINormStatistics : IDisposable
     /// <param name="range">Which of them: <c>statistics[..16]</c>, <c>statistics[^1..]</c>.</param>
     /// <returns>Statistics of their own, to be disposed.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The range goes beyond the batch.</exception>
-    public RINormStatistics this[System.Range range]
+    public RINormStatistics this[Range range]
     {
         get
         {
@@ -127,21 +127,21 @@ public sealed class RINormStatistics : IDisposable
     }
 
     /// <summary>Statistics of the series of <paramref name="x"/>, still to be taken where kernels do it on the way, on the CPU.</summary>
-    internal static RINormStatistics Of(Tensor x, Measure measure, Gaps gaps)
+    internal static RINormStatistics Of(Tensor x, StatisticsOptions options, MissingValues gaps)
     {
         if (x.device_type != DeviceType.CPU || x.numel() == 0)
-            return new(Formulas.SeriesStatistics(x, measure, gaps), x.dtype);
+            return new(Formulas.SeriesStatistics(x, options, gaps), x.dtype);
         var shape = new long[x.dim()];
         shape.AsSpan().Fill(1);
         (shape[0], shape[^1]) = (x.size(0), x.size(-1)); // a shape takes longer to ask for
-        return new(Memory.New([3, .. shape], ScalarType.Float64, CPU), x.dtype, shape);
+        return new(TensorMemory.New([3, .. shape], ScalarType.Float64, CPU), x.dtype, shape);
     }
 
     /// <summary>What was kept of <see cref="Values"/>, as these were.</summary>
-    internal unsafe Tensor Copy(Doubles kept)
+    internal unsafe Tensor Copy(Float64Buffer kept)
     {
-        var copy = Memory.New([3, .. Shape], ScalarType.Float64, CPU);
-        Buffer.MemoryCopy(kept.At, Memory.Start(copy), kept.Length * sizeof(double), copy.numel() * sizeof(double));
+        var copy = TensorMemory.New([3, .. Shape], ScalarType.Float64, CPU);
+        Buffer.MemoryCopy(kept.At, TensorMemory.Start(copy), kept.Length * sizeof(double), copy.numel() * sizeof(double));
         return copy;
     }
 

@@ -114,7 +114,7 @@ public static unsafe class StateFile
         var tensor = empty(shape, dtype, CPU);
         try
         {
-            var to = bytes == 0 ? null : Memory.Start(tensor);
+            var to = bytes == 0 ? null : TensorMemory.Start(tensor);
             for (long done = 0; done < bytes; done += Chunk)
             {
                 var part = new Span<byte>(to + done, (int)Math.Min(Chunk, bytes - done));

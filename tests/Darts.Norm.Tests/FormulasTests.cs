@@ -31,7 +31,7 @@ public sealed class FormulasTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Options))]
-    public void StatisticsAndStandardize_OfAnyOptions_AreTheKernels(bool subtractLast, double leastStdev, Missing missing, bool isMasked)
+    public void StatisticsAndRINorm_OfAnyOptions_AreTheKernels(bool subtractLast, double leastStdev, Missing missing, bool isMasked)
     {
         var x = Layers.Values(Shape, ScalarType.Float64) + 3;
         if (missing != Missing.None)
@@ -40,7 +40,7 @@ public sealed class FormulasTests : IDisposable
             x[1, .., .., 2] = tensor(double.NaN); // a series of which nothing was observed
         }
         var mask = isMasked ? Layers.Values(Shape, ScalarType.Float64, start: 9) < 1 : null;
-        var (measure, gaps) = (new Measure(1e-5, leastStdev, subtractLast), new Gaps(missing, mask));
+        var (options, gaps) = (new StatisticsOptions(1e-5, leastStdev, subtractLast), new MissingValues(missing, mask));
 
         using var rin = new RINorm(5, dtype: ScalarType.Float64) { subtract_last = subtractLast, min_stdev = leastStdev, missing = missing };
         using (no_grad())
@@ -50,10 +50,10 @@ public sealed class FormulasTests : IDisposable
         }
         var (normalized, statistics) = rin.normalize(x, mask);
         using var _ = statistics;
-        var byFormula = Formulas.SeriesStatistics(x, measure, gaps);
+        var byFormula = Formulas.SeriesStatistics(x, options, gaps);
         Close(statistics.Values[0] + statistics.Values[1], byFormula[0]);
         Close(statistics.Values[2], byFormula[2]);
-        Close(normalized, Formulas.Standardize(new(x, rin.affine_weight, rin.affine_bias, byFormula, mask), gaps, ScalarType.Float64));
+        Close(normalized, Formulas.RINorm(new(x, rin.affine_weight, rin.affine_bias, byFormula, mask), gaps, ScalarType.Float64));
     }
 
     [Fact]
@@ -64,11 +64,11 @@ public sealed class FormulasTests : IDisposable
     }
 
     [Fact]
-    public void Standardize_StatisticsWithARest_SubtractsIt()
+    public void RINorm_StatisticsWithARest_SubtractsIt()
     {
         var x = Layers.Of(1, 2, 3).reshape(1, 3, 1);
         var statistics = Layers.Of(1.5, 0.25, 2).reshape(3, 1, 1, 1);
-        Formulas.Standardize(new(x, null, null, statistics, null), default, ScalarType.Float64).Doubles().Should().Equal(-0.375, 0.125, 0.625);
+        Formulas.RINorm(new(x, null, null, statistics, null), default, ScalarType.Float64).Doubles().Should().Equal(-0.375, 0.125, 0.625);
     }
 
     [Theory]
@@ -101,13 +101,13 @@ public sealed class FormulasTests : IDisposable
         Formulas.SeriesStatistics(ones(2, 6, 3, device: META), new(1e-5, 0, true), new(Missing.Zero, null)).shape.Should().Equal(3, 2, 1, 3);
 
     [Fact]
-    public void Destandardize_WithParameters_IsTheWrittenFormula()
+    public void RINormInverse_WithParameters_IsTheWrittenFormula()
     {
         var z = Layers.Of(1, 2, 3, 4).reshape(1, 1, 2, 2);
         var statistics = Layers.Of(10, 20, 0, 0, 2, 4).reshape(3, 1, 1, 2);
         var (weight, bias) = (Layers.Of(1.75, 3.75), Layers.Of(1, -1));
         // eps² = 0.25: (z - bias) / (weight + eps²) · stdev + mean.
-        Formulas.Destandardize(new(z, weight, bias, statistics, null), 0.5, [LikelihoodParameter.Location], ScalarType.Float64).Doubles().Should().Equal(10, 11, 24, 25);
+        Formulas.RINormInverse(new(z, weight, bias, statistics, null), 0.5, [LikelihoodParameter.Location], ScalarType.Float64).Doubles().Should().Equal(10, 11, 24, 25);
     }
 
     private static void Close(Tensor actual, Tensor expected)

@@ -140,7 +140,7 @@ public sealed class MissingTests : IDisposable
             var formula = Formulas.SeriesStatistics(x, new(rin.eps, minStdev, subtractLast), new(Missing.Zero, mask));
             Within(formula.select(0, 0), statistics.Values.select(0, 0), 1e-13);
             Within(formula.select(0, 2), statistics.Values.select(0, 2), 1e-13);
-            Within(Formulas.Standardize(new(x, null, null, statistics.Values, mask), new(Missing.Zero, mask), ScalarType.Float64), y, 1e-12);
+            Within(Formulas.RINorm(new(x, null, null, statistics.Values, mask), new(Missing.Zero, mask), ScalarType.Float64), y, 1e-12);
         }
     }
 

@@ -35,7 +35,7 @@ public sealed class SoakTests
     [InlineData(false)]
     public unsafe void Report_OfMemoryThatIsHeld_SaysHowMuchAndOfWhatIsFreedNothing(bool frees)
     {
-        const int size = 32 << 20;
+        const int size = 256 << 20; // beside which what else is freed meanwhile does not show
         var report = Report.OfThisThread();
         report.WarmedUp();
         var memory = NativeMemory.Alloc(size);
@@ -49,7 +49,7 @@ public sealed class SoakTests
             return;
         }
         NativeMemory.Free(memory);
-        report.Failures.Should().ContainSingle().Which.Should().Match("3? MB more memory is held*");
+        report.Failures.Should().ContainSingle().Which.Should().Match("2?? MB more memory is held*");
     }
 
     [Theory]

@@ -30,7 +30,7 @@ internal abstract class FusedOperation
     public virtual Tensor? Statistics => null;
 
     /// <summary>The same from what <see cref="Forward"/> kept of them.</summary>
-    public virtual Tensor? StatisticsOf(Doubles kept) => null;
+    public virtual Tensor? StatisticsOf(Float64Buffer kept) => null;
 
     /// <summary>Whether a gradient depends on the bias, which is kept for them then.</summary>
     public virtual bool NeedsBias => false;
@@ -52,7 +52,7 @@ internal abstract class FusedOperation
 }
 
 /// <summary>What an operation computes with. What is kept of a forward goes to room that is asked for, or not at all.</summary>
-internal readonly record struct Inputs(Tensor X, Tensor? Weight, Tensor? Bias, Tensor? Statistics, Tensor? Mask, Doubles Kept = default)
+internal readonly record struct Inputs(Tensor X, Tensor? Weight, Tensor? Bias, Tensor? Statistics, Tensor? Mask, Float64Buffer Kept = default)
 {
     /// <summary>Whether a backward follows: what is read and written until then pushes large results out of the caches.</summary>
     public bool IsTraining { get; init; }

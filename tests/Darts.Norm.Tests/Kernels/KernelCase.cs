@@ -7,7 +7,7 @@ namespace Darts.Norm.Tests.Kernels;
 internal sealed class KernelCase : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
-    private readonly Gaps _gaps;
+    private readonly MissingValues _gaps;
 
     public KernelCase(string operation, ScalarType dtype, long[] shape, double level = 0, bool isStrided = false)
     {
@@ -15,7 +15,7 @@ internal sealed class KernelCase : IDisposable
         X = Leaf(Input(shape, dtype, level, isStrided));
         Weight = Leaf((Values([features], dtype, 77) + 1.5).to(dtype));
         Bias = Leaf(Values([features], dtype, 78).to(dtype));
-        var measure = new Measure(1e-5);
+        var options = new StatisticsOptions(1e-5);
         switch (operation)
         {
             case nameof(RMSNorm):
@@ -27,18 +27,18 @@ internal sealed class KernelCase : IDisposable
             case "LayerNormNoBias":
                 (Operation, Weight, Bias) = (new LayerNormOperation([features], 1e-5), null, null);
                 break;
-            case "Standardize":
-                Operation = new StandardizeOperation(RINormStatistics.Of(X, measure, default), measure, default);
+            case "RINorm":
+                Operation = new RINormOperation(RINormStatistics.Of(X, options, default), options, default);
                 break;
-            case "StandardizeGaps":
+            case "RINormGaps":
                 _gaps = new(Missing.Zero, Values(shape, ScalarType.Float64, 5) > -0.5);
-                Operation = new StandardizeOperation(RINormStatistics.Of(X, measure, _gaps), measure, _gaps);
+                Operation = new RINormOperation(RINormStatistics.Of(X, options, _gaps), options, _gaps);
                 break;
             default:
-                var statistics = RINormStatistics.Of(X, measure, default);
-                new StandardizeOperation(statistics, measure, default).Apply(X.detach(), null, null).Dispose();
-                LikelihoodParameter[] kinds = operation == "Destandardize" ? [LikelihoodParameter.Location] : Enum.GetValues<LikelihoodParameter>();
-                Operation = new DestandardizeOperation(statistics, 1e-5, kinds);
+                var statistics = RINormStatistics.Of(X, options, default);
+                new RINormOperation(statistics, options, default).Apply(X.detach(), null, null).Dispose();
+                LikelihoodParameter[] kinds = operation == "RINormInverse" ? [LikelihoodParameter.Location] : Enum.GetValues<LikelihoodParameter>();
+                Operation = new RINormInverseOperation(statistics, 1e-5, kinds);
                 X = Leaf(Input([.. shape, Math.Max(3, kinds.Length)], dtype, level, isStrided));
                 break;
         }
@@ -47,7 +47,7 @@ internal sealed class KernelCase : IDisposable
 
     public static string[] RowOperations => [nameof(RMSNorm), nameof(LayerNorm), "LayerNormNoBias"];
 
-    public static string[] SeriesOperations => ["Standardize", "StandardizeGaps", "Destandardize", "DestandardizeByKind"];
+    public static string[] SeriesOperations => ["RINorm", "RINormGaps", "RINormInverse", "RINormInverseByKind"];
 
     public FusedOperation Operation { get; }
 
@@ -65,7 +65,7 @@ internal sealed class KernelCase : IDisposable
     /// <summary>Of the gradients of x, weight and bias those that are wanted, by the kernels.</summary>
     public Tensor?[] Backward(Wanted wanted)
     {
-        using var kept = new Doubles(Operation.Keeps(X));
+        using var kept = new Float64Buffer(Operation.Keeps(X));
         var inputs = new Inputs(X.detach(), Weight?.detach(), Bias?.detach(), Operation.Statistics, Operation.Mask, kept);
         Operation.Forward(inputs).Dispose();
         var gradients = Operation.Backward(inputs, GradOutput, wanted);
@@ -77,7 +77,7 @@ internal sealed class KernelCase : IDisposable
 
     /// <summary>As the kernels take them, and as the formula does; null where the operation takes none.</summary>
     public (Tensor kernels, Tensor formula)? Statistics() =>
-        Operation is StandardizeOperation ? (Operation.Statistics!, Formulas.SeriesStatistics(X, new(1e-5), _gaps)) : null;
+        Operation is RINormOperation ? (Operation.Statistics!, Formulas.SeriesStatistics(X, new(1e-5), _gaps)) : null;
 
     public void Dispose() => _scope.Dispose();
 

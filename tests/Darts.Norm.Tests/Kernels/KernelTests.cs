@@ -61,19 +61,19 @@ public sealed class KernelTests : IDisposable
         var isRow = KernelCase.RowOperations.Contains(operation);
         var isInSingles = dtype == ScalarType.Float32 && operation switch
         {
-            nameof(RMSNorm) => shape[^1] >= (result == 0 ? SingleRows<RMSNormFormula>.Shortest : result == 1 ? SingleGradients<RMSNormFormula>.Shortest : long.MaxValue),
-            nameof(LayerNorm) or "LayerNormNoBias" => shape[^1] >= (result == 0 ? SingleRows<LayerNormFormula>.Shortest : result == 1 ? SingleGradients<LayerNormFormula>.Shortest : long.MaxValue),
-            "StandardizeGaps" => result == 0,
+            nameof(RMSNorm) => shape[^1] >= (result == 0 ? Float32Rows<RMSNormFormula>.Shortest : result == 1 ? Float32Gradients<RMSNormFormula>.Shortest : long.MaxValue),
+            nameof(LayerNorm) or "LayerNormNoBias" => shape[^1] >= (result == 0 ? Float32Rows<LayerNormFormula>.Shortest : result == 1 ? Float32Gradients<LayerNormFormula>.Shortest : long.MaxValue),
+            "RINormGaps" => result == 0,
             _ => result <= 1,
         };
         return !isInSingles ? (null, null) : (4 * Judge.Epsilon(dtype) / 2, isRow ? [-1] : result == 1 ? [] : [.. Enumerable.Range(1, shape.Length - 2).Select(axis => (long)axis)]);
     }
 
     [Theory]
-    [InlineData("Standardize")]
-    [InlineData("StandardizeGaps")]
-    [InlineData("Destandardize")]
-    [InlineData("DestandardizeByKind")]
+    [InlineData("RINorm")]
+    [InlineData("RINormGaps")]
+    [InlineData("RINormInverse")]
+    [InlineData("RINormInverseByKind")]
     [InlineData("RMSNorm")]
     [InlineData("LayerNorm")]
     public void ResultAndGradients_FarFromZero_AreTheFormulas(string operation)

@@ -1,0 +1,123 @@
+using System.Runtime.InteropServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Ties a <see cref="FusedOperation"/> to torch's autograd.</summary>
+internal sealed class FusedFunction : IBackward
+{
+    /// <summary>So many values take longer to copy than a view.</summary>
+    private const long WorthAView = 16 * 1024;
+
+    private readonly FusedOperation _operation;
+    private readonly Wanted _wanted;
+    private readonly bool _hasWeight, _hasBias;
+    private readonly Float64Buffer _kept;
+
+    private FusedFunction(FusedOperation operation, Inputs inputs, Wanted wanted)
+    {
+        var (_, weight, bias, _, _, kept) = inputs;
+        _operation = operation;
+        (_hasWeight, _hasBias) = (weight is not null, bias is not null);
+        _wanted = wanted;
+        _kept = kept;
+    }
+
+    public static Tensor Apply(FusedOperation operation, Inputs inputs, ScalarType dtype, Wanted wanted)
+    {
+        HandedOver.DisposeLast();
+        using var converted = inputs.X.dtype == dtype ? null : inputs.X.to(dtype);
+        var x = converted ?? inputs.X;
+        // libtorch copies a leaf's gradient that somebody else refers to, as a node does; a view's backward passes on one that nobody does.
+        using var view = wanted.X && x.numel() >= WorthAView && x.is_leaf ? x.view_as(x) : null;
+        inputs = inputs with { X = view ?? x, Kept = new(operation.Keeps(x)), IsTraining = true };
+        var (_, weight, bias, _, mask, kept) = inputs;
+        try
+        {
+            using var output = Forward(operation, inputs);
+            var function = new FusedFunction(operation, inputs, wanted);
+            kept = default; // is the function's now
+            return AutogradNode.Tie(function.OfEachInput(inputs.X, weight, bias)!, [output], [inputs.X, weight, operation.NeedsBias ? bias : null, mask], function)[0];
+        }
+        catch (Exception error)
+        {
+            kept.Dispose();
+            if (error is ExternalException && error.Message.Contains("Inference tensors cannot be saved", StringComparison.Ordinal)) // TorchSharp does not say which tensors are
+                throw new InvalidOperationException(
+                    $"What takes part in training must be made outside of inference mode, but the input, of size {Require.Size(x.shape)}, a parameter or the mask was made in it. "
+                    + "Pass a clone, input.clone() or mask.clone(), or make the layer outside, whichever it was.",
+                    error);
+            throw;
+        }
+    }
+
+    private static Tensor Forward(FusedOperation operation, Inputs inputs)
+    {
+        if (operation.IsPlain(inputs.X))
+            return operation.Forward(inputs);
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return operation.Forward(inputs).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public Tensor?[] Backward(AutogradNode node, Tensor?[] gradOutputs)
+    {
+        if (gradOutputs[0] is not { } gradOutput)
+            return Given(default);
+        try
+        {
+            using var x = node.Saved(0)!;
+            using Tensor? weight = node.Saved(1), bias = node.Saved(2), mask = node.Saved(3);
+            var inputs = new Inputs(x, weight, bias, null, mask, _kept);
+            var isDifferentiable = is_grad_enabled();
+            using var scope = !isDifferentiable && _operation.IsPlain(x) && gradOutput.is_contiguous() ? null : NewDisposeScope();
+            return Given(isDifferentiable ? Differentiable(inputs, gradOutput) : _operation.Backward(inputs, gradOutput, _wanted));
+        }
+        catch (Exception error)
+        {
+            BackwardFailure.Record(error, "The backward of a Darts.Norm layer failed");
+            return Given(new(Failed(Place.Of(gradOutput)), Failed(_wanted.Weight), Failed(_wanted.Bias)));
+        }
+        finally
+        {
+            gradOutput.Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _kept.Dispose();
+
+    /// <summary>The gradients as expressions that can be differentiated again.</summary>
+    private Gradients Differentiable(Inputs inputs, Tensor gradOutput)
+    {
+        if (_wanted.Bias is { } place && inputs.Bias is null)
+            inputs = inputs with { Bias = zeros(place.Shape, place.Dtype, CPU).requires_grad_() }; // whatever it is, the gradients are the same
+        inputs = inputs with { Statistics = _operation.StatisticsOf(_kept) };
+        var output = _operation.Formula(inputs);
+        List<Tensor> asked = [];
+        if (_wanted.X)
+            asked.Add(inputs.X);
+        if (_wanted.Weight is not null)
+            asked.Add(inputs.Weight!);
+        if (_wanted.Bias is not null)
+            asked.Add(inputs.Bias!);
+        var gradients = new Queue<Tensor>(autograd.grad([output], asked, [gradOutput], retain_graph: true, create_graph: true, allow_unused: true));
+        return new(Next(_wanted.X), Next(_wanted.Weight is not null), Next(_wanted.Bias is not null));
+
+        Tensor? Next(bool isWanted) => isWanted && gradients.Dequeue() is { IsInvalid: false } gradient ? gradient : null;
+    }
+
+    private static Tensor? Failed(Place? place) => place is null ? null : BackwardFailure.Gradient(place.Shape, place.Dtype, CPU);
+
+    /// <summary>The gradients, out of the current scope.</summary>
+    private Tensor?[] Given(Gradients gradients) =>
+        OfEachInput(gradients.X?.DetachFromDisposeScope(), gradients.Weight?.DetachFromDisposeScope(), gradients.Bias?.DetachFromDisposeScope());
+
+    private Tensor?[] OfEachInput(Tensor? x, Tensor? weight, Tensor? bias) => (_hasWeight, _hasBias) switch
+    {
+        (true, true) => [x, weight, bias],
+        (true, false) => [x, weight],
+        (false, true) => [x, bias],
+        _ => [x],
+    };
+}

@@ -1,0 +1,55 @@
+using System.Runtime.CompilerServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Forward over rows of float32, by <see cref="Float32Rows{TFormula}"/>.</summary>
+internal unsafe struct Float32ForwardWork<TFormula> : IWork
+    where TFormula : IRowFormula
+{
+    public RowNormalization<TFormula>.ForwardWork<Float32> Wide; // the same work in float64, for rows that need it
+    public double LeastSquare; // of a row that float32 is enough for
+    public double Ratio; // of the weight's magnitudes
+    public bool IsInSingle; // what is written; then with these parameters
+    public float* Weight;
+    public float* Bias;
+
+    public readonly void Run(long block)
+    {
+        var (first, end) = (Wide.Blocks.First(block), Wide.Blocks.End(block));
+        var together = (int)Math.Min(Float32Rows<TFormula>.Together(Wide.X.Length), end - first);
+        using var tile = new Tile(Wide.X, Wide.Y, together, end);
+        WriteRows(first, end, together, tile);
+    }
+
+    // A method of its own: what is freed at the end keeps nothing in registers.
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void WriteRows(long first, long end, int together, in Tile tile)
+    {
+        var (length, eps, destination) = (Wide.X.Length, Wide.Eps, Wide.Destination);
+        var farthest = Sum.Farthest(IsInSingle ? Float32Rows<TFormula>.FarInSingle : Float32Rows<TFormula>.FarInDouble, length / RowSum.Count);
+        var x = stackalloc float*[Float32Statistics.Most];
+        Float32Statistics measured;
+        for (; first < end; first += together)
+        {
+            var count = (int)Math.Min(together, end - first);
+            var xEnd = (float*)Wide.X.Read(first, count, (byte**)x, tile.Widened);
+            float* y = (float*)tile.Start(first), yEnd = (float*)tile.End;
+            Float32Rows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, farthest, Ratio, &measured);
+            if (IsInSingle)
+                Float32Rows<TFormula>.WriteInSingle(x, count, length, xEnd, y, yEnd, &measured, Weight, Bias, destination);
+            else
+                Float32Rows<TFormula>.WriteInDouble(x, count, length, xEnd, y, yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
+            if (Wide.Statistics is not null)
+                measured.Keep(count, eps, Wide.Statistics + first, Wide.X.Count);
+            for (var r = 0; r < count; r++)
+            {
+                if (double.IsNaN(measured.Inverse[r]))
+                    Wide.WriteRow(first + r, (byte*)x[r], (byte*)xEnd, (byte*)(y + (r * length)));
+            }
+            tile.Write(first, count);
+        }
+        if (destination == Destination.Memory)
+            TensorMemory.Fence();
+    }
+}

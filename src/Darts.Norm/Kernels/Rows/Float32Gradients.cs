@@ -1,0 +1,179 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>The gradients of a few rows of float32 values, in float32. Rows whose gradients are out of its range, or nearly, are left to float64.</summary>
+internal static unsafe class Float32Gradients<TFormula>
+    where TFormula : IRowFormula
+{
+    /// <summary>For shorter rows it is not worth while.</summary>
+    public const long Shortest = 64;
+
+    /// <summary>Whether the forward pass leaves rows' squares to this one, as it adds them up in float32.</summary>
+    public static bool MeasuresAgain => !TFormula.Centers;
+
+    /// <summary>What each row is divided by.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Measure(GradientRows rows, double eps, GradientStatistics* to)
+    {
+        var squares = stackalloc RowSum[GradientStatistics.Most];
+        var whole = rows.Length & -Lanes.Count;
+        for (var r = 0; r < rows.Count; r++)
+        {
+            Lanes square = default;
+            if (whole < rows.Length)
+            {
+                AddTailsSquares(rows.X(r), squares + r);
+                square = squares[r].ToLanes();
+            }
+            var x = rows.X(r);
+            for (var i = 0L; i < whole; i += Lanes.Count)
+            {
+                var v = x[i];
+                square = Lanes.AddProduct(v, v, square);
+            }
+            squares[r] = RowSum.Of(square);
+        }
+        var n = Vector256.Create((double)rows.Length);
+        for (var r = 0; r < rows.Count; r += Vector256<double>.Count)
+        {
+            var meanSquare = RowSum.Totals(squares + r) / n;
+            Vector256.Sqrt(meanSquare).Store(to->Center + r);
+            TFormula.Inverse(meanSquare, eps).Store(to->Inverse + r);
+        }
+    }
+
+    // A method of its own: beside calls nothing stays in registers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddTailsSquares(Row<Float32> x, RowSum* squares)
+    {
+        var tail = x.Tail;
+        RowSum square = default;
+        square.Add(tail * tail);
+        *squares = square;
+    }
+
+    /// <summary>As <see cref="RowGradients{TFormula}.WriteRow"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Write(GradientRows rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, Float32Parameter singleWeight, Destination destination)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            Write<Float32x16>(rows, to, toEnd, statistics, weight, singleWeight, destination);
+        else
+            Write<Float32x8>(rows, to, toEnd, statistics, weight, singleWeight, destination);
+    }
+
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Write<TVector>(GradientRows rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, Float32Parameter singleWeight, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        Float32GradientStatistics single;
+        for (var r = 0; r < rows.Count; r += Vector256<double>.Count)
+        {
+            var (inverse, along, mean) = (Vector256.Load(statistics->Inverse + r), Vector256.Load(statistics->Along + r), TFormula.Centers ? Vector256.Load(statistics->Mean + r) : Vector256<double>.Zero);
+            var fits = singleWeight.FitsGradients(Float32.Widen(Vector128.Load(statistics->Largest + r)), inverse, mean, along);
+            if (TFormula.Centers)
+            {
+                var center = Vector256.Load(statistics->Center + r);
+                var level = Float32.Narrow(center);
+                level.Store(single.Level + r);
+                mean -= (center - Float32.Widen(level) + Vector256.Load(statistics->CenterLow + r)) * along; // what the center is beyond its float32 is subtracted with the mean
+                Float32.Narrow(mean).Store(single.Mean + r);
+            }
+            Float32.Narrow(along).Store(single.Along + r);
+            Float32.Narrow(Vector256.ConditionalSelect(fits, inverse, Vector256.Create(double.NaN))).Store(single.Inverse + r);
+        }
+        var (whole, padded, ahead) = (rows.Length & -TVector.Count, Lanes.Padded(rows.Length), rows.Count * rows.Length);
+        for (var r = 0; r < rows.Count; r++, to += rows.Length)
+        {
+            var (x, go) = (rows.X(r), rows.GradOutput(r));
+            if (float.IsNaN(single.Inverse[r]))
+            {
+                RowGradients<TFormula>.WriteRow(x, go, new((byte*)to, rows.Length, (byte*)toEnd), statistics, r, weight);
+                continue;
+            }
+            var row = new Float32Gradient<TVector>(&single, r);
+            var hasRoom = (float*)x.Start + padded <= (float*)x.End && (float*)go.Start + padded <= (float*)go.End && to + padded <= toEnd;
+            var written = whole == rows.Length || hasRoom ? rows.Length : whole; // the next row overwrites what lies beyond
+            if (singleWeight.At is null)
+                WriteGroups((float*)x.Start, (float*)go.Start, to, written, row, null, destination, ahead);
+            else
+                WriteGroups((float*)x.Start, (float*)go.Start, to, written, row, singleWeight.At, destination, ahead);
+            if (written < rows.Length)
+                WriteTail(new((float*)x.Start, rows.Length, (float*)x.End), new((float*)go.Start, rows.Length, (float*)go.End), new(to, rows.Length, toEnd), &single, r, singleWeight.At);
+        }
+    }
+
+    /// <summary>So many values in whole groups.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteGroups<TVector>(float* x, float* go, float* to, long count, Float32Gradient<TVector> row, float* weight, Destination destination, long ahead)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        if (destination == Destination.Memory)
+        {
+            for (var i = 0L; i < count; i += TVector.Count)
+            {
+                TensorMemory.Prefetch(x + i + ahead);
+                TensorMemory.Prefetch(go + i + ahead);
+                row.Of(x, go, weight, i).Stream(to + i);
+            }
+        }
+        else if (destination == Destination.Caches)
+        {
+            for (var i = 0L; i < count; i += TVector.Count)
+            {
+                TensorMemory.PrefetchResult(to + i);
+                row.Of(x, go, weight, i).Store(to + i);
+            }
+        }
+        else
+        {
+            for (var i = 0L; i < count; i += TVector.Count)
+                row.Of(x, go, weight, i).Store(to + i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteTail(Float32Row x, Float32Row go, Float32Row to, Float32GradientStatistics* single, int r, float* weight)
+    {
+        var row = new Float32Gradient<Float32x8>(single, r);
+        for (var i = x.Whole; i < x.Length; i += Float32x8.Count)
+            to.SetPart(i, row.Of(new Float32x8(x.Part(i)), new Float32x8(go.Part(i)), weight, i).Values);
+    }
+
+    private struct Float32GradientStatistics
+    {
+        public fixed float Level[GradientStatistics.Most];
+        public fixed float Inverse[GradientStatistics.Most];
+        public fixed float Mean[GradientStatistics.Most];
+        public fixed float Along[GradientStatistics.Most];
+    }
+
+    /// <summary><see cref="RowGradient{TFormula}"/> in float32.</summary>
+    private readonly struct Float32Gradient<TVector>
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        private readonly TVector _level, _inverse, _mean, _along;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Float32Gradient(Float32GradientStatistics* statistics, int row)
+        {
+            (_level, _inverse) = (TVector.Create(statistics->Level[row]), TVector.Create(statistics->Inverse[row]));
+            (_mean, _along) = (TVector.Create(statistics->Mean[row]), TVector.Create(statistics->Along[row]));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Of(float* x, float* go, float* weight, long i) => Of(TVector.Load(x + i), TVector.Load(go + i), weight, i);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Of(TVector x, TVector go, float* weight, long i)
+        {
+            if (weight is not null)
+                go *= TVector.Load(weight + i); // first: so what float32 cannot hold of it does not show beside the largest
+            return TFormula.Centers ? (go * _inverse) - _mean - ((x - _level) * _along) : (go * _inverse) - (x * _along);
+        }
+    }
+}

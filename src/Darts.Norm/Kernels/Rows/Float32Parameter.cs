@@ -1,0 +1,71 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>A parameter's values in float32, in memory for whole groups.</summary>
+internal readonly unsafe struct Float32Parameter : IDisposable
+{
+    private readonly Float64Buffer _room;
+
+    /// <param name="values">The same values in float64; none for a parameter that is not there.</param>
+    /// <param name="length">How many, at least four.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public Float32Parameter(Float64Buffer values, long length)
+    {
+        (Fits, Least) = (true, 1);
+        if (values.At is null)
+            return;
+        _room = new(Float32x32.Padded(length) * sizeof(float) / sizeof(double));
+        var (fits, least, largest) = (Vector256<double>.AllBitsSet, Vector256.Create(double.PositiveInfinity), Vector256<double>.Zero);
+        var last = length - Vector256<double>.Count; // which may take some for the second time
+        for (var i = 0L; ; i = Math.Min(i + Vector256<double>.Count, last))
+        {
+            var value = Vector256.Load(values.At + i);
+            var (rounded, magnitude) = (Float32.Narrow(value), Vector256.Abs(value));
+            rounded.Store(At + i);
+            var isPlain = Vector256.GreaterThan(magnitude, Vector256.Create(1e-18)) & Vector256.LessThan(magnitude, Vector256.Create(1e18));
+            fits &= Vector256.Equals(Float32.Widen(rounded), value) & (isPlain | Vector256.Equals(value, Vector256<double>.Zero));
+            (least, largest) = (Vector256.Min(least, magnitude), Vector256.Max(largest, magnitude));
+            if (i == last)
+                break;
+        }
+        Fits = Vector256.EqualsAll(fits.AsInt64(), Vector256<long>.AllBitsSet);
+        Least = Math.Min(Math.Min(least.GetElement(0), least.GetElement(1)), Math.Min(least.GetElement(2), least.GetElement(3)));
+        Largest = Math.Max(Math.Max(largest.GetElement(0), largest.GetElement(1)), Math.Max(largest.GetElement(2), largest.GetElement(3)));
+    }
+
+    public float* At => (float*)_room.At;
+
+    /// <summary>The least magnitude, one for a parameter that is not there.</summary>
+    public double Least { get; }
+
+    /// <summary>The largest magnitude, zero for a parameter that is not there.</summary>
+    public double Largest { get; }
+
+    /// <summary>Whether float32 holds it and products with it.</summary>
+    public bool Fits { get; }
+
+    /// <summary>Whether it leaves the largest value of a row times <paramref name="weight"/> nearly as it is, where normalising leaves that near one or above.</summary>
+    /// <remarks>What a larger one might leave of it has fewer digits than float32.</remarks>
+    public bool IsSmallBeside(Float32Parameter weight) => Largest <= weight.Least / 8;
+
+    /// <summary>The largest magnitude over the least; one for a parameter that is not there.</summary>
+    public double Ratio => Math.Max(1, Largest / Least);
+
+    /// <summary>Whether float32 has range to spare for the gradients of a row times this weight: what falls below it does not show beside the largest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector256<double> FitsGradients(Vector256<double> largest, Vector256<double> inverse, Vector256<double> mean, Vector256<double> along)
+    {
+        const double Room = 1L << 60;
+        var (lost, losesNothing) = (Vector256.Abs(along), Vector256.Equals(along, Vector256<double>.Zero));
+        return Vector256.GreaterThan(largest * Least, Vector256.Create(1 / Room)) & Vector256.LessThan(largest * Math.Max(Largest, 1), Vector256.Create(Room))
+            & Vector256.GreaterThan(inverse, Vector256.Create(1e-12)) & Vector256.LessThan(inverse, Vector256.Create(1e12))
+            & Vector256.LessThan(Vector256.Abs(mean), Vector256.Create(1e30)) & (losesNothing | Vector256.GreaterThan(lost, Vector256.Create(1e-30))) & Vector256.LessThan(lost, Vector256.Create(1e20));
+    }
+
+    /// <summary>Whether all of it is zero, or it is not there.</summary>
+    public bool IsZero => Largest == 0;
+
+    public void Dispose() => _room.Dispose();
+}

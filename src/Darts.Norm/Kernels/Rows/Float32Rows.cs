@@ -1,0 +1,325 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Some rows of float32, normalised together in float32; what has a mean is measured in float64.</summary>
+/// <remarks>
+/// Each step takes all rows before the next begins: a row's sums, root and division wait for each other, but not for the next row's.
+/// Where float32 might overflow or lose digits the inverse is NaN: such a row is left to float64.
+/// </remarks>
+internal static unsafe class Float32Rows<TFormula>
+    where TFormula : IRowFormula
+{
+    /// <summary>Shorter rows are computed in float64: they fill no vectors, or have too few squares in float32 for their roundings to cancel.</summary>
+    public static long Shortest => TFormula.Centers ? Lanes.Count : 64;
+
+    /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>; many of short rows, whose roots and divisions take long beside the rest.</summary>
+    public static int Together(long length) => length <= 128 ? Float32Statistics.Most : RowNormalization<TFormula>.Together(length);
+
+    /// <summary>The least mean square that float32 holds.</summary>
+    public const double LeastSquare = 1e-25;
+
+    /// <summary>So many times as large as the variance, the square of a mean leaves it digits enough for what is written in float32.</summary>
+    public const double FarInSingle = 4096;
+
+    /// <summary>The same for what is written in float64.</summary>
+    public const double FarInDouble = 4;
+
+    /// <summary>2⁻⁵², the square of a quarter of a unit in the last place of the spread.</summary>
+    private const double HiddenSquare = 1.0 / (1L << 52);
+
+    /// <summary>What is subtracted from each row, as a float32 and the rest, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
+    /// <remarks>From the squares of the values, or where the mean is far larger than their spread, of the differences to it: which is each row's own affair.</remarks>
+    /// <param name="rows">Where each begins.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="length">Of each.</param>
+    /// <param name="end">The end of the memory that may be read.</param>
+    /// <param name="eps">Of the layer.</param>
+    /// <param name="least">The least mean square that is enough for what follows.</param>
+    /// <param name="farthest">So many times as large as the variance the square of a mean may be.</param>
+    /// <param name="ratio">So many times as large as one of a row's values the weight may make another.</param>
+    /// <param name="to">What is measured.</param>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double farthest, double ratio, Float32Statistics* to)
+    {
+        RowSum* sums = stackalloc RowSum[Float32Statistics.Most], squares = stackalloc RowSum[Float32Statistics.Most];
+        Float32Sums<TFormula>.AddUp(rows, count, length, end, sums, squares);
+        if (SetMoments(count, length, farthest, sums, squares, to))
+            SetFarSquares(rows, count, length, end, to);
+        SetInverses(count, eps, least, ratio, to);
+    }
+
+    /// <summary>The mean of each row, and in place of the inverse its mean square about that. Whether some are too far from zero for it: theirs is NaN.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static bool SetMoments(int count, long length, double farthest, RowSum* sums, RowSum* squares, Float32Statistics* to)
+    {
+        var (n, over) = (Vector256.Create((double)length), Vector256.Create(1.0 / length));
+        var far = Vector256<double>.Zero;
+        for (var r = 0; r < count; r += Vector256<double>.Count)
+        {
+            var meanSquare = RowSum.Totals(squares + r) * over;
+            if (TFormula.Centers)
+            {
+                var total = RowSum.Totals(sums + r);
+                var mean = total * over;
+                var level = Float32.Narrow(mean);
+                level.Store(to->Level + r);
+                ((total - (Float32.Widen(level) * n)) * over).Store(to->Rest + r); // exact but for the last step: it has digits that the mean has not
+                meanSquare -= mean * mean; // not above zero, it is out of range
+                var isFar = Vector256.GreaterThan(mean * mean, meanSquare * farthest);
+                far |= isFar;
+                meanSquare = Vector256.ConditionalSelect(isFar, Vector256.Create(double.NaN), meanSquare);
+            }
+            meanSquare.Store(to->Inverse + r);
+        }
+        return far != Vector256<double>.Zero;
+    }
+
+    /// <summary>The mean squares of the rows that are far from zero, from the differences to their levels.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void SetFarSquares(float** rows, int count, long length, float* end, Float32Statistics* to)
+    {
+        for (var r = 0; r < count; r++)
+        {
+            if (!double.IsNaN(to->Inverse[r]))
+                continue;
+            var squares = Float32Sums<TFormula>.SquaresAbout(to->Level[r], new((byte*)rows[r], length, (byte*)end));
+            to->Inverse[r] = (squares / length) - (to->Rest[r] * to->Rest[r]);
+        }
+    }
+
+    /// <summary>The factor of each row, in place of its mean square.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void SetInverses(int count, double eps, double least, double ratio, Float32Statistics* to)
+    {
+        for (var r = 0; r < count; r += Vector256<double>.Count)
+        {
+            var meanSquare = Vector256.Load(to->Inverse + r);
+            var factor = TFormula.Inverse(meanSquare, eps);
+            factor = Vector256.ConditionalSelect(IsBetween(least, meanSquare, 1e30) & IsBetween(1e-15, factor, 1e15), factor, Vector256.Create(double.NaN));
+            factor.Store(to->Inverse + r);
+            var high = Float32.Narrow(factor);
+            if (!TFormula.Centers)
+            {
+                high.Store(to->PlainInverse + r);
+                continue;
+            }
+            var rest = Vector256.Load(to->Rest + r);
+            var hidden = rest * ratio;
+            var isPlain = Vector256.LessThanOrEqual(hidden * hidden, meanSquare * HiddenSquare);
+            Float32.Narrow(Vector256.ConditionalSelect(isPlain, factor, Vector256.Create(double.NaN))).Store(to->PlainInverse + r);
+            high.Store(to->InverseHigh + r);
+            Float32.Narrow(factor - Float32.Widen(high)).Store(to->InverseLow + r);
+            Float32.Narrow(-rest * factor).Store(to->Shift + r);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> IsBetween(double least, Vector256<double> value, double most) =>
+        Vector256.GreaterThan(value, Vector256.Create(least)) & Vector256.LessThan(value, Vector256.Create(most));
+
+    /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void WriteInSingle(
+        float** rows, int count, long length, float* end, float* to, float* toEnd, Float32Statistics* measured, float* weight, float* bias, Destination destination)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            WriteInSingle<Float32x16>(rows, count, length, end, to, toEnd, measured, weight, bias, destination);
+        else
+            WriteInSingle<Float32x8>(rows, count, length, end, to, toEnd, measured, weight, bias, destination);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void WriteInSingle<TVector>(
+        float** rows, int count, long length, float* end, float* to, float* toEnd, Float32Statistics* measured, float* weight, float* bias, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        var padded = Lanes.Padded(length);
+        var isWhole = length % TVector.Count == 0 || to + ((count - 1) * length) + padded <= toEnd; // else the next row overwrites what lies beyond
+        for (var r = 0; r < count; r++)
+            isWhole &= length % TVector.Count == 0 || rows[r] + padded <= end;
+        if (!isWhole)
+        {
+            for (var r = 0; r < count; r++)
+                WriteRow<TVector>(rows[r], length, end, to + (r * length), toEnd, measured, r, weight, bias, destination);
+        }
+        else if (bias is not null)
+        {
+            WriteShifted<TVector>(rows, count, length, to, measured, weight, bias, destination);
+        }
+        else if (weight is not null)
+        {
+            WriteScaled<TVector>(rows, count, length, to, measured, weight, destination);
+        }
+        else
+        {
+            WritePlain<TVector>(rows, count, length, to, measured, destination);
+        }
+    }
+
+    // A method for each set of parameters: asking among the values would take as long as they do.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteShifted<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, count, length, to, measured, weight, bias, destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteScaled<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, count, length, to, measured, weight, null, destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WritePlain<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, count, length, to, measured, null, null, destination);
+
+    /// <summary>Rows that may be read and written in whole groups.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteWhole<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        for (var r = 0; r < count; r++, to += length)
+        {
+            if (float.IsNaN(measured->PlainInverse[r]))
+                WriteRow<TVector>(rows[r], length, rows[r] + Lanes.Padded(length), to, to + Lanes.Padded(length), measured, r, weight, bias, destination);
+            else
+                WriteGroups(rows[r], to, length, Plain<TVector>(measured, r), hasRest: false, weight, bias, destination);
+        }
+    }
+
+    /// <summary>One row, unless it is left to float64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteRow<TVector>(
+        float* x, long length, float* end, float* y, float* yEnd, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        if (double.IsNaN(measured->Inverse[r]))
+            return;
+        if (!float.IsNaN(measured->PlainInverse[r]))
+            WriteRow(x, length, end, y, yEnd, Plain<TVector>(measured, r), Plain<Float32x8>(measured, r), hasRest: false, weight, bias, destination);
+        else
+            WriteRow(x, length, end, y, yEnd, new Standardized<TVector>(measured, r), new Standardized<Float32x8>(measured, r), hasRest: true, weight, bias, destination);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteRow<TVector>(
+        float* x, long length, float* end, float* y, float* yEnd, Standardized<TVector> row, Standardized<Float32x8> eight, bool hasRest, float* weight, float* bias, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        var whole = length & -TVector.Count;
+        WriteGroups(x, y, whole, row, hasRest, weight, bias, destination);
+        var (from, to) = (new Float32Row(x, length, end), new Float32Row(y, length, yEnd));
+        for (var i = whole; i < length; i += Float32x8.Count)
+            to.SetPart(i, Affine(eight.Of(new(from.Part(i)), hasRest), weight, bias, i).Values);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Standardized<TVector> Plain<TVector>(Float32Statistics* measured, int r)
+        where TVector : struct, IFloat32Vector<TVector> => new(measured->Level[r], measured->PlainInverse[r]);
+
+    /// <summary>So many values in whole groups.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteGroups<TVector>(float* x, float* y, long count, Standardized<TVector> row, bool hasRest, float* weight, float* bias, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        if (destination == Destination.Memory)
+        {
+            for (var i = 0L; i < count; i += TVector.Count)
+                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i).Stream(y + i);
+        }
+        else if (destination == Destination.Caches)
+        {
+            for (var i = 0L; i < count; i += TVector.Count)
+            {
+                TensorMemory.PrefetchResult(y + i);
+                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i).Store(y + i);
+            }
+        }
+        else
+        {
+            for (var i = 0L; i < count; i += TVector.Count)
+                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i).Store(y + i);
+        }
+    }
+
+    /// <summary>The same, rounded once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void WriteInDouble(
+        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, Float32Statistics* measured, double* weight, double* bias, Destination destination)
+    {
+        for (var r = 0; r < count; r++)
+        {
+            if (double.IsNaN(measured->Inverse[r]))
+                continue;
+            var (x, y) = (new Row<Float32>((byte*)rows[r], length, (byte*)end), new Row<Float32>((byte*)(to + (r * length)), length, (byte*)toEnd));
+            var s = measured->Of(r, TFormula.Centers).WithoutHiddenLow(eps);
+            if (s.CenterLow != 0)
+                WriteWhole(x, y, new StandardizedInDouble(s), isFar: true, weight, bias, destination);
+            else
+                WriteWhole(x, y, new StandardizedInDouble(s), isFar: false, weight, bias, destination);
+            if (x.Whole < length)
+                WriteTail(x, y, &s, weight, bias);
+        }
+    }
+
+    /// <summary>The whole groups of a row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteWhole(Row<Float32> x, Row<Float32> y, StandardizedInDouble row, bool isFar, double* weight, double* bias, Destination destination)
+    {
+        for (var i = 0L; i < x.Whole; i += Lanes.Count)
+        {
+            if (destination == Destination.Caches)
+                TensorMemory.PrefetchResult((float*)y.Start + i);
+            y.Set(i, RowNormalization<TFormula>.Affine(row.Of(x[i], isFar), weight, bias, i), destination == Destination.Memory);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteTail(Row<Float32> x, Row<Float32> y, RowStatistics* s, double* weight, double* bias) =>
+        y.SetTail(RowNormalization<TFormula>.Affine(new StandardizedInDouble(*s).Of(x.Tail, isFar: true), weight, bias, x.Whole)); // what is zero can be subtracted as well
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Affine<TVector>(TVector v, float* weight, float* bias, long i)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        if (weight is not null)
+            v *= TVector.Load(weight + i);
+        if (bias is not null)
+            v += TVector.Load(bias + i);
+        return v;
+    }
+
+    /// <summary><c>x̂ = (x - center) · inverse</c>. Where it is asked for, what the center is beyond its level and what the inverse lost by rounding is added last.</summary>
+    private readonly struct Standardized<TVector>
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        private readonly TVector _level, _inverse, _inverseLow, _shift;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Standardized(float level, float inverse) => (_level, _inverse) = (TVector.Create(level), TVector.Create(inverse));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Standardized(Float32Statistics* measured, int r)
+        {
+            (_level, _shift) = (TVector.Create(measured->Level[r]), TVector.Create(measured->Shift[r]));
+            (_inverse, _inverseLow) = (TVector.Create(measured->InverseHigh[r]), TVector.Create(measured->InverseLow[r]));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Of(TVector x, bool hasRest)
+        {
+            if (!TFormula.Centers)
+                return x * _inverse;
+            var v = x - _level;
+            return hasRest ? (v * _inverse) + ((v * _inverseLow) + _shift) : v * _inverse;
+        }
+    }
+
+    /// <summary>The same in float64: what the center lost is subtracted after it, where it shows.</summary>
+    private readonly struct StandardizedInDouble(RowStatistics s)
+    {
+        private readonly Vector256<double> _center = Vector256.Create(s.Center), _low = Vector256.Create(s.CenterLow), _inverse = Vector256.Create(s.Inverse);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Lanes Of(Lanes x, bool isFar) => (!TFormula.Centers ? x : isFar ? x - _center - _low : x - _center) * _inverse;
+    }
+}

@@ -1,0 +1,66 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>What is measured of rows of float32 that are normalised together, and the same rounded to float32.</summary>
+internal unsafe struct Float32Statistics
+{
+    /// <summary>Of so many rows at most.</summary>
+    public const int Most = 32;
+
+    /// <summary>What is subtracted from each row, as a float32,</summary>
+    public fixed float Level[Most];
+
+    /// <summary>and the rest.</summary>
+    public fixed double Rest[Most];
+
+    /// <summary>What it is multiplied by; NaN for a row that is left to float64.</summary>
+    public fixed double Inverse[Most];
+
+    /// <summary><see cref="Inverse"/> as a float32,</summary>
+    public fixed float InverseHigh[Most];
+
+    /// <summary>and what that lost by rounding.</summary>
+    public fixed float InverseLow[Most];
+
+    /// <summary>The inverse of a row that is written as (x - <see cref="Level"/>) · inverse alone: beside its spread the rest does not show. NaN for the others.</summary>
+    public fixed float PlainInverse[Most];
+
+    /// <summary>What is added because of <see cref="Rest"/>.</summary>
+    public fixed float Shift[Most];
+
+    /// <summary>Of one row, in float64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly RowStatistics Of(int row, bool centers)
+    {
+        if (!centers)
+            return new(Inverse[row], 0);
+        var (center, low) = Sum.TwoSum(Level[row], Rest[row]);
+        return new(Inverse[row], center, low);
+    }
+
+    /// <summary>Keeps those of all rows but for the ones left to float64, whose own come after. Of rows that have a center.</summary>
+    /// <param name="count">How many rows.</param>
+    /// <param name="eps">Of the layer.</param>
+    /// <param name="to">The first row's place.</param>
+    /// <param name="rows">How many there are in all.</param>
+    public void Keep(int count, double eps, double* to, long rows)
+    {
+        fixed (Float32Statistics* measured = &this)
+        {
+            var r = 0;
+            for (; r <= count - Vector256<double>.Count; r += Vector256<double>.Count)
+            {
+                var inverse = Vector256.Load(measured->Inverse + r);
+                Vector256<double> level = Float32.Widen(Vector128.Load(measured->Level + r)), rest = Vector256.Load(measured->Rest + r);
+                var center = level + rest;
+                inverse.Store(to + r);
+                center.Store(to + rows + r);
+                RowStatistics.WithoutHidden(rest - (center - level), inverse, eps).Store(to + (2 * rows) + r); // the level is larger than the rest, or both are zero
+            }
+            for (; r < count; r++)
+                Of(r, centers: true).WithoutHiddenLow(eps).Store<Float32>(to + r, rows);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>What rows of float32 and their squares add up to: in float64 where the formula subtracts a mean.</summary>
+internal static unsafe class Float32Sums<TFormula>
+    where TFormula : IRowFormula
+{
+    /// <summary>The squares of some rows, and the values where <typeparamref name="TFormula"/> has a mean.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void AddUp(float** rows, int count, long length, float* end, RowSum* sums, RowSum* squares)
+    {
+        for (var r = 0; r < count; r++)
+        {
+            if (!TFormula.Centers)
+                AddUpSquares(new(rows[r], length, end), squares + r);
+            else if (Vector512.IsHardwareAccelerated)
+                AddUpWide(new(rows[r], length, end), sums + r, squares + r);
+            else
+                AddUp(new((byte*)rows[r], length, (byte*)end), sums + r, squares + r);
+        }
+    }
+
+    /// <summary>The squares of the differences of a row to a level, far from zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public static double SquaresAbout(double level, Row<Float32> x)
+    {
+        var squares = x.Whole < x.Length ? TailSquares(x, level) : default;
+        var center = Vector256.Create(level);
+        for (long i = 0; i < x.Whole; i += Lanes.Count)
+        {
+            var v = x[i] - center;
+            squares += v * v;
+        }
+        return RowSum.Of(squares).Total;
+    }
+
+    /// <summary>The values and their squares.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddUp(Row<Float32> x, RowSum* sums, RowSum* squares)
+    {
+        RowSum sum = default;
+        Lanes square = default;
+        if (x.Whole < x.Length)
+        {
+            AddTail(x, sums, squares);
+            sum = *sums;
+            square = squares->ToLanes();
+        }
+        for (long i = 0; i < x.Whole; i += Lanes.Count)
+        {
+            var v = x[i];
+            sum.Add(v);
+            square = Lanes.AddProduct(v, v, square);
+        }
+        *sums = sum;
+        *squares = RowSum.Of(square);
+    }
+
+    /// <summary>The same of values and their squares, in registers twice as wide.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddUpWide(Float32Row x, RowSum* sums, RowSum* squares)
+    {
+        var whole = x.Length & -Lanes.Count;
+        Vector512<double> sum = default, square = default;
+        if (whole < x.Length)
+        {
+            var tail = x.WidePart(whole);
+            Vector512<double> v = Float32.Widen(tail.GetLower()), w = Float32.Widen(tail.GetUpper());
+            (sum, square) = (Vector512<double>.Zero + (v + w), (v * v) + (w * w));
+        }
+        Vector512<double> squareHigh = default;
+        for (var i = 0L; i < whole; i += Lanes.Count)
+        {
+            Vector512<double> v = Float32.WidenEight(x.Start + i), w = Float32.WidenEight(x.Start + i + 8);
+            sum += v + w;
+            (square, squareHigh) = (Lanes.AddProduct(v, v, square), Lanes.AddProduct(w, w, squareHigh));
+        }
+        RowSum.Store(sum, sums);
+        RowSum.Store(square + squareHigh, squares);
+    }
+
+    /// <summary>The squares of values that need no mean, four in float32 at most: more would each round beside one that is large.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddUpSquares(Float32Row x, RowSum* squares)
+    {
+        if (Vector512.IsHardwareAccelerated)
+        {
+            AddUpSquaresWide(x, squares);
+            return;
+        }
+        Vector256<double> low = default, high = default;
+        if (x.Whole < x.Length)
+        {
+            AddTailsSquares(x, squares);
+            (low, high) = RowSum.Load(squares);
+        }
+        var i = 0L;
+        for (; i <= x.Length - (2 * Float32x32.Count); i += 2 * Float32x32.Count)
+        {
+            var (a, b) = (x[i], x[i + Float32x32.Count]);
+            var (l, h) = ((a * a) + (b * b)).Fours();
+            low += l;
+            high += h;
+        }
+        if (i < x.Whole)
+        {
+            var v = x[i];
+            var (l, h) = (v * v).Fours();
+            low += l;
+            high += h;
+        }
+        RowSum.Store(low, high, squares);
+    }
+
+    /// <summary>The same sums in registers twice as wide.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddUpSquaresWide(Float32Row x, RowSum* squares)
+    {
+        var sum = x.Whole < x.Length ? Fours(Square(x.WidePart(x.Whole)) + Square(x.WidePart(x.Whole + 16))) : default;
+        var i = 0L;
+        for (; i <= x.Length - (2 * Float32x32.Count); i += 2 * Float32x32.Count)
+            sum += Fours((Square(Vector512.Load(x.Start + i)) + Square(Vector512.Load(x.Start + i + 32))) + (Square(Vector512.Load(x.Start + i + 16)) + Square(Vector512.Load(x.Start + i + 48))));
+        if (i < x.Whole)
+            sum += Fours(Square(Vector512.Load(x.Start + i)) + Square(Vector512.Load(x.Start + i + 16)));
+        RowSum.Store(sum, squares);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static Vector512<float> Square(Vector512<float> v) => v * v;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static Vector512<double> Fours(Vector512<float> v) => Float32.Widen(v.GetLower()) + Float32.Widen(v.GetUpper());
+    }
+
+    // Methods of their own, as below: beside calls nothing stays in registers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddTail(Row<Float32> x, RowSum* sums, RowSum* squares)
+    {
+        RowSum sum = default, square = default;
+        var v = x.Tail;
+        sum.Add(v);
+        square.Add(v * v);
+        (*sums, *squares) = (sum, square);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static Lanes TailSquares(Row<Float32> x, double level)
+    {
+        var v = x.OnRow(x.Tail - level);
+        return v * v;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddTailsSquares(Float32Row x, RowSum* squares)
+    {
+        var tail = x.Tail;
+        var (low, high) = (tail * tail).Fours();
+        RowSum.Store(low, high, squares);
+    }
+}

@@ -1,0 +1,203 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Rows of float64 values. These leave no digits to spare: what a multiplication or an addition loses is carried along.</summary>
+/// <remarks>A row's last values, which fill no registers, are read into ones that are zero beyond them.</remarks>
+internal static unsafe class Float64Rows<TFormula>
+    where TFormula : IRowFormula
+{
+    /// <summary><c>y = x̂ · weight + bias</c>.</summary>
+    public static void Write(double* x, double* y, long length, RowStatistics s, double* weight, double* bias)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            Write<Float64x8>(x, y, length, s, weight, bias);
+        else
+            Write<Float64x4>(x, y, length, s, weight, bias);
+    }
+
+    /// <summary>What the gradients of up to four rows lose to their statistics.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Project(double** x, double** go, int count, long length, RowStatistics* statistics, double* weight, double eps, Projection* to)
+    {
+        double* sums = stackalloc double[4 * Float64Moments.Room], dots = stackalloc double[4 * Float64Moments.Room], means = stackalloc double[4], alongs = stackalloc double[4];
+        for (var r = 0; r < count; r++)
+        {
+            double* rowSums = sums + (r * Float64Moments.Room), rowDots = dots + (r * Float64Moments.Room);
+            if (Vector512.IsHardwareAccelerated)
+                Project<Float64x8>(x[r], go[r], length, statistics[r], weight, rowSums, rowDots);
+            else
+                Project<Float64x4>(x[r], go[r], length, statistics[r], weight, rowSums, rowDots);
+        }
+        var n = Float64x4.Create(length);
+        (Float64Moments.Totals(sums).High / n).Store(means);
+        (Float64Moments.Totals(dots).High / n).Store(alongs);
+        for (var r = 0; r < count; r++)
+        {
+            if (TFormula.FlowsThrough(statistics[r], eps))
+                to[r] = new() { Mean = TFormula.Centers ? means[r] : 0, Along = alongs[r] / statistics[r].Square };
+            else
+                to[r] = default;
+        }
+    }
+
+    /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>, if it is asked for, and the row's part of the parameters' gradients.</summary>
+    public static void WriteGradient(double* x, double* go, double* gx, long length, RowStatistics s, Projection lost, double* weight, double weightUnit, double* weightSums, double* biasSums, Destination destination)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            WriteGradient<Float64x8>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums, destination);
+        else
+            WriteGradient<Float64x4>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums, destination);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void Write<TVector>(double* x, double* y, long length, RowStatistics s, double* weight, double* bias)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        var i = 0L;
+        for (; i <= length - TVector.Count; i += TVector.Count)
+            Normalized(TVector.Load(x + i), s, weight, bias, i).Store(y + i);
+        if (i < length)
+            WriteLast<TVector>(x, y, i, length, s, weight, bias);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteLast<TVector>(double* x, double* y, long i, long length, RowStatistics s, double* weight, double* bias)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        var last = stackalloc double[Lanes.Count];
+        Copy(x + i, last, length - i);
+        Normalized(TVector.Load(last), s, weight, bias, i).Store(last);
+        Copy(last, y + i, length - i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Normalized<TVector>(TVector x, RowStatistics s, double* weight, double* bias, long i)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        var v = TFormula.Center(x, s) * (s.Inverse, s.InverseLow);
+        if (weight is not null)
+            v *= TVector.Load(weight + i);
+        v = v.Shifted(s.Unit);
+        return bias is null ? v.Rounded() : v.Plus(TVector.Load(bias + i));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void Project<TVector>(double* x, double* go, long length, RowStatistics s, double* weight, double* sums, double* dots)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        var whole = length & -Lanes.Count;
+        var last = stackalloc double[2 * Lanes.Count];
+        Copy(x + whole, last, length - whole);
+        Copy(go + whole, last + Lanes.Count, length - whole);
+        for (var lane = 0; lane < Lanes.Count; lane += TVector.Count)
+        {
+            TVector sum = default, sumLost = default, dot = default, dotLost = default;
+            if (whole + lane < length)
+                AddProjection(TVector.Load(last + lane), TVector.Load(last + Lanes.Count + lane), s, weight, whole + lane, ref sum, ref sumLost, ref dot, ref dotLost);
+            for (long i = lane; i < whole; i += Lanes.Count)
+                AddProjection(TVector.Load(x + i), TVector.Load(go + i), s, weight, i, ref sum, ref sumLost, ref dot, ref dotLost);
+            sum.Store(sums + lane);
+            sumLost.Store(sums + Lanes.Count + lane);
+            dot.Store(dots + lane);
+            dotLost.Store(dots + Lanes.Count + lane);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddProjection<TVector>(TVector x, TVector go, RowStatistics s, double* weight, long i, ref TVector sum, ref TVector sumLost, ref TVector dot, ref TVector dotLost)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        var (v, g) = (TFormula.Centered(x, s), go);
+        if (weight is not null)
+        {
+            var w = TVector.Load(weight + i);
+            g = go * w;
+            dotLost += TVector.Loss(go, w, g) * v;
+        }
+        if (TFormula.Centers)
+            Sum.Add(ref sum, ref sumLost, g);
+        var product = g * v;
+        dotLost += TVector.Loss(g, v, product);
+        Sum.Add(ref dot, ref dotLost, product);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteGradient<TVector>(
+        double* x, double* go, double* gx, long length, RowStatistics s, Projection lost, double* weight, double weightUnit, double* weightSums, double* biasSums, Destination destination)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        var (i, padded) = (0L, Lanes.Padded(length));
+        for (; i <= length - TVector.Count; i += TVector.Count)
+        {
+            var (v, g) = (TVector.Load(x + i), TVector.Load(go + i));
+            AddToSums(v, g, s, weightUnit, weightSums, biasSums, padded, i);
+            if (gx is null)
+                continue;
+            var gradient = Gradient(v, g, s, lost, weight, i);
+            if (destination == Destination.Memory)
+                gradient.Stream(gx + i);
+            else
+                gradient.Store(gx + i);
+        }
+        if (i < length)
+            WriteLastGradient<TVector>(x, go, gx, i, length, s, lost, weight, weightUnit, weightSums, biasSums);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteLastGradient<TVector>(
+        double* x, double* go, double* gx, long i, long length, RowStatistics s, Projection lost, double* weight, double weightUnit, double* weightSums, double* biasSums)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        double* last = stackalloc double[Lanes.Count], lastGo = stackalloc double[Lanes.Count];
+        Copy(x + i, last, length - i);
+        Copy(go + i, lastGo, length - i);
+        var (v, g) = (TVector.Load(last), TVector.Load(lastGo));
+        AddToSums(v, g, s, weightUnit, weightSums, biasSums, Lanes.Padded(length), i);
+        if (gx is null)
+            return;
+        Gradient(v, g, s, lost, weight, i).Store(last);
+        Copy(last, gx + i, length - i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Gradient<TVector>(TVector x, TVector go, RowStatistics s, Projection lost, double* weight, long i)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        var g = weight is null ? new(go, default) : Pair<TVector>.Product(go, TVector.Load(weight + i));
+        var left = g.High;
+        if (TFormula.Centers)
+            left -= TVector.Create(lost.Mean);
+        left -= TFormula.Centered(x, s) * TVector.Create(lost.Along);
+        return (new Pair<TVector>(left, g.Low) * (s.Inverse, s.InverseLow)).Shifted(s.Scale * s.Unit).Rounded();
+    }
+
+    /// <summary>The parameters' gradients are sums over the rows, of <c>go · x̂</c> and of <c>go</c>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddToSums<TVector>(TVector x, TVector go, RowStatistics s, double weightUnit, double* weightSums, double* biasSums, long padded, long i)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        if (weightSums is not null)
+        {
+            var term = (TFormula.Center(x, s) * (s.Inverse, s.InverseLow)).Shifted(s.Unit * weightUnit) * go;
+            AddAt(weightSums + i, padded, term.High, term.Low);
+        }
+        if (biasSums is not null)
+            AddAt(biasSums + i, padded, go, default);
+    }
+
+    /// <summary>Adds to running sums in memory, behind which lie those of what they lost.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddAt<TVector>(double* sums, long padded, TVector value, TVector low)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        TVector sum = TVector.Load(sums), lost = TVector.Load(sums + padded);
+        Sum.Add(ref sum, ref lost, value);
+        sum.Store(sums);
+        (lost + low).Store(sums + padded);
+    }
+
+    private static void Copy(double* from, double* to, long count) => Unsafe.CopyBlockUnaligned(to, from, (uint)(count * sizeof(double)));
+}

@@ -1,0 +1,38 @@
+using System.Runtime.CompilerServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Keeps squares of float64 values from overflowing and from vanishing.</summary>
+internal static class Magnitude
+{
+    /// <summary>The least mean square whose terms lost nothing that matters.</summary>
+    public const double LeastSquare = 1e-240;
+
+    /// <summary>The least eps that makes up for mean squares that lost more.</summary>
+    public const double LeastEps = 1e-304;
+
+    private const double LargestSquare = 1e290;
+
+    public static bool HoldsSquares(double meanSquare) => meanSquare is > LeastSquare and < LargestSquare;
+
+    /// <summary>The power of two that brings <paramref name="magnitude"/> near one; 1 where none does.</summary>
+    public static double Scale(double magnitude) =>
+        magnitude == 0 || !double.IsFinite(magnitude) ? 1 : Math.ScaleB(1, -Math.Clamp(Math.ILogB(magnitude), -1000, 1000));
+
+    /// <summary>Whether a row with this largest value is so small beside <paramref name="divisor"/> that its own spread is lost in it, and is not zero.</summary>
+    public static bool Vanishes(double largest, double divisor) => largest > 0 && largest < divisor * 1e-20;
+
+    /// <summary>The same number, but no smaller than what a row of zeros can be divided by; zero stays zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static double Divisor(double eps) => eps == 0 ? 0 : Math.Max(eps, 2.2250738585072014e-308);
+
+    /// <summary>The largest magnitude; infinite or NaN where a value is.</summary>
+    public static double Largest<T>(Row<T> x)
+        where T : IElement
+    {
+        double largest = 0;
+        for (long i = 0; i < x.Length; i++)
+            largest = Math.Max(largest, Math.Abs(x.At(i)));
+        return largest;
+    }
+}

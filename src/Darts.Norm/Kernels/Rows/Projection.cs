@@ -1,0 +1,8 @@
+namespace Darts.Norm.Kernels;
+
+/// <summary>What the gradient of a row of float64 loses to its statistics: <c>mean(w·go)</c>, and so many times the centered row.</summary>
+internal struct Projection
+{
+    public double Mean;
+    public double Along;
+}

@@ -1,0 +1,64 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>What normalising a row needs to know about it.</summary>
+/// <param name="Inverse">What the row is multiplied by.</param>
+/// <param name="Center">What is subtracted before. A formula that subtracts nothing keeps its own here.</param>
+/// <param name="CenterLow">What <paramref name="Center"/> lost by rounding.</param>
+/// <param name="Scale">A power of two that keeps squares in range, by which the row is multiplied first; float64 rows only.</param>
+/// <param name="Square">One over the square of <paramref name="Inverse"/>, without its roundings; float64 rows only.</param>
+/// <param name="InverseLow">What <paramref name="Inverse"/> lost by rounding; float64 rows only.</param>
+/// <param name="Unit">A power of two that the scaled row is multiplied by last, so that nothing between is subnormal; float64 rows only.</param>
+internal readonly record struct RowStatistics(
+    double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
+{
+    /// <summary>2⁻⁵⁰: more than what rounding leaves of a difference between ones.</summary>
+    private const double SmallestSquare = 1.0 / (1L << 50);
+
+    /// <summary>2⁻¹⁰⁴, the square of a unit of float64 in the last place of the spread.</summary>
+    private const double NegligibleSquare = 1.0 / (1L << 52) / (1L << 52);
+
+    /// <summary>How many numbers are kept of each row for the backward pass: first one of all rows, then the next of all rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Kept<T>()
+        where T : IElement => T.IsSingle ? 3 : 7;
+
+    /// <summary>What is kept of a row of float64.</summary>
+    /// <param name="from">The row's first number.</param>
+    /// <param name="rows">How many there are.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe RowStatistics Load(double* from, long rows) =>
+        new(from[0], from[rows], from[2 * rows], from[3 * rows], from[4 * rows], from[5 * rows], from[6 * rows]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public unsafe void Store<T>(double* to, long rows)
+        where T : IElement
+    {
+        (to[0], to[rows], to[2 * rows]) = (Inverse, Center, CenterLow);
+        if (!T.IsSingle)
+            (to[3 * rows], to[4 * rows], to[5 * rows], to[6 * rows]) = (Scale, Square, InverseLow, Unit);
+    }
+
+    /// <summary>Without <see cref="CenterLow"/>, where the values' spread is so much larger that neither a value less the center nor a gradient shows it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public RowStatistics WithoutHiddenLow(double eps) =>
+        this with { CenterLow = WithoutHidden(Vector256.CreateScalarUnsafe(CenterLow), Vector256.CreateScalarUnsafe(Inverse), eps).ToScalar() };
+
+    /// <summary>The same of four rows: what is left of their <see cref="CenterLow"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<double> WithoutHidden(Vector256<double> centerLow, Vector256<double> inverse, double eps)
+    {
+        var low = centerLow * inverse; // of the spread, as its square; where that is lost beside eps, not above zero
+        var square = Vector256<double>.One - (Vector256.Create(eps) * inverse * inverse) - Vector256.Create(SmallestSquare);
+        return centerLow & Vector256.GreaterThan(low * low, square * Vector256.Create(NegligibleSquare));
+    }
+
+    /// <summary>Of a row without spread, or one so small that only eps divides it.</summary>
+    public static RowStatistics OfEps((double value, double lost) inverse, double center, double centerLow, double scale)
+    {
+        var power = scale > 1 ? Math.ScaleB(1, -Math.Max(0, Math.ILogB(inverse.value))) : 1;
+        return new(inverse.value * power, center, centerLow, scale, double.PositiveInfinity, inverse.lost * power, 1 / scale / power);
+    }
+}

@@ -1,0 +1,315 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>The map of a series in float32: <c>y = (x - center) · factor + shift</c>, with coefficients rounded from float64, the factor to two numbers.</summary>
+/// <remarks>
+/// Three roundings cost one and a half units of <c>x · factor</c>. That is as little of the result, unless a shift cancels a whole component. Such components, and
+/// those that leave float32's range, are lost: one by one, since what they hold must not change what becomes of the others.
+/// Elementwise, so the same bits whatever the width of a vector.
+/// </remarks>
+internal readonly unsafe struct Float32Series
+{
+    /// <summary>The largest coefficient, and one over the smallest factor, that products stay in float32's range with.</summary>
+    private const double Most = 1e18;
+
+    /// <summary>2⁻⁶⁰</summary>
+    private const double Negligible = 1.0 / (1L << 60);
+
+    /// <summary>So far ahead the results' lines are asked for: rows that begin amid a line are not foreseen by the machine.</summary>
+    private const long Ahead = 1024;
+
+    /// <summary>Where a group has more columns and all results more values than these, one group is written after the other: so the machine foresees the lines that it needs.</summary>
+    private const long MostColumns = 128, MostValues = 3 << 18;
+
+    private readonly float* _centers;
+    private readonly long _run, _columns;
+    private readonly bool _isLarge;
+
+    /// <param name="groups">Of the series.</param>
+    /// <param name="coefficients">The first columns of four runs of coefficients: centers, what they lost, factors, shifts.</param>
+    /// <param name="run">The length of a run, whole groups of lanes.</param>
+    /// <param name="to"><see cref="Room"/> for the same in float32.</param>
+    public Float32Series(in SeriesGroups groups, double* coefficients, long run, float* to)
+    {
+        (_run, _columns) = (run, groups.Columns);
+        _isLarge = groups.Columns > MostColumns && groups.Batch * groups.Steps * groups.Width > MostValues;
+        _centers = to;
+        Round(coefficients, groups.Width, run, to, Lost);
+        groups.Repeat(to, run, 4);
+    }
+
+    // Runs of centers, factors, what these lost, shifts; and for the columns of a time step, of all ones where they are lost, and where they reached their shift.
+    private float* Shifts => _centers + (3 * _run);
+
+    private int* Lost => (int*)(_centers + (4 * _run));
+
+    private int* Reached => (int*)(_centers + (5 * _run));
+
+    private int* Listed => Reached; // when nobody asks for that any more
+
+    /// <summary>How many float64 values hold six runs of float32.</summary>
+    public static long Room<T>(SeriesGroups groups)
+        where T : IElement => T.IsSingle ? Lanes.Padded(groups.Columns) * 3 : 0;
+
+    /// <summary>How many of the first columns are to be computed in float64.</summary>
+    public long CountLost(long width) => CountLost(Lost, width);
+
+    /// <summary>Groups of values side by side; the last may be shorter. NaN stays NaN, or becomes zero.</summary>
+    public void Map(byte* x, byte* y, long length, bool fillsWithZero)
+    {
+        if (fillsWithZero)
+            Map<FilledAffine>((float*)x, (float*)y, length);
+        else
+            Map<Affine>((float*)x, (float*)y, length);
+    }
+
+    private void Map<TMap>(float* x, float* y, long length)
+        where TMap : struct, IMap<TMap>
+    {
+        if (_isLarge || x == y)
+            MapEach<TMap>(x, y, length, _columns, _centers, _run);
+        else
+            MapFour<TMap>(x, y, length, _columns, _centers, _run);
+    }
+
+    /// <summary><c>y = x · factor</c> of the same.</summary>
+    public void Scale(byte* x, byte* y, long length) => MapEach<Factor>((float*)x, (float*)y, length, _columns, _centers + _run, _run);
+
+    /// <summary>No column has reached its shift yet.</summary>
+    public void ClearReached(long width) => Buffer.MemoryCopy(Lost, Reached, width * sizeof(int), width * sizeof(int));
+
+    /// <summary>Whether every column has a result as large as its shift, with these.</summary>
+    /// <param name="results">Rows of <paramref name="width"/> results, side by side.</param>
+    /// <param name="rows">How many.</param>
+    /// <param name="width">The number of columns, of which a group may have several times as many.</param>
+    public bool Reach(byte* results, long rows, long width) => Reach((float*)results, rows, width, Shifts, Reached);
+
+    /// <summary>Gives up the columns of which no result is: what was lost before the addition is much beside it.</summary>
+    public void LoseUnreached(long width)
+    {
+        for (long i = 0; i < width; i++)
+            Lost[i] |= ~Reached[i];
+    }
+
+    /// <summary>Finds the columns that are lost, four at a time, before they are mapped: how many fours have some.</summary>
+    public long ListLost(long width) => ListLost(Lost, width, Listed);
+
+    /// <summary>These of some time steps, in float64: without a center and a shift where these are null. Not in place: a column may be mapped for the second time with the last four.</summary>
+    public void MapLost(float* x, float* y, long rows, long width, long listed, double* center, double* factor, double* shift, bool fillsWithZero)
+    {
+        if (width < Vector256<double>.Count)
+            MapLostEach(x, y, rows, width, Lost, center, factor, shift, fillsWithZero);
+        else
+            MapLostFours(x, y, rows, width, Lost, Listed, listed, center, factor, shift, fillsWithZero);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static long ListLost(int* lost, long width, int* to)
+    {
+        var count = 0L;
+        for (long c = 0, last = width - Vector128<int>.Count; c < width; c += Vector128<int>.Count)
+        {
+            var of = Math.Max(0, Math.Min(c, last));
+            var isAny = false;
+            for (var i = of; i < Math.Min(of + Vector128<int>.Count, width); i++)
+                isAny |= lost[i] != 0;
+            if (isAny)
+                to[count++] = (int)of;
+        }
+        return count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void MapLostFours(float* x, float* y, long rows, long width, int* lost, int* listed, long count, double* center, double* factor, double* shift, bool fillsWithZero)
+    {
+        for (var row = 0L; row < rows; row++, x += width, y += width)
+        {
+            for (var i = 0L; i < count; i++)
+            {
+                var c = listed[i];
+                var v = Float32.WidenFour(x + c);
+                var mapped = center is null ? v * Vector256.Load(factor + c) : ((v - Vector256.Load(center + c)) * Vector256.Load(factor + c)) + Vector256.Load(shift + c);
+                if (fillsWithZero)
+                    mapped &= Vector256.Equals(v, v);
+                Vector128.ConditionalSelect(Vector128.Load(lost + c).AsSingle(), Float32.Narrow(mapped), Vector128.Load(y + c)).Store(y + c);
+            }
+        }
+    }
+
+    /// <summary>The same of fewer than four columns.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void MapLostEach(float* x, float* y, long rows, long width, int* lost, double* center, double* factor, double* shift, bool fillsWithZero)
+    {
+        for (var row = 0L; row < rows; row++, x += width, y += width)
+        {
+            for (var c = 0L; c < width; c++)
+            {
+                if (lost[c] == 0)
+                    continue;
+                double v = x[c], mapped = center is null ? v * factor[c] : ((v - center[c]) * factor[c]) + shift[c];
+                y[c] = fillsWithZero && double.IsNaN(v) ? 0 : (float)mapped;
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void Round(double* from, long width, long run, float* to, int* lost)
+    {
+        for (long i = 0; i < width; i += Vector256<double>.Count)
+        {
+            var (center, factor, shift) = (Vector256.Load(from + i), Vector256.Load(from + (2 * run) + i), Vector256.Load(from + (3 * run) + i));
+            var (rounded, high) = (Float32.Narrow(center), Float32.Narrow(factor));
+            high = (high.AsInt32() + Narrow(Vector256.GreaterThan(Vector256.Abs(Float32.Widen(high)), Vector256.Abs(factor)))).AsSingle(); // toward zero
+            shift -= (center - Float32.Widen(rounded)) * factor;
+            var fits = IsBelow(Most, center) & IsBelow(Most, shift) & IsBelow(Most, factor)
+                & (Vector256.GreaterThan(Vector256.Abs(factor), Vector256.Create(1 / Most)) | Vector256.Equals(factor, Vector256<double>.Zero));
+            rounded.Store(to + i);
+            high.Store(to + run + i);
+            // Of the factor's sign and never zero, so that an infinity times it is the same one.
+            Float32.Narrow(factor - Float32.Widen(high) + (factor * Vector256.Create(Negligible))).Store(to + (2 * run) + i);
+            Float32.Narrow(shift).Store(to + (3 * run) + i);
+            Narrow(~fits).Store(lost + i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> Narrow(Vector256<double> mask) => Vector128.Narrow(mask.GetLower().AsInt64(), mask.GetUpper().AsInt64());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> IsBelow(double most, Vector256<double> value) => Vector256.LessThan(Vector256.Abs(value), Vector256.Create(most));
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static long CountLost(int* lost, long width)
+    {
+        var (i, sum) = (0L, Vector256<int>.Zero);
+        for (; i <= width - Vector256<int>.Count; i += Vector256<int>.Count)
+            sum -= Vector256.Load(lost + i);
+        long count = Vector256.Sum(sum);
+        for (; i < width; i++)
+            count -= lost[i];
+        return count;
+    }
+
+    /// <summary>Four groups at a time, for which the coefficients are read once, not in place: a column may be mapped for the second time with the last ones.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void MapFour<TMap>(float* x, float* y, long length, long columns, float* coefficients, long run)
+        where TMap : struct, IMap<TMap>
+    {
+        var (last, four) = (columns - Vector512<float>.Count, SeriesGroups.AtATime * columns);
+        for (; last >= 0 && length >= four; length -= four, x += four, y += four)
+        {
+            for (var i = 0L; ; i = Math.Min(i + Vector512<float>.Count, last))
+            {
+                var map = TMap.Load(coefficients + i, run);
+                float* from = x + i, to = y + i;
+                for (var ahead = to + Ahead; ahead <= to + Ahead + (3 * columns); ahead += columns)
+                    TensorMemory.Prefetch(ahead);
+                map.Of(Vector512.Load(from)).Store(to);
+                map.Of(Vector512.Load(from + columns)).Store(to + columns);
+                map.Of(Vector512.Load(from + (2 * columns))).Store(to + (2 * columns));
+                map.Of(Vector512.Load(from + (3 * columns))).Store(to + (3 * columns));
+                if (i == last)
+                    break;
+            }
+        }
+        MapEach<TMap>(x, y, length, columns, coefficients, run);
+    }
+
+    /// <summary>The same of each group, which may be in place: the last values are read before any is written.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void MapEach<TMap>(float* x, float* y, long length, long columns, float* coefficients, long run)
+        where TMap : struct, IMap<TMap>
+    {
+        for (; length > 0; length -= columns, x += columns, y += columns)
+        {
+            var (i, count) = (0L, Math.Min(length, columns));
+            var last = count - Vector512<float>.Count;
+            var tail = last >= 0 ? Vector512.Load(x + last) : default;
+            for (; i <= last; i += Vector512<float>.Count)
+            {
+                TensorMemory.Prefetch(y + i + Ahead);
+                TMap.Load(coefficients + i, run).Of(Vector512.Load(x + i)).Store(y + i);
+            }
+            if (i < count && last >= 0)
+            {
+                TMap.Load(coefficients + last, run).Of(tail).Store(y + last);
+                continue;
+            }
+            for (; i < count; i++)
+                y[i] = TMap.Load(coefficients + i, run).Of(Vector512.CreateScalar(x[i])).ToScalar();
+        }
+    }
+
+    /// <summary>What becomes of sixteen values.</summary>
+    private interface IMap<TSelf>
+    {
+        public static abstract TSelf Load(float* from, long run);
+
+        public Vector512<float> Of(Vector512<float> x);
+    }
+
+    private readonly struct Affine(Vector512<float> center, Factor factor, Vector512<float> shift) : IMap<Affine>
+    {
+        private readonly Vector512<float> _center = center, _shift = shift;
+        private readonly Factor _factor = factor;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Affine Load(float* from, long run) => new(Vector512.Load(from), Factor.Load(from + run, run), Vector512.Load(from + (3 * run)));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector512<float> Of(Vector512<float> x)
+        {
+            var v = x - _center;
+            return (v * _factor.High) + ((v * _factor.Low) + _shift);
+        }
+    }
+
+    /// <summary>The same, and zero for NaN.</summary>
+    private readonly struct FilledAffine(Affine map) : IMap<FilledAffine>
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static FilledAffine Load(float* from, long run) => new(Affine.Load(from, run));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector512<float> Of(Vector512<float> x) => map.Of(x) & Vector512.Equals(x, x);
+    }
+
+    private readonly struct Factor(Vector512<float> high, Vector512<float> low) : IMap<Factor>
+    {
+        public readonly Vector512<float> High = high, Low = low;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Factor Load(float* from, long run) => new(Vector512.Load(from), Vector512.Load(from + run));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector512<float> Of(Vector512<float> x) => (x * High) + (x * Low);
+    }
+
+    /// <summary>Whether every column reaches its shift.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static bool Reach(float* y, long rows, long width, float* shift, int* reached)
+    {
+        for (long row = 0; row < rows; row++, y += width)
+        {
+            var (i, all) = (0L, Vector256<int>.AllBitsSet);
+            for (; i <= width - Vector256<int>.Count; i += Vector256<int>.Count)
+            {
+                var now = Vector256.Load(reached + i) | Vector256.GreaterThanOrEqual(Vector256.Abs(Vector256.Load(y + i)), Vector256.Abs(Vector256.Load(shift + i))).AsInt32();
+                now.Store(reached + i);
+                all &= now;
+            }
+            var rest = -1;
+            for (; i < width; i++)
+            {
+                if (Math.Abs(y[i]) >= Math.Abs(shift[i]))
+                    reached[i] = -1;
+                rest &= reached[i];
+            }
+            if (rest == -1 && Vector256.EqualsAll(all, Vector256<int>.AllBitsSet))
+                return true;
+        }
+        return false;
+    }
+}

@@ -1,0 +1,34 @@
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary><c>y = (x - center) · factor + shift</c>, each of these one number for a component of a series; those of four.</summary>
+/// <param name="center">What is subtracted.</param>
+/// <param name="centerLow">What <paramref name="center"/> lost by rounding.</param>
+/// <param name="factor">What is multiplied by.</param>
+/// <param name="shift">What is added.</param>
+internal readonly struct MapCoefficients(Vector256<double> center, Vector256<double> centerLow, Vector256<double> factor, Vector256<double> shift)
+{
+    public readonly Vector256<double> Center = center, CenterLow = centerLow, Factor = factor, Shift = shift;
+}
+
+/// <summary>What four components of a series are mapped by.</summary>
+internal readonly struct SeriesCoefficients(Vector256<double> mean, Vector256<double> meanLow, Vector256<double> stdev, Vector256<double> weight, Vector256<double> bias)
+{
+    public readonly Vector256<double> Mean = mean, MeanLow = meanLow, Stdev = stdev, Weight = weight, Bias = bias;
+}
+
+/// <summary>A map whose coefficients come from a series' statistics and a component's parameters. Only what differs between them.</summary>
+internal interface ISeriesFormula
+{
+    /// <summary>How many values of a time step belong to one component.</summary>
+    public long Repeat { get; }
+
+    /// <summary>In how many equal runs these are mapped each in its own way.</summary>
+    public long Kinds { get; }
+
+    public MapCoefficients Coefficients(long kind, SeriesCoefficients of);
+
+    /// <summary>The gradients of weight and bias, from the sums over a series of <c>go · (x - center)</c> and of <c>go</c>.</summary>
+    public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight);
+}

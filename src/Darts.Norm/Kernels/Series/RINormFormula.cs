@@ -1,0 +1,17 @@
+using System.Runtime.CompilerServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary><c>y = (x - mean) / stdev · weight + bias</c>.</summary>
+internal readonly struct RINormFormula : ISeriesFormula
+{
+    public long Repeat => 1;
+
+    public long Kinds => 1;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public MapCoefficients Coefficients(long kind, SeriesCoefficients of) => new(of.Mean, of.MeanLow, of.Weight / of.Stdev, of.Bias);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight) => (along / stdev, sum);
+}

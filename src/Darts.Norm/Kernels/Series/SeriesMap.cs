@@ -1,0 +1,486 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Forward and backward of an <see cref="ISeriesFormula"/>, whatever the dtypes, strides, sizes and threads.</summary>
+internal static unsafe class SeriesMap<TFormula>
+    where TFormula : struct, ISeriesFormula
+{
+    /// <param name="formula">What to compute.</param>
+    /// <param name="inputs">x is (batch, time, ..., components) and, where the formula repeats, an axis of that size; weight and bias are (components), or null for one and zero.</param>
+    /// <param name="options">How to take the statistics from x first; null where they are there.</param>
+    /// <param name="gaps">Which values of x are missing.</param>
+    public static Tensor Forward(TFormula formula, Inputs inputs, StatisticsOptions? options, MissingValues gaps) => (inputs.X.dtype, gaps.Missing != Missing.None) switch
+    {
+        (ScalarType.Float64, false) => Forward<Float64>(formula, inputs, options, gaps),
+        (ScalarType.Float64, true) => Forward<WithGaps<Float64>>(formula, inputs, options, gaps),
+        (_, false) => Forward<Float32>(formula, inputs, options, gaps),
+        _ => Forward<WithGaps<Float32>>(formula, inputs, options, gaps),
+    };
+
+    /// <summary>The gradients that are wanted, the others null, with the statistics that were kept.</summary>
+    public static Gradients Backward(TFormula formula, Inputs inputs, long components, Tensor gradOutput, MissingValues gaps, Wanted wanted) =>
+        (inputs.X.dtype, gaps.Missing != Missing.None) switch
+        {
+            (ScalarType.Float64, false) => Backward<Float64>(formula, inputs, components, gradOutput, wanted),
+            (ScalarType.Float64, true) => Backward<WithGaps<Float64>>(formula, inputs, components, gradOutput, wanted),
+            (_, false) => Backward<Float32>(formula, inputs, components, gradOutput, wanted),
+            _ => Backward<WithGaps<Float32>>(formula, inputs, components, gradOutput, wanted),
+        };
+
+    private static Tensor Forward<T>(TFormula formula, Inputs inputs, StatisticsOptions? options, MissingValues gaps)
+        where T : IElement
+    {
+        var (x, weight, bias, statistics, mask, kept) = inputs;
+        var output = TensorMemory.Like(x);
+        var components = statistics!.size(-1);
+        var source = new SeriesGroups(ref x, components * formula.Repeat, ref mask);
+        var isCopied = mask is not null && !source.IsHalf;
+        var groups = isCopied ? new(ref output, components * formula.Repeat) : source;
+        using var w = Float64Buffer.Of(weight, components);
+        using var b = Float64Buffer.Of(bias, components);
+        var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
+        Workers.Run(
+            new ForwardWork<T>
+            {
+                Source = source,
+                IsCopied = isCopied,
+                X = groups,
+                Y = TensorMemory.Start(output),
+                Series = new(formula, groups, (double*)TensorMemory.Start(statistics), w, b),
+                Measured = options is null ? null : (double*)TensorMemory.Start(statistics),
+                Options = options.GetValueOrDefault(),
+                FillsWithZero = gaps.Missing == Missing.Zero,
+                Blocks = blocks,
+            },
+            blocks.Count,
+            groups.Batch * groups.Steps * groups.Width);
+        if (kept.At is not null)
+            Buffer.MemoryCopy(TensorMemory.Start(statistics), kept.At, kept.Length * sizeof(double), statistics.numel() * sizeof(double));
+        GC.KeepAlive(x);
+        GC.KeepAlive(mask);
+        GC.KeepAlive(statistics);
+        return output;
+    }
+
+    private static Gradients Backward<T>(TFormula formula, Inputs inputs, long components, Tensor gradOutput, Wanted wanted)
+        where T : IElement
+    {
+        var (x, weight, bias, _, mask, kept) = inputs;
+        var gradX = wanted.X ? TensorMemory.Like(x) : null;
+        var groups = new SeriesGroups(ref x, components * formula.Repeat, ref mask);
+        var gradGroups = new SeriesGroups(ref gradOutput, components * formula.Repeat);
+        using var w = Float64Buffer.Of(weight, components);
+        using var b = Float64Buffer.Of(bias, components);
+        var blocks = new Blocks(groups.Batch, groups.Steps * groups.Width);
+        var length = wanted.Weight is null && wanted.Bias is null ? 0 : Float64Buffer.Padded<T>(components) * blocks.Count;
+        using var weightSums = new Float64Buffer(length);
+        using var biasSums = new Float64Buffer(length);
+        Workers.Run(
+            new BackwardWork<T>
+            {
+                X = groups,
+                GradOutput = gradGroups,
+                GradX = gradX is null ? null : TensorMemory.Start(gradX),
+                WeightSums = weightSums.At,
+                BiasSums = biasSums.At,
+                Series = new(formula, groups, kept.At, w, b),
+                Blocks = blocks,
+            },
+            blocks.Count,
+            groups.Batch * groups.Steps * groups.Width);
+        GC.KeepAlive(x);
+        GC.KeepAlive(mask);
+        GC.KeepAlive(gradOutput);
+        return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, components, wanted.Weight), Sum.Combined<T>(biasSums, blocks.Count, components, wanted.Bias));
+    }
+
+    /// <summary>The coefficients of each column of a group.</summary>
+    private readonly struct Coefficients(TFormula formula, SeriesGroups groups, double* statistics, Float64Buffer weight, Float64Buffer bias)
+    {
+        private readonly TFormula _formula = formula;
+        private readonly double* _statistics = statistics;
+        private readonly double* _weight = weight.At;
+        private readonly double* _bias = bias.At;
+        private readonly long _width = groups.Width;
+        private readonly long _plane = groups.Batch * (groups.Width / formula.Repeat);
+
+        public long Components { get; } = groups.Width / formula.Repeat;
+
+        public long Kinds { get; } = formula.Kinds;
+
+        /// <summary>How many columns of a component follow each other that are mapped alike.</summary>
+        public long Alike { get; } = formula.Repeat / formula.Kinds;
+
+        /// <summary>Of weight and bias. The weight is there where one is asked for.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum) =>
+            _formula.Gradients(kind, along, sum, _statistics[(2 * _plane) + (series * Components) + component], _weight[component]);
+
+        /// <summary>Writes the first columns of four runs: centers, what they lost, factors, shifts.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        public void Write(long series, double* to, long run)
+        {
+            var of = _statistics + (series * Components);
+            var (c, whole) = (0L, Components == _width ? Components - Vector256<double>.Count : -1);
+            for (; c <= whole; c += Vector256<double>.Count)
+            {
+                var map = _formula.Coefficients(0, Of(of + c, c));
+                map.Center.Store(to + c);
+                map.CenterLow.Store(to + run + c);
+                map.Factor.Store(to + (2 * run) + c);
+                map.Shift.Store(to + (3 * run) + c);
+            }
+            for (; c < Components; c += Vector256<double>.Count)
+                WriteSome(of, c, to, run);
+        }
+
+        /// <summary>Up to four components, each of as many columns as it has.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private void WriteSome(double* statistics, long first, double* to, long run)
+        {
+            var count = (int)Math.Min(Vector256<double>.Count, Components - first);
+            var of = Some(statistics + first, first, count);
+            for (long kind = 0; kind < Kinds; kind++)
+            {
+                var map = _formula.Coefficients(kind, of);
+                for (var c = 0; c < count; c++)
+                {
+                    var i = (((first + c) * Kinds) + kind) * Alike;
+                    for (var end = i + Alike; i < end; i++)
+                        (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center[c], map.CenterLow[c], map.Factor[c], map.Shift[c]);
+                }
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private SeriesCoefficients Of(double* at, long component) => new(
+            Vector256.Load(at),
+            Vector256.Load(at + _plane),
+            Vector256.Load(at + (2 * _plane)),
+            _weight is null ? Vector256<double>.One : Vector256.Load(_weight + component),
+            _bias is null ? Vector256<double>.Zero : Vector256.Load(_bias + component));
+
+        /// <summary>The same of the first <paramref name="count"/>: the statistics may end there; the parameters are padded.</summary>
+        private SeriesCoefficients Some(double* at, long component, int count)
+        {
+            var padded = stackalloc double[3 * Vector256<double>.Count];
+            for (var i = 0; i < count; i++)
+                (padded[i], padded[4 + i], padded[8 + i]) = (at[i], at[_plane + i], at[(2 * _plane) + i]);
+            return new(
+                Vector256.Load(padded),
+                Vector256.Load(padded + 4),
+                Vector256.Load(padded + 8),
+                _weight is null ? Vector256<double>.One : Vector256.Load(_weight + component),
+                _bias is null ? Vector256<double>.Zero : Vector256.Load(_bias + component));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Lanes Centered<T>(Lanes x, double* center, long run)
+        where T : IElement
+    {
+        var v = x - Lanes.Load(center);
+        return T.IsSingle ? v : v - Lanes.Load(center + run);
+    }
+
+    /// <summary>The columns of a series that float32 does not do for, by float64, from what was there before the others were mapped: without a center and a shift where these are null.</summary>
+    private static void MapLost<T>(Float32Series singles, SeriesGroups x, byte* y, long series, double* center, double* factor, double* shift, bool fillsWithZero, byte* gathered, byte* narrowed)
+        where T : IElement
+    {
+        if (singles.CountLost(x.Width) == 0)
+            return;
+        var listed = singles.ListLost(x.Width);
+        for (long group = 0; group < x.Count; group += x.Chunk)
+        {
+            var (from, to) = (x.Read<T>(series, group, x.Chunk, gathered), x.Results<T>(y, series, group, x.Chunk, narrowed));
+            singles.MapLost((float*)from.Start, (float*)to.Start, from.Length / x.Width, x.Width, listed, center, factor, shift, fillsWithZero);
+            x.Narrow(y, series, group, x.Chunk, narrowed);
+        }
+    }
+
+    private struct ForwardWork<T> : IWork
+        where T : IElement
+    {
+        public SeriesGroups Source; // with a mask, and not of half precision, it is copied to the output, NaN where values are missing, and mapped there
+        public bool IsCopied;
+        public SeriesGroups X;
+        public byte* Y;
+        public Coefficients Series;
+        public double* Measured;
+        public StatisticsOptions Options;
+        public bool FillsWithZero;
+        public Blocks Blocks;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Run(long block)
+        {
+            var (run, singles) = (Lanes.Padded(X.Columns), Float32Series.Room<T>(X));
+            var chunk = IsCopied ? 1 : X.Chunk; // in float64 a row's last values are written with some of the next, which a mask's rows still hold
+            using var room = new Float64Buffer((4 * run) + singles + Source.Gathered + X.Narrowed + (Measured is null ? 0 : SeriesStatistics<T>.Room(X)));
+            var coefficients = room.At;
+            var gathered = coefficients + (4 * run) + singles;
+            var narrowed = (byte*)(gathered + Source.Gathered);
+            var statistics = new SeriesStatistics<T>(X, Measured, Options, (byte*)gathered, gathered + Source.Gathered + X.Narrowed);
+            for (var series = Blocks.First(block); series < Blocks.End(block); series++)
+            {
+                if (IsCopied)
+                    Source.Copy<T>(series, Y, (byte*)gathered);
+                if (Measured is not null)
+                    statistics.Measure(series);
+                Series.Write(series, coefficients, run);
+                if (T.IsSingle && TryMapSingles(series, coefficients, run, (byte*)gathered, narrowed))
+                    continue;
+                X.Repeat(coefficients, run, 4);
+                for (long group = 0; group < X.Count; group += chunk)
+                {
+                    Write(X.Read<T>(series, group, chunk, (byte*)gathered), X.Write<T>(Y, series, group, chunk, narrowed, keepsTheNext: IsCopied), X.Columns, coefficients, run, FillsWithZero);
+                    X.Narrow(Y, series, group, chunk, narrowed);
+                }
+            }
+        }
+
+        /// <summary>The same in float32, where that is as good.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private readonly bool TryMapSingles(long series, double* coefficients, long run, byte* gathered, byte* narrowed)
+        {
+            var singles = new Float32Series(X, coefficients, run, (float*)(coefficients + (4 * run)));
+            if (singles.CountLost(X.Width) == X.Width)
+                return false;
+            var (chunk, haveReached) = (X.Chunk, Measured is not null); // around its own mean a series has values on both sides: the shift adds to those of one
+            if (!haveReached)
+                singles.ClearReached(X.Width);
+            for (long group = 0; group < X.Count; group += chunk)
+            {
+                var (x, y) = (X.Read<T>(series, group, chunk, gathered), X.Write<T>(Y, series, group, chunk, narrowed));
+                singles.Map(x.Start, y.Start, x.Length, FillsWithZero);
+                haveReached = haveReached || singles.Reach(y.Start, y.Length / X.Width, X.Width);
+                X.Narrow(Y, series, group, chunk, narrowed);
+            }
+            if (!haveReached)
+                singles.LoseUnreached(X.Width);
+            MapLost<T>(singles, Source, Y, series, coefficients, coefficients + (2 * run), coefficients + (3 * run), FillsWithZero, gathered, narrowed);
+            return true;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void Write(Row<T> x, Row<T> y, long columns, double* coefficients, long run, bool fillsWithZero)
+        {
+            for (long at = 0; at < x.Length; at += columns)
+            {
+                var (i, length) = (0L, Math.Min(columns, x.Length - at));
+                for (; i <= length - Lanes.Count; i += Lanes.Count)
+                    y.Set(at + i, Mapped(x[at + i], coefficients + i, run, fillsWithZero));
+                if (i < length)
+                    y.SetPart(at + i, Mapped(x.Part(at + i), coefficients + i, run, fillsWithZero), length - i);
+            }
+        }
+
+        /// <summary><c>y = (x - center) · factor + shift</c>, and a missing value that does not stay NaN becomes zero.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Lanes Mapped(Lanes x, double* center, long run, bool fillsWithZero)
+        {
+            var y = (Centered<T>(x, center, run) * Lanes.Load(center + (2 * run))) + Lanes.Load(center + (3 * run));
+            return T.HasGaps && fillsWithZero ? y & x.Observed() : y;
+        }
+    }
+
+    private struct BackwardWork<T> : IWork
+        where T : IElement
+    {
+        public SeriesGroups X;
+        public SeriesGroups GradOutput;
+        public byte* GradX;
+        public double* WeightSums;
+        public double* BiasSums;
+        public Coefficients Series;
+        public Blocks Blocks;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Run(long block)
+        {
+            var (columns, run, length) = (X.Columns, Lanes.Padded(X.Columns), Float64Buffer.Padded<T>(Series.Components));
+            var isSingle = T.IsSingle && !T.HasGaps && GradX is not null;
+            var (singles, sums, chunk) = (isSingle ? Float32Series.Room<T>(X) : 0, Float64Buffer.Padded<T>(columns), Math.Min(X.Chunk, GradOutput.Chunk));
+            using var room = new Float64Buffer((4 * run) + singles + (2 * sums) + X.Gathered + GradOutput.Gathered + X.Narrowed);
+            var coefficients = room.At;
+            var along = coefficients + (4 * run) + singles;
+            var gathered = (byte*)(along + (2 * sums));
+            var gatheredGrad = gathered + (X.Gathered * sizeof(double));
+            var narrowed = gatheredGrad + (GradOutput.Gathered * sizeof(double));
+            var weightSums = Sum.Cleared(WeightSums, block, length);
+            var biasSums = Sum.Cleared(BiasSums, block, length);
+            for (var series = Blocks.First(block); series < Blocks.End(block); series++)
+            {
+                Series.Write(series, coefficients, run);
+                var inSingles = isSingle ? new(X, coefficients, run, (float*)(coefficients + (4 * run))) : default(Float32Series);
+                var areSingles = isSingle && inSingles.CountLost(X.Width) < X.Width;
+                X.Repeat(coefficients, run, areSingles ? 1 : 4);
+                if (weightSums is not null)
+                    new Span<double>(along, (int)(2 * sums)).Clear();
+                for (long group = 0; group < X.Count; group += chunk)
+                {
+                    var go = GradOutput.Read<T>(series, group, chunk, gatheredGrad);
+                    var x = T.HasGaps || weightSums is not null ? X.Read<T>(series, group, chunk, gathered) : go;
+                    if (areSingles)
+                        inSingles.Scale(go.Start, X.Write<T>(GradX, series, group, chunk, narrowed).Start, go.Length);
+                    else if (GradX is not null)
+                        Scale(x, go, X.Write<T>(GradX, series, group, chunk, narrowed), columns, coefficients + (2 * run));
+                    if (GradX is not null)
+                        X.Narrow(GradX, series, group, chunk, narrowed);
+                    if (weightSums is not null)
+                        AddUp(x, go, columns, coefficients, run, along, along + sums);
+                }
+                if (areSingles)
+                    MapLost<T>(inSingles, GradOutput, GradX, series, null, coefficients + (2 * run), null, false, gatheredGrad, narrowed);
+                if (weightSums is not null)
+                    AddSeries(series, along, along + sums, weightSums, biasSums);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void Scale(Row<T> x, Row<T> go, Row<T> gx, long columns, double* factor)
+        {
+            for (long at = 0; at < go.Length; at += columns)
+            {
+                var (i, length) = (0L, Math.Min(columns, go.Length - at));
+                for (; i <= length - Lanes.Count; i += Lanes.Count)
+                    gx.Set(at + i, Reaching(go[at + i], x, at + i) * Lanes.Load(factor + i));
+                if (i < length)
+                    gx.SetPart(at + i, (T.HasGaps ? go.Part(at + i) & x.Part(at + i).Observed() : go.Part(at + i)) * Lanes.Load(factor + i), length - i);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void AddUp(Row<T> x, Row<T> go, long columns, double* center, long run, double* along, double* sums)
+        {
+            var (at, four) = (0L, SeriesGroups.AtATime * columns);
+            for (; T.IsSingle && at <= x.Length - four; at += four) // four groups at a time: the sums pass through registers once
+            {
+                var i = 0L;
+                for (; i <= columns - Lanes.Count; i += Lanes.Count)
+                {
+                    var last = at + (3 * columns) + i;
+                    if (T.IsWide)
+                        AddFour<Float64x8>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
+                    else
+                        AddFour<Float64x4>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
+                    for (var next = last + columns; next <= last + four; next += columns)
+                        Row<T>.Prefetch(x, go, next);
+                }
+                if (i < columns)
+                    AddLastFour(x, go, at + i, columns, center + i, along + i, sums + i);
+            }
+            for (; at < x.Length; at += columns)
+            {
+                var (i, length) = (0L, Math.Min(columns, x.Length - at));
+                for (; i <= length - Lanes.Count; i += Lanes.Count)
+                {
+                    var v = Centered<T>(x[at + i], center + i, run);
+                    Add(T.HasGaps ? v & x[at + i].Observed() : v, Reaching(go[at + i], x, at + i), along, sums, run, i);
+                }
+                if (i < length)
+                    AddLast(x, go, at + i, length - i, center + i, run, along + i, sums + i);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddFour(
+            Row<T> x, Row<T> go, long at, long columns, Lanes lastX, Lanes lastGo, double* center, double* along, double* sums)
+        {
+            var (first, dot, sum) = (Lanes.Load(center), Lanes.Load(along), Lanes.Load(sums));
+            AddTo(ref dot, ref sum, x[at], go[at], first);
+            AddTo(ref dot, ref sum, x[at + columns], go[at + columns], first);
+            AddTo(ref dot, ref sum, x[at + (2 * columns)], go[at + (2 * columns)], first);
+            AddTo(ref dot, ref sum, lastX, lastGo, first);
+            dot.Store(along);
+            sum.Store(sums);
+        }
+
+        /// <summary>The same of float32.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddFour<TVector>(float* x, float* go, long columns, double* center, double* along, double* sums)
+            where TVector : struct, IFloat64Vector<TVector>
+        {
+            for (var i = 0; i < Lanes.Count; i += TVector.Count)
+            {
+                TVector first = TVector.Load(center + i), dot = TVector.Load(along + i), sum = TVector.Load(sums + i);
+                for (var group = 0; group < SeriesGroups.AtATime; group++)
+                {
+                    TVector value = TVector.Widen(x + (group * columns) + i), v = value - first, g = TVector.Widen(go + (group * columns) + i);
+                    if (T.HasGaps)
+                        (v, g) = (v & value.Observed(), g & value.Observed());
+                    dot += g * v;
+                    sum += g;
+                }
+                dot.Store(along + i);
+                sum.Store(sums + i);
+            }
+        }
+
+        // A method of its own, as the one below: what may call another keeps nothing in registers.
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void AddLastFour(Row<T> x, Row<T> go, long at, long columns, double* center, double* along, double* sums) =>
+            AddFour(x, go, at, columns, x.Part(at + (3 * columns)), go.Part(at + (3 * columns)), center, along, sums);
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void AddLast(Row<T> x, Row<T> go, long at, long count, double* center, long run, double* along, double* sums)
+        {
+            var part = x.Part(at);
+            var (v, g) = (Centered<T>(part, center, run).First(count), go.Part(at).First(count));
+            Add(T.HasGaps ? v & part.Observed() : v, T.HasGaps ? g & part.Observed() : g, along, sums, run, 0);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddTo(ref Lanes dot, ref Lanes sum, Lanes x, Lanes go, Lanes center)
+        {
+            var (v, g) = (x - center, go);
+            if (T.HasGaps)
+                (v, g) = (v & x.Observed(), g & x.Observed());
+            dot += g * v;
+            sum += g;
+        }
+
+        /// <summary>The incoming gradient where there is a value for it to reach, else zero.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Lanes Reaching(Lanes go, Row<T> x, long i) => T.HasGaps ? go & x[i].Observed() : go;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Add(Lanes v, Lanes go, double* along, double* sums, long run, long i)
+        {
+            Sum.AddProductAt<T>(along, run, i, go, v);
+            Sum.AddAt<T>(sums, run, i, go);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly void AddSeries(long series, double* along, double* sums, double* weightSums, double* biasSums)
+        {
+            var (columns, width, lost) = (X.Columns, X.Width, Lanes.Padded(Series.Components));
+            Sum.Round<T>(along, columns);
+            Sum.Round<T>(sums, columns);
+            for (long kind = 0; kind < Series.Components * Series.Kinds; kind++)
+            {
+                double total = 0, totalLost = 0, dot = 0, dotLost = 0;
+                for (var first = kind * Series.Alike; first < columns; first += width)
+                {
+                    for (var i = first; i < first + Series.Alike; i++)
+                    {
+                        Sum.Add<T>(ref total, ref totalLost, sums[i]);
+                        Sum.Add<T>(ref dot, ref dotLost, along[i]);
+                    }
+                }
+                var c = kind / Series.Kinds;
+                var (weight, bias) = Series.Gradients(series, c, kind % Series.Kinds, dot + dotLost, total + totalLost);
+                if (T.IsSingle)
+                {
+                    weightSums[c] += weight;
+                    biasSums[c] += bias;
+                    continue;
+                }
+                Sum.Add<T>(ref weightSums[c], ref weightSums[lost + c], weight);
+                Sum.Add<T>(ref biasSums[c], ref biasSums[lost + c], bias);
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>A run of float32 values, side by side in memory, thirty-two at a time. As <see cref="Row{T}"/>.</summary>
+/// <param name="start">The first value.</param>
+/// <param name="length">How many values.</param>
+/// <param name="end">The end of the memory that may be touched beyond the row.</param>
+internal readonly unsafe struct Float32Row(float* start, long length, float* end)
+{
+    public readonly long Length = length;
+
+    /// <summary>The values before this fill whole groups. What is left, if anything, is the tail.</summary>
+    public readonly long Whole = length & -Float32x32.Count;
+
+    private readonly float* _start = start;
+    private readonly float* _end = end;
+
+    public float* Start => _start;
+
+    /// <summary>The values from <see cref="Whole"/> on, then zeros.</summary>
+    public Float32x32 Tail
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Whole == Length ? default : (_start + Whole + Float32x32.Count <= _end ? Float32x32.Load(_start + Whole) : LoadLast(_start + Whole, Length - Whole)).First(Length - Whole);
+    }
+
+    public Float32x32 this[long i]
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Float32x32.Load(_start + i);
+    }
+
+    /// <summary>Sixteen values of the tail; zeros beyond the row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector512<float> WidePart(long i)
+    {
+        if (_start + i + 16 <= _end)
+            return Vector512.Load(_start + i) & Float32x32.WideMask(Length - i);
+        var last = LoadLast(_start + i, Math.Max(Length - i, 0));
+        return Vector512.Create(last.A, last.B) & Float32x32.WideMask(Length - i);
+    }
+
+    /// <summary>Eight values; what lies beyond the row is anything.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector256<float> Part(long i) => _start + i + 8 <= _end ? Vector256.Load(_start + i) : LoadLast(_start + i, Length - i).A;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void SetPart(long i, Vector256<float> values)
+    {
+        if (_start + i + 8 <= _end)
+            values.Store(_start + i);
+        else
+            StoreLast(values, _start + i, Length - i);
+    }
+
+    // No method of the row's own: a row whose address is taken does not stay in registers.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Float32x32 LoadLast(float* from, long count)
+    {
+        var padded = stackalloc float[Float32x32.Count];
+        Unsafe.CopyBlockUnaligned(padded, from, (uint)(count * sizeof(float)));
+        return Float32x32.Load(padded);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void StoreLast(Vector256<float> values, float* to, long count)
+    {
+        var padded = stackalloc float[Vector256<float>.Count];
+        values.Store(padded);
+        Unsafe.CopyBlockUnaligned(to, padded, (uint)(count * sizeof(float)));
+    }
+}

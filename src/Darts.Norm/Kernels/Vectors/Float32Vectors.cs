@@ -1,0 +1,86 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Float32 values that are computed with together, as many as the machine's registers hold: what becomes of one does not depend on that.</summary>
+/// <remarks>A <see cref="Vector512{T}"/> that the machine has no registers for would be computed in memory.</remarks>
+internal unsafe interface IFloat32Vector<TSelf>
+    where TSelf : struct, IFloat32Vector<TSelf>
+{
+    /// <summary>How many. Thirty-two are whole pairs of them.</summary>
+    public static abstract int Count { get; }
+
+    public static abstract TSelf Create(float value);
+
+    public static abstract TSelf Load(float* from);
+
+    public void Store(float* to);
+
+    /// <summary>The same past the caches, to memory that is aligned for it.</summary>
+    public void Stream(float* to);
+
+    public static abstract TSelf operator +(TSelf x, TSelf y);
+
+    public static abstract TSelf operator -(TSelf x, TSelf y);
+
+    public static abstract TSelf operator *(TSelf x, TSelf y);
+}
+
+/// <summary>Eight values.</summary>
+internal readonly unsafe struct Float32x8(Vector256<float> values) : IFloat32Vector<Float32x8>
+{
+    public readonly Vector256<float> Values = values;
+
+    public static int Count => Vector256<float>.Count;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x8 Create(float value) => new(Vector256.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x8 Load(float* from) => new(Vector256.Load(from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(float* to) => Values.Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Stream(float* to) => Values.StoreAlignedNonTemporal(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x8 operator +(Float32x8 x, Float32x8 y) => new(x.Values + y.Values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x8 operator -(Float32x8 x, Float32x8 y) => new(x.Values - y.Values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x8 operator *(Float32x8 x, Float32x8 y) => new(x.Values * y.Values);
+}
+
+/// <summary>Sixteen values.</summary>
+internal readonly unsafe struct Float32x16(Vector512<float> values) : IFloat32Vector<Float32x16>
+{
+    public readonly Vector512<float> Values = values;
+
+    public static int Count => Vector512<float>.Count;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x16 Create(float value) => new(Vector512.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x16 Load(float* from) => new(Vector512.Load(from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(float* to) => Values.Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Stream(float* to) => Values.StoreAlignedNonTemporal(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x16 operator +(Float32x16 x, Float32x16 y) => new(x.Values + y.Values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x16 operator -(Float32x16 x, Float32x16 y) => new(x.Values - y.Values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x16 operator *(Float32x16 x, Float32x16 y) => new(x.Values * y.Values);
+}

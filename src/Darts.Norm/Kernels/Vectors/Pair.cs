@@ -1,0 +1,102 @@
+using System.Runtime.CompilerServices;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Float64 values, each with what its roundings lost.</summary>
+internal readonly struct Pair<TVector>(TVector high, TVector low)
+    where TVector : struct, IFloat64Vector<TVector>
+{
+    public readonly TVector High = high, Low = low;
+
+    /// <summary>As <see cref="Kernels.Sum.TwoSum"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TVector> Sum(TVector x, TVector y)
+    {
+        var sum = x + y;
+        var shown = sum - x;
+        return new(sum, (x - (sum - shown)) + (y - shown));
+    }
+
+    /// <summary>As <see cref="Kernels.Sum.WithRest"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TVector> WithRest(TVector value, TVector rest)
+    {
+        var (sum, areFinite) = (Sum(value, rest), value.AreFinite());
+        return new(TVector.Select(areFinite, sum.High, value), sum.Low & areFinite);
+    }
+
+    /// <summary>As <see cref="Kernels.Sum.Divide"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TVector> Divide(Pair<TVector> x, TVector count)
+    {
+        var quotient = x.High / count;
+        return WithRest(quotient, (x.Low - TVector.Loss(quotient, count, x.High)) / count);
+    }
+
+    /// <summary>As <see cref="Kernels.Sum.Root"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TVector> Root(Pair<TVector> square)
+    {
+        var root = TVector.Sqrt(square.High);
+        var lost = (square.Low - TVector.Loss(root, root, square.High)) / (root + root);
+        return new(root, lost & lost.AreFinite());
+    }
+
+    /// <summary>As <see cref="Kernels.Sum.Inverse"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TVector> Inverse(Pair<TVector> x)
+    {
+        var one = TVector.Create(1);
+        var inverse = one / x.High;
+        var lost = (default(TVector) - TVector.Loss(inverse, x.High, one) - (inverse * x.Low)) * inverse;
+        return new(inverse, lost & lost.AreFinite());
+    }
+
+    /// <summary>x - y.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TVector> Difference(TVector x, TVector y)
+    {
+        var difference = x - y;
+        var shown = difference - x;
+        return new(difference, (x - (difference - shown)) - (y + shown));
+    }
+
+    /// <summary>x · y.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TVector> Product(TVector x, TVector y)
+    {
+        var product = x * y;
+        return new(product, TVector.Loss(x, y, product));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TVector> operator *(Pair<TVector> x, TVector y)
+    {
+        var product = Product(x.High, y);
+        return new(product.High, product.Low + (x.Low * y));
+    }
+
+    /// <summary>x · (y + what y lost).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TVector> operator *(Pair<TVector> x, (double value, double lost) y)
+    {
+        var product = x * TVector.Create(y.value);
+        return new(product.High, product.Low + (x.High * TVector.Create(y.lost)));
+    }
+
+    /// <summary>The same times a power of two.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Pair<TVector> Shifted(double power)
+    {
+        var v = TVector.Create(power);
+        return new(High * v, Low * v);
+    }
+
+    /// <summary>What an infinity lost says nothing: there, without it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TVector Rounded() => TVector.Or(High + Low, High);
+
+    /// <summary>The sum with a value.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TVector Plus(TVector value) => TVector.Or(High + (value + Low), High + value);
+}

@@ -1,0 +1,194 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Darts.Norm.Kernels;
+
+/// <summary>Sums in float64. For float64 values, which leave no digits to spare, what each addition loses is summed as well.</summary>
+internal static unsafe class Sum
+{
+    /// <summary>2³⁰: so many roundings of float64, if all are alike, are one of float32 in a root.</summary>
+    private const double RoundingsOfOne = 1L << 30;
+
+    /// <summary><c>sum += value</c>; the loss goes to <paramref name="lost"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Add<T>(ref Lanes sum, ref Lanes lost, Lanes value)
+        where T : IElement
+    {
+        if (T.IsSingle)
+        {
+            sum += value;
+            return;
+        }
+        var total = sum + value;
+        var shown = total - sum;
+        lost += (sum - (total - shown)) + (value - shown);
+        sum = total;
+    }
+
+    /// <summary>The same of float64 values.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Add<TVector>(ref TVector sum, ref TVector lost, TVector value)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        var total = Pair<TVector>.Sum(sum, value);
+        lost += total.Low;
+        sum = total.High;
+    }
+
+    /// <summary><c>sum += value</c>; the loss goes to <paramref name="lost"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Add<T>(ref double sum, ref double lost, double value)
+        where T : IElement
+    {
+        if (T.IsSingle)
+        {
+            sum += value;
+            return;
+        }
+        var (total, loss) = TwoSum(sum, value);
+        lost += loss;
+        sum = total;
+    }
+
+    /// <summary>Adds to a running sum in memory: <paramref name="length"/> sums, then as many losses where <typeparamref name="T"/> needs them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddAt<T>(double* sums, long length, long i, Lanes value)
+        where T : IElement
+    {
+        var sum = Lanes.Load(sums + i);
+        if (T.IsSingle)
+        {
+            (sum + value).Store(sums + i);
+            return;
+        }
+        var lost = Lanes.Load(sums + length + i);
+        Add<T>(ref sum, ref lost, value);
+        sum.Store(sums + i);
+        lost.Store(sums + length + i);
+    }
+
+    /// <summary>The same for a value and what it lost, which is left out where <typeparamref name="T"/> does not need it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddAt<T>(double* sums, long length, long i, Lanes value, Lanes lost)
+        where T : IElement
+    {
+        AddAt<T>(sums, length, i, value);
+        if (!T.IsSingle)
+            (Lanes.Load(sums + length + i) + lost).Store(sums + length + i);
+    }
+
+    /// <summary>The same for a product.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddProductAt<T>(double* sums, long length, long i, Lanes a, Lanes b)
+        where T : IElement
+    {
+        var product = a * b;
+        AddAt<T>(sums, length, i, product, T.IsSingle ? default : Lanes.Loss(a, b, product));
+    }
+
+    /// <summary>Adds values to others, one to one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void AddTo<TNumber>(TNumber* sums, TNumber* more, long length)
+        where TNumber : unmanaged, INumber<TNumber>
+    {
+        var i = 0L;
+        for (; i <= length - Vector256<TNumber>.Count; i += Vector256<TNumber>.Count)
+            (Vector256.Load(sums + i) + Vector256.Load(more + i)).Store(sums + i);
+        for (; i < length; i++)
+            sums[i] += more[i];
+    }
+
+    /// <summary>Adds one set of running sums to another.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Merge<T>(double* sums, double* more, long length)
+        where T : IElement
+    {
+        var padded = Lanes.Padded(length);
+        for (long i = 0; i < length; i += Lanes.Count)
+            AddAt<T>(sums, padded, i, Lanes.Load(more + i), T.IsSingle ? default : Lanes.Load(more + padded + i));
+    }
+
+    /// <summary>The running sums of a block, all zero; null where there are none.</summary>
+    public static double* Cleared(double* sums, long block, long length)
+    {
+        if (sums is null)
+            return null;
+        new Span<double>(sums + (block * length), (int)length).Clear();
+        return sums + (block * length);
+    }
+
+    /// <summary>The gradient of a parameter from the sums of all blocks, added in order and rounded once.</summary>
+    /// <param name="sums">Of all blocks.</param>
+    /// <param name="blocks">How many.</param>
+    /// <param name="length">How many values the parameter has.</param>
+    /// <param name="place">Of its gradient; null where none is wanted.</param>
+    /// <param name="unit">A power of two that the sums are multiplied by.</param>
+    public static Tensor? Combined<T>(Float64Buffer sums, long blocks, long length, Place? place, double unit = 1)
+        where T : IElement
+    {
+        if (place is null)
+            return null;
+        for (long block = 1; block < blocks; block++)
+            Merge<T>(sums.At, sums.At + (block * Float64Buffer.Padded<T>(length)), length);
+        Round<T>(sums.At, length);
+        for (long i = 0; unit != 1 && i < length; i++)
+            sums.At[i] *= unit;
+        var gradient = TensorMemory.New(place.Shape, place.Dtype, CPU);
+        Float64Buffer.Write(sums.At, gradient);
+        return gradient;
+    }
+
+    /// <summary>Puts what running sums lost back into them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Round<T>(double* sums, long length)
+        where T : IElement
+    {
+        if (T.IsSingle)
+            return;
+        var lost = sums + Lanes.Padded(length);
+        for (long i = 0; i < length; i++)
+        {
+            if (double.IsFinite(sums[i]))
+                sums[i] += lost[i];
+        }
+    }
+
+    /// <summary>How many times as large as a variance the square of a mean may be: less where so many additions, which may round alike, cost it digits.</summary>
+    public static double Farthest(double most, long additions) => Math.Min(most, RoundingsOfOne / Math.Max(1, additions));
+
+    /// <summary>A sum and its rest; without it where the sum is not finite, and what it lost says nothing.</summary>
+    public static (double total, double rest) WithRest(double total, double rest) => double.IsFinite(total) ? TwoSum(total, rest) : (total, 0);
+
+    /// <summary>(total + rest) / count, and what rounding that lost.</summary>
+    public static (double quotient, double lost) Divide(double total, double rest, double count)
+    {
+        var quotient = total / count;
+        // One rounding, of an exact remainder: the same on every machine, with or without an instruction for it.
+        return double.IsFinite(quotient) ? TwoSum(quotient, (Math.FusedMultiplyAdd(-quotient, count, total) + rest) / count) : (quotient, 0);
+    }
+
+    /// <summary>√(square + rest), and what rounding that lost.</summary>
+    public static (double root, double lost) Root(double square, double rest)
+    {
+        var root = Math.Sqrt(square);
+        return (root, Finite((Math.FusedMultiplyAdd(-root, root, square) + rest) / (2 * root)));
+    }
+
+    /// <summary>1 / (value + rest), and what rounding that lost.</summary>
+    public static (double inverse, double lost) Inverse(double value, double rest)
+    {
+        var inverse = 1 / value;
+        return (inverse, Finite((Math.FusedMultiplyAdd(-inverse, value, 1) - (inverse * rest)) * inverse));
+    }
+
+    private static double Finite(double lost) => double.IsFinite(lost) ? lost : 0;
+
+    /// <summary>The rounded sum and what the rounding lost, exactly.</summary>
+    public static (double sum, double lost) TwoSum(double a, double b)
+    {
+        var sum = a + b;
+        var shown = sum - a;
+        return (sum, (a - (sum - shown)) + (b - shown));
+    }
+}

@@ -1,0 +1,51 @@
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm.Tests.Kernels;
+
+public sealed class MagnitudeTests
+{
+    [Theory]
+    [InlineData(1e-241, false)]
+    [InlineData(1e-240, false)]
+    [InlineData(1e-239, true)]
+    [InlineData(1, true)]
+    [InlineData(9e289, true)]
+    [InlineData(1e290, false)]
+    [InlineData(double.PositiveInfinity, false)]
+    [InlineData(double.NaN, false)]
+    public void HoldsSquares_OfAMeanSquare_IsWhetherItIsFarFromTheEnds(double meanSquare, bool expected) =>
+        Magnitude.HoldsSquares(meanSquare).Should().Be(expected);
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(1.9, 1)]
+    [InlineData(4, 0.25)]
+    [InlineData(0.125, 8)]
+    [InlineData(-8, 0.125)]
+    [InlineData(0, 1)]
+    [InlineData(double.NaN, 1)]
+    [InlineData(double.NegativeInfinity, 1)]
+    public void Scale_OfAMagnitude_BringsItBetweenOneAndTwo(double magnitude, double expected) =>
+        Magnitude.Scale(magnitude).Should().Be(expected);
+
+    [Theory]
+    [InlineData(double.MaxValue, -1000)]
+    [InlineData(double.Epsilon, 1000)]
+    public void Scale_OfTheLargestAndLeast_IsAPowerThatFloat64Holds(double magnitude, int exponent) =>
+        Magnitude.Scale(magnitude).Should().Be(Math.ScaleB(1, exponent));
+
+    [Fact]
+    public unsafe void Largest_OfARow_IsWithinIt()
+    {
+        var values = stackalloc double[] { 1, -5, 3, 100 };
+        Magnitude.Largest(new Row<Float64>((byte*)values, 3, (byte*)(values + 4))).Should().Be(5);
+        values[1] = double.NaN;
+        Magnitude.Largest(new Row<Float64>((byte*)values, 3, (byte*)(values + 4))).Should().Be(double.NaN);
+    }
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1e-8, 1e-8)]
+    [InlineData(double.Epsilon, 2.2250738585072014e-308)]
+    public void Divisor_OfEps_IsNeverTooSmallToDivideZeroBy(double eps, double expected) => Magnitude.Divisor(eps).Should().Be(expected);
+}

@@ -1,0 +1,100 @@
+using Darts.Norm.Kernels;
+
+namespace Darts.Norm.Tests.Kernels;
+
+/// <summary>What is particular to rows in float64, and how many are taken and kept.</summary>
+public sealed unsafe class RowNormalizationTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    [Theory]
+    [InlineData(ScalarType.Float16, 9)]
+    [InlineData(ScalarType.BFloat16, 9)]
+    [InlineData(ScalarType.Float32, 9)] // the mean in two numbers
+    [InlineData(ScalarType.Float64, 21)]
+    public void Keeps_OfThreeRows_IsNoMoreThanBackwardNeeds(ScalarType dtype, long expected) =>
+        RowNormalization<LayerNormFormula>.Keeps(ones(3, 5, dtype), 5).Should().Be(expected);
+
+    /// <summary>Its squares are added up in float32, and again in float64 beside the gradients.</summary>
+    [Fact]
+    public void Keeps_OfRowsOfFloat32WithoutAMean_IsNothing() => RowNormalization<RMSNormFormula>.Keeps(ones(3, 5), 5).Should().Be(0);
+
+    [Theory]
+    [InlineData(256, 8)]
+    [InlineData(257, 4)]
+    [InlineData(1024, 4)]
+    [InlineData(1025, 1)]
+    public void Together_OfALength_AreTheRowsThatTheNearestCacheHolds(long length, int expected) =>
+        RowNormalization<LayerNormFormula>.Together(length).Should().Be(expected);
+
+    [Theory]
+    [InlineData(0, 512, 4096, false, Destination.Memory)]
+    [InlineData(0, 512, 4095, false, Destination.Caches)] // they might keep it
+    [InlineData(0, 512, 1536, true, Destination.Memory)] // much else passes through them before it is read
+    [InlineData(0, 512, 1535, true, Destination.Caches)]
+    [InlineData(32, 512, 4096, true, Destination.Caches)]
+    [InlineData(0, 520, 4096, true, Destination.Caches)] // rows that begin amid a line
+    [InlineData(0, 500, 500, false, Destination.Caches)]
+    [InlineData(0, 500, 499, true, Destination.NearCaches)]
+    public void DestinationOf_AResult_IsWhereItFits(int start, long length, long rows, bool isTraining, object expected) =>
+        TensorMemory.DestinationOf((byte*)start, length * sizeof(float), rows, isTraining).Should().Be((Destination)expected);
+
+    [Theory]
+    [InlineData(0.1)]
+    [InlineData(1)] // written in float64
+    public void Layers_OfALargeResult_AreTheSameBitsAsOfItsParts(double bias)
+    {
+        var (x, go) = (randn(4200, 512), randn(4200, 512));
+        x[4000] *= 1e-30f; // left to float64
+        using var norm = new LayerNorm(512);
+        using var rms = new RMSNorm(512);
+        using (no_grad())
+        {
+            norm.weight!.copy_(linspace(1, 2, 512));
+            norm.bias!.copy_(linspace(bias / 2, bias, 512));
+            rms.g.copy_(norm.weight!);
+        }
+        foreach (var layer in (NormModule[])[norm, rms])
+        {
+            var (result, gradient) = Of(layer, 0, 4200);
+            foreach (var (first, end) in ((int, int)[])[(0, 2100), (2100, 3500), (3500, 4200)]) // the first is too large for the nearer caches
+            {
+                var (part, partGradient) = Of(layer, first, end);
+                Layers.SameBits(result[first..end], part).Should().BeTrue();
+                Layers.SameBits(gradient[first..end], partGradient).Should().BeTrue();
+            }
+        }
+
+        (Tensor, Tensor) Of(NormModule layer, int first, int end)
+        {
+            var rows = x[first..end].clone().requires_grad_();
+            var y = layer.call(rows);
+            y.backward([go[first..end]]);
+            return (y.detach(), rows.grad!);
+        }
+    }
+
+    [Fact]
+    public void RMSNorm_OfALargeWeightWhereOnlyEpsDivides_DoesNotOverflow()
+    {
+        using var rms = new RMSNorm(2, eps: 1e-200, dtype: ScalarType.Float64);
+        using (no_grad())
+            rms.g.fill_(1e200);
+
+        rms.forward(full([1, 2], 1e-250, ScalarType.Float64)).Doubles().Should().AllSatisfy(value => value.Should().BeApproximately(1e150, 1e136));
+    }
+
+    [Fact]
+    public void Gradients_OfRowsThatEpsMakesSubnormal_KeepTheirDigits()
+    {
+        using var rms = new RMSNorm(2, eps: 1e20, dtype: ScalarType.Float64);
+        var x = full([2, 2], 1e-300, ScalarType.Float64).requires_grad_();
+
+        rms.forward(x).backward([full([2, 2], 1e300, ScalarType.Float64)]);
+
+        rms.g.grad!.Doubles().Should().AllSatisfy(value => value.Should().BeApproximately(2e-20, 1e-34));
+        x.grad!.Doubles().Should().AllSatisfy(value => value.Should().BeApproximately(1e280, 1e266));
+    }
+}
