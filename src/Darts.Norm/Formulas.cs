@@ -76,19 +76,21 @@ internal static class Formulas
     {
         using var scope = NewDisposeScope();
         var (mean, stdev) = (inputs.Statistics!.select(0, 0).unsqueeze(-1), inputs.Statistics.select(0, 2).unsqueeze(-1));
-        var bias = inputs.Weight is null ? null : Wide(inputs.Bias!).unsqueeze(-1);
+        var bias = inputs.Bias is null ? null : Wide(inputs.Bias).unsqueeze(-1);
         var divisor = inputs.Weight is null ? null : Held.Number(eps * eps, Wide(inputs.Weight).add).unsqueeze(-1);
         var x = Wide(inputs.X);
         return Rounded(kinds is [var all] ? Inverse(x, all) : cat([.. kinds.Select((kind, i) => Inverse(x.narrow(-1, i, 1), kind))], -1), dtype);
 
         Tensor Inverse(Tensor z, LikelihoodParameter kind) => kind switch
         {
-            LikelihoodParameter.Location => ((divisor is null ? z : (z - bias!) / divisor) * stdev) + mean,
+            LikelihoodParameter.Location => (Divided(bias is null ? z : z - bias) * stdev) + mean,
             LikelihoodParameter.Scale => z * Scale(),
             LikelihoodParameter.Variance => z * Scale().square(),
             LikelihoodParameter.LogScale => z + Scale().log(),
             _ => z.clone(),
         };
+
+        Tensor Divided(Tensor z) => divisor is null ? z : z / divisor;
 
         Tensor Scale() => divisor is null ? stdev : stdev / divisor.abs();
     }

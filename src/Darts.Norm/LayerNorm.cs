@@ -105,13 +105,22 @@ public class LayerNorm : NormModule
     public long[] normalized_shape => [.. _normalized_shape];
 
     /// <summary>Sets the scale to ones and the shift to zeros.</summary>
+    /// <exception cref="InvalidOperationException">The layer was made in inference mode, and this is outside of it.</exception>
     public void reset_parameters()
     {
         RequireNotDisposed();
-        if (weight is { } w)
-            nn.init.ones_(w);
-        if (bias is { } b)
-            nn.init.zeros_(b);
+        try
+        {
+            if (weight is { } w)
+                nn.init.ones_(w);
+            if (bias is { } b)
+                nn.init.zeros_(b);
+        }
+        catch (System.Runtime.InteropServices.ExternalException error) when (error.Message.Contains("inference tensor", StringComparison.Ordinal))
+        {
+            throw new InvalidOperationException(
+                $"A layer that was made in inference mode can be changed in it alone, but reset_parameters was called outside. Make the {GetType().Name} outside of inference mode.", error);
+        }
     }
 
     /// <inheritdoc/>
@@ -126,9 +135,10 @@ public class LayerNorm : NormModule
     {
         using var call = Enter();
         var (scale, shift) = (weight, bias);
-        Require.Input(input, scale ?? shift, GetType().Name, nameof(input));
-        RequireDtype(input, scale);
-        RequireDtype(input, shift);
+        Require.Input(input, GetType().Name, nameof(input));
+        Require.Parameter(scale, _normalized_shape, input, GetType().Name, nameof(weight), nameof(input));
+        Require.Parameter(shift, _normalized_shape, input, GetType().Name, nameof(bias), nameof(input));
+        RequireDtypes(input, scale, shift);
         if (!EndsInNormalizedShape(input))
             throw new ArgumentException(
                 $"Given normalized_shape={Require.Size(_normalized_shape)}, expected input with shape [*, {string.Join(", ", _normalized_shape)}], but got input of size{Require.Size(input.shape)}. "
@@ -151,19 +161,18 @@ public class LayerNorm : NormModule
         return true;
     }
 
-    private void RequireDtype(Tensor input, Parameter? parameter)
+    private void RequireDtypes(Tensor input, Parameter? scale, Parameter? shift)
     {
-        if (parameter is null)
+        if ((scale ?? shift)?.dtype is not { } dtype)
             return;
-        Require.OneDevice(input, parameter, GetType().Name, nameof(input));
-        if ((weight ?? parameter).dtype != parameter.dtype)
+        if (shift is not null && shift.dtype != dtype)
             throw new InvalidOperationException(
-                $"{GetType().Name} needs weight and bias of one dtype, but they are {weight!.dtype} and {parameter.dtype}. Convert both: layer.to(ScalarType.{weight.dtype}).");
-        if (parameter.dtype == input.dtype || (Require.IsHalf(input.dtype) && parameter.dtype == ScalarType.Float32))
+                $"{GetType().Name} needs weight and bias of one dtype, but they are {dtype} and {shift.dtype}. Convert both: layer.to(ScalarType.{dtype}).");
+        if (dtype == input.dtype || (Require.IsHalf(input.dtype) && dtype == ScalarType.Float32))
             return;
         throw new ArgumentException(
             $"{Require.MixedDtype(input)}{GetType().Name} takes an input of its parameters' dtype, or Float16 and BFloat16 with Float32 parameters, "
-            + $"but its parameters are {parameter.dtype} and it received {Require.Describe(input)}. Convert one: layer.to(input.dtype), or input.to(ScalarType.{parameter.dtype}).",
+            + $"but its parameters are {dtype} and it received {Require.Describe(input)}. Convert one: layer.to(input.dtype), or input.to(ScalarType.{dtype}).",
             nameof(input));
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Darts.Norm.Kernels;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
@@ -283,8 +284,10 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
         }
         catch (System.Runtime.InteropServices.ExternalException error)
         {
-            throw new InsufficientMemoryException(
-                $"{GetName()} could not allocate a parameter of size {Require.Size(shape)}, dtype {ParameterDtype}, on {ParameterDevice}: {error.Message.Split('\n')[0]}", error);
+            var what = $"a parameter of size {Require.Size(shape)}, dtype {ParameterDtype}, on {ParameterDevice}: {error.Message.Split('\n')[0]}";
+            throw TensorMemory.IsShortage(error)
+                ? new InsufficientMemoryException($"{GetName()} could not allocate {what}", error)
+                : new ArgumentException($"{GetName()} needs a device that this libtorch has, but could not make {what}", error);
         }
     }
 

@@ -83,7 +83,12 @@ public sealed class RINorm : NormModule
 
     /// <summary>Whether NaN is a missing value, and what becomes of it. Default: <see cref="Missing.None"/>, as in PyTorch.</summary>
     /// <remarks>A series of which nothing was observed has the mean 0 and the stdev 1: <c>inverse</c> leaves what the network says.</remarks>
-    public Missing missing { get; set; }
+    /// <exception cref="ArgumentOutOfRangeException">No value of <see cref="Missing"/>.</exception>
+    public Missing missing
+    {
+        get;
+        set => field = Enum.IsDefined(value) ? value : throw new ArgumentOutOfRangeException(nameof(missing), value, $"missing must be Missing.None, Keep or Zero, but is {value}.");
+    }
 
     /// <summary>The learned scale of each component, (components); null when not affine.</summary>
     /// <exception cref="ArgumentException">The assigned parameter has another size, or is not floating point.</exception>
@@ -131,15 +136,15 @@ public sealed class RINorm : NormModule
     public (Tensor normalized, RINormStatistics statistics) normalize(Tensor input, Tensor? mask = null)
     {
         using var call = Enter();
-        Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
-        RequireSeries(input, nameof(input));
+        var (weight, bias) = Parameters(input);
+        RequireSeries(input);
         using var expanded = Expanded(mask, input);
         var options = new StatisticsOptions(eps, min_stdev, subtract_last);
         var gaps = new MissingValues(missing, expanded ?? mask);
         var statistics = RINormStatistics.Of(input, options, gaps);
         try
         {
-            return (new RINormOperation(statistics, options, gaps).Apply(input, affine_weight, affine_bias), statistics);
+            return (new RINormOperation(statistics, options, gaps).Apply(input, weight, bias), statistics);
         }
         catch
         {
@@ -156,8 +161,9 @@ public sealed class RINorm : NormModule
     public Tensor transform(Tensor input)
     {
         using var call = Enter();
-        RequireTransformable(input);
-        return With(HeldStatistics(nameof(transform)), statistics => Transform(input, statistics, mask: null));
+        var parameters = Parameters(input);
+        RequireSeries(input);
+        return With(HeldStatistics(nameof(transform)), statistics => Transform(input, parameters, statistics, mask: null));
     }
 
     /// <summary>Normalises another tensor of the same series with statistics of <see cref="normalize"/>.</summary>
@@ -170,8 +176,9 @@ public sealed class RINorm : NormModule
     {
         using var call = Enter();
         ArgumentNullException.ThrowIfNull(statistics);
-        RequireTransformable(input);
-        return With(statistics.Hold(), held => Transform(input, held, mask));
+        var parameters = Parameters(input);
+        RequireSeries(input);
+        return With(statistics.Hold(), held => Transform(input, parameters, held, mask));
     }
 
     /// <summary>Puts the level and scale of each series back on a forecast.</summary>
@@ -183,8 +190,8 @@ public sealed class RINorm : NormModule
     public Tensor inverse(Tensor input, params LikelihoodParameter[] parameters)
     {
         using var call = Enter();
-        Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
-        return With(HeldStatistics(nameof(inverse)), statistics => Inverse(input, statistics, parameters));
+        var affine = Parameters(input);
+        return With(HeldStatistics(nameof(inverse)), statistics => Inverse(input, affine, statistics, parameters));
     }
 
     /// <summary>Puts the level and scale of each series back on a forecast, with statistics of <see cref="normalize"/>.</summary>
@@ -196,9 +203,9 @@ public sealed class RINorm : NormModule
     public Tensor inverse(Tensor input, RINormStatistics statistics, params LikelihoodParameter[] parameters)
     {
         using var call = Enter();
-        Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
+        var affine = Parameters(input);
         ArgumentNullException.ThrowIfNull(statistics);
-        return With(statistics.Hold(), held => Inverse(input, held, parameters));
+        return With(statistics.Hold(), held => Inverse(input, affine, held, parameters));
     }
 
     /// <inheritdoc/>
@@ -209,10 +216,10 @@ public sealed class RINorm : NormModule
         try
         {
             var targetDtype = dtype is { } d && is_floating_point(d) ? d : statistics.dtype;
-            var target = device ?? statistics.device;
-            if (targetDtype == statistics.dtype && target.type == statistics.device.type && target.index == statistics.device.index)
+            var target = device ?? statistics.Device;
+            if (targetDtype == statistics.dtype && target.type == statistics.Device.type && target.index == statistics.Device.index)
                 return;
-            var hasValuesToMove = statistics.device.type != DeviceType.META || target.type == DeviceType.META;
+            var hasValuesToMove = statistics.Device.type != DeviceType.META || target.type == DeviceType.META;
             Keep(hasValuesToMove ? statistics.Moved(targetDtype, target) : null);
         }
         finally
@@ -243,19 +250,19 @@ public sealed class RINorm : NormModule
         }
     }
 
-    private Tensor Transform(Tensor input, RINormStatistics statistics, Tensor? mask)
+    private Tensor Transform(Tensor input, (Parameter? weight, Parameter? bias) affine, RINormStatistics statistics, Tensor? mask)
     {
         if (input.dim() != statistics.Shape.Count || input.size(0) != statistics.Shape[0] || statistics.Shape[^1] != input_dim)
             throw new ArgumentException(
                 $"RINorm.transform takes the series that the statistics are of, (batch, time, ..., components) with {statistics.Shape.Count} dimensions, batch {statistics.Shape[0]} and {statistics.Shape[^1]} components, "
                 + $"but received {Require.Describe(input)}. Call forward on the batch that this tensor belongs to.",
                 nameof(input));
-        RequireDevice(input, statistics, nameof(input));
+        RequireDevice(input, statistics);
         using var expanded = Expanded(mask, input);
-        return new RINormOperation(statistics, options: null, new(missing, expanded ?? mask)).Apply(input, affine_weight, affine_bias);
+        return new RINormOperation(statistics, options: null, new(missing, expanded ?? mask)).Apply(input, affine.weight, affine.bias);
     }
 
-    private Tensor Inverse(Tensor input, RINormStatistics statistics, LikelihoodParameter[] parameters)
+    private Tensor Inverse(Tensor input, (Parameter? weight, Parameter? bias) affine, RINormStatistics statistics, LikelihoodParameter[] parameters)
     {
         var expected = statistics.Shape.Count + 1;
         if (input.dim() != expected)
@@ -268,14 +275,18 @@ public sealed class RINorm : NormModule
                 $"RINorm.inverse takes a forecast of the series that the statistics are of, with batch {statistics.Shape[0]} and {statistics.Shape[^1]} components on the last axis but one, "
                 + $"but received {Require.Describe(input)}. Call forward on the batch that this forecast belongs to.",
                 nameof(input));
-        RequireDevice(input, statistics, nameof(input));
-        return new RINormInverseOperation(statistics, eps, Likelihood.Kinds(input, parameters)).Apply(input, affine_weight, affine_bias);
+        RequireDevice(input, statistics);
+        return new RINormInverseOperation(statistics, eps, Likelihood.Kinds(input, parameters)).Apply(input, affine.weight, affine.bias);
     }
 
-    private void RequireTransformable(Tensor input)
+    // Once for a call: another thread may assign others meanwhile.
+    private (Parameter? weight, Parameter? bias) Parameters(Tensor input)
     {
-        Require.Input(input, affine_weight, nameof(RINorm), nameof(input));
-        RequireSeries(input, nameof(input));
+        var (weight, bias) = (affine_weight, affine_bias);
+        Require.Input(input, nameof(RINorm), nameof(input));
+        Require.Parameter(weight, [input_dim], input, nameof(RINorm), nameof(affine_weight), nameof(input));
+        Require.Parameter(bias, [input_dim], input, nameof(RINorm), nameof(affine_bias), nameof(input));
+        return (weight, bias);
     }
 
     // Of the input's size, but for a last axis of 1, which the kernels repeat; null where it is so already, or there is none.
@@ -288,6 +299,8 @@ public sealed class RINorm : NormModule
                 "RINorm with a mask needs to know what becomes of missing values, but missing is Missing.None. Set it: rin.missing = Missing.Zero (they become 0) or Missing.Keep (they stay missing, as NaN).");
         if (mask.IsInvalid)
             throw new ObjectDisposedException(nameof(mask), "RINorm received a disposed mask.");
+        if (!Require.IsDense(mask))
+            throw new ArgumentException($"RINorm takes a dense mask, but received one of another layout, a sparse one say, {Require.Describe(mask)}. Convert it first: mask.to_dense().", nameof(mask));
         if (mask.dtype != ScalarType.Bool || mask.device_type != input.device_type || mask.device_index != input.device_index || !CanExpand(mask, input, out var hasSize))
             throw new ArgumentException(
                 $"RINorm takes a mask of dtype Bool on the input's device, true where there is a value, whose size expands to {Require.Size(input.shape)}, "
@@ -333,16 +346,7 @@ public sealed class RINorm : NormModule
     private Tensor? Shown(Func<RINormStatistics, Tensor> which)
     {
         RequireNotDisposed();
-        if (!TryHoldStatistics(out var statistics))
-            return null;
-        try
-        {
-            return which(statistics);
-        }
-        finally
-        {
-            statistics.Release();
-        }
+        return TryHoldStatistics(out var held) ? With(held, which) : null;
     }
 
     private void AssignAffine(string key, Parameter? value)
@@ -352,27 +356,25 @@ public sealed class RINorm : NormModule
         Assign(key, Require.Given(value, nameof(RINorm), key, [input_dim]), [input_dim]);
     }
 
-    private void RequireSeries(Tensor input, string argument)
+    private void RequireSeries(Tensor input)
     {
         if (input.dim() < 3)
             throw new ArgumentException(
                 $"RINorm takes (batch, time, ..., components), 3 dimensions or more, but received {Require.Describe(input)}. "
                 + "With fewer, the whole batch would be pooled into one series: add the missing axis with unsqueeze.",
-                argument);
+                nameof(input));
         if (input.size(-1) != input_dim)
             throw new ArgumentException(
                 $"{Require.MustMatch(input, input_dim)}RINorm({input_dim}) takes {input_dim} components on the last axis, but received {Require.Describe(input)}. "
                 + "Make the layer with the number of components, or move them to the last axis.",
-                argument);
-        Require.OneDevice(input, affine_bias, nameof(RINorm), argument);
+                nameof(input));
     }
 
-    private void RequireDevice(Tensor input, RINormStatistics statistics, string argument)
+    private static void RequireDevice(Tensor input, RINormStatistics statistics)
     {
-        Require.OneDevice(input, affine_bias, nameof(RINorm), argument);
-        var device = statistics.device;
+        var device = statistics.Device;
         if (input.device_type != device.type || input.device_index != device.index)
             throw new ArgumentException(
-                $"RINorm kept its statistics on {device}, but the input, {Require.Describe(input)}, is on {input.device}. Move one: layer.to(device), or {argument}.to(device).", argument);
+                $"RINorm kept its statistics on {device}, but the input, {Require.Describe(input)}, is on {input.device}. Move one: layer.to(device), or input.to(device).", nameof(input));
     }
 }

@@ -52,7 +52,7 @@ public sealed class RINormStatistics : IDisposable
     public ScalarType dtype { get; }
 
     /// <summary>Where they lie.</summary>
-    public Device device => Values.device;
+    public Device device => With(held => held.Device);
 
     /// <summary>(batch, 1, ..., 1, components).</summary>
     public long[] shape => [.. Shape];
@@ -65,6 +65,9 @@ public sealed class RINormStatistics : IDisposable
     /// <summary>As <see cref="stdev"/>, for one who holds these.</summary>
     internal Tensor Stdev => Shown(2, ref _stdev);
 
+    /// <summary>As <see cref="device"/>, for one who holds these.</summary>
+    internal Device Device => Values.device;
+
     /// <summary>Stacked along the first axis: mean, what it lost by rounding, stdev.</summary>
     internal Tensor Values { get; }
 
@@ -76,8 +79,8 @@ public sealed class RINormStatistics : IDisposable
     {
         get
         {
-            var (start, length) = range.GetOffsetAndLength((int)Shape[0]);
-            return narrow(start, length);
+            var (start, end) = (range.Start.GetOffset((int)Shape[0]), range.End.GetOffset((int)Shape[0]));
+            return narrow(start, end - start);
         }
     }
 

@@ -64,8 +64,9 @@ public sealed class RMSNorm : NormModule
     public override Tensor forward(Tensor input)
     {
         using var call = Enter();
-        var gain = g;
-        Require.Input(input, gain, nameof(RMSNorm), nameof(input));
+        var gain = ParameterNamed(nameof(g)) ?? throw new InvalidOperationException($"RMSNorm computes with a parameter g of size [{_dim}], but null is registered there. Assign one: layer.g = torch.nn.Parameter(...).");
+        Require.Input(input, nameof(RMSNorm), nameof(input));
+        Require.Parameter(gain, [_dim], input, nameof(RMSNorm), nameof(g), nameof(input));
         if (input.dim() == 0 || input.size(-1) != _dim)
             throw new ArgumentException(
                 $"{Require.MustMatch(input, _dim)}RMSNorm({_dim}) normalises a last axis of size {_dim}, but received {Require.Describe(input)}. "

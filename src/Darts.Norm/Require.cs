@@ -24,8 +24,8 @@ internal static class Require
             ? dtype
             : throw new ArgumentException($"{layer} needs a dtype of Float16, BFloat16, Float32 or Float64, but got {dtype}.", nameof(dtype));
 
-    /// <summary>A tensor that a layer can compute with: there, not disposed, floating point and on the device of the layer's parameter.</summary>
-    public static void Input(Tensor? input, Parameter? parameter, string layer, string argument)
+    /// <summary>A tensor that a layer can compute with: there, not disposed, floating point and dense.</summary>
+    public static void Input(Tensor? input, string layer, string argument)
     {
         if (input is null)
             throw new ArgumentNullException(argument, $"{layer} takes a tensor, but received null. Pass the tensor to normalise.");
@@ -35,26 +35,29 @@ internal static class Require
             throw new ArgumentException(
                 $"{NotFloatingPoint(input, layer)}{layer} normalises Float16, BFloat16, Float32 or Float64, but received {Describe(input)}. Convert it first: {argument}.to(ScalarType.Float32).",
                 argument);
-        if (input.is_sparse)
-            throw new ArgumentException($"{layer} normalises dense tensors, but received a sparse one, {Describe(input)}. Convert it first: {argument}.to_dense().", argument);
-        if (parameter is null)
-            return;
-        OneDevice(input, parameter, layer, argument);
-        if (!IsSupported(parameter.dtype))
-            throw new InvalidOperationException(
-                $"{layer} computes with parameters of Float16, BFloat16, Float32 or Float64, but they are {parameter.dtype}. Convert the layer: layer.to(ScalarType.Float32).");
+        if (!IsDense(input))
+            throw new ArgumentException($"{layer} normalises dense tensors, but received one of another layout, a sparse one say, {Describe(input)}. Convert it first: {argument}.to_dense().", argument);
     }
 
-    public static void OneDevice(Tensor input, Parameter? parameter, string layer, string argument)
+    /// <summary>A parameter that a layer can compute with, if it is there: what was assigned fits, but what was registered, or changed since, may not.</summary>
+    public static void Parameter(Parameter? parameter, ReadOnlySpan<long> shape, Tensor input, string layer, string key, string argument)
     {
-        if (parameter is { IsInvalid: true })
+        if (parameter is null)
+            return;
+        if (parameter.IsInvalid)
             throw new ObjectDisposedException(
-                layer, $"{layer} computes with its own parameters, but one of them was disposed. Dispose the layer, never its parameters, and assign a new one: layer.parameter = torch.nn.Parameter(...).");
-        if (parameter is not null && AreApart(input, parameter))
+                layer, $"{layer} computes with its own parameters, but one of them was disposed. Dispose the layer, never its parameters, and assign a new one: layer.{key} = torch.nn.Parameter(...).");
+        if (AreApart(input, parameter))
             throw new ArgumentException(
                 $"{layer} and its input must be on one device, but the layer has a parameter on {parameter.device} and the input, {Describe(input)}, is on {input.device}. "
                 + $"Move one: layer.to(device), or {argument}.to(device).",
                 argument);
+        if (!IsSupported(parameter.dtype))
+            throw new InvalidOperationException(
+                $"{layer} computes with parameters of Float16, BFloat16, Float32 or Float64, but {key} is {parameter.dtype}. Convert the layer: layer.to(ScalarType.Float32).");
+        if (!HasSize(parameter, shape) || !IsDense(parameter))
+            throw new InvalidOperationException(
+                $"{layer} computes with a dense {key} of size {Size(shape)}, but it has size {Size(parameter.shape)}, or another layout. Assign one that fits: layer.{key} = torch.nn.Parameter(...).");
     }
 
     private static bool AreApart(Tensor a, Tensor b)
@@ -68,13 +71,13 @@ internal static class Require
     {
         if (value.IsInvalid)
             throw new ObjectDisposedException(key, $"{layer}.{key} must be a living parameter, but the assigned one is disposed. Keep it outside of the DisposeScope that ended.");
-        if (!value.shape.AsSpan().SequenceEqual(shape))
+        if (!HasSize(value, shape))
             throw new ArgumentException(
                 $"{layer}.{key} must have size {Size(shape)}, but the assigned parameter has size {Size(value.shape)}. Make the layer with that size instead.", key);
         if (!IsSupported(value.dtype) && (old is null || old.IsInvalid || old.dtype != value.dtype))
             throw new ArgumentException($"{layer}.{key} must be Float16, BFloat16, Float32 or Float64, but the assigned parameter is {value.dtype}. Convert it first.", key);
-        if (value.is_sparse)
-            throw new ArgumentException($"{layer}.{key} must be dense, but the assigned parameter is sparse. Convert it first: to_dense().", key);
+        if (!IsDense(value))
+            throw new ArgumentException($"{layer}.{key} must be dense, but the assigned parameter is sparse or of another layout. Convert it first: to_dense().", key);
     }
 
     /// <summary>A parameter that the layer cannot be without.</summary>
@@ -100,6 +103,31 @@ internal static class Require
     public static string Describe(Tensor tensor) => $"size {Size(tensor.shape)}, dtype {tensor.dtype}";
 
     public static string Size(ReadOnlySpan<long> shape) => $"[{string.Join(", ", shape.ToArray())}]";
+
+    /// <summary>Whether values lie in memory by strides.</summary>
+    public static bool IsDense(Tensor tensor)
+    {
+        try
+        {
+            return tensor.dim() == 0 ? !tensor.is_sparse : tensor.stride(0) >= 0;
+        }
+        catch (System.Runtime.InteropServices.ExternalException) // there are none, as of each sparse layout; TorchSharp names one of them
+        {
+            return false;
+        }
+    }
+
+    private static bool HasSize(Tensor tensor, ReadOnlySpan<long> shape)
+    {
+        if (tensor.dim() != shape.Length)
+            return false;
+        for (var axis = 0; axis < shape.Length; axis++)
+        {
+            if (tensor.size(axis) != shape[axis])
+                return false;
+        }
+        return true;
+    }
 
     private static bool IsSupported(ScalarType dtype) =>
         dtype is ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64;

@@ -88,6 +88,33 @@ public sealed class ContractTests : IDisposable
     }
 
     [Theory]
+    [MemberData(nameof(NamesAndDtypes))]
+    public void ForwardAndBackward_TensorsWhoseMemoryHasTheOtherSign_GiveTheBitsOfTheirCopies(string name, ScalarType dtype)
+    {
+        foreach (var shape in Layers.All[name].Shapes)
+        {
+            var (plain, negated) = (Layers.All[name].New(dtype), Layers.All[name].New(dtype));
+            foreach (var (key, value) in plain.named_parameters())
+                negated.pytorch().register_parameter(key, nn.Parameter(Layers.Negated(value.detach())));
+            var expected = Results(plain, Layers.Values(shape, dtype), Layers.Values(shape, dtype, start: 1));
+            var actual = Results(negated, Layers.Negated(Layers.Values(shape, dtype)), Layers.Negated(Layers.Values(shape, dtype, start: 1)));
+            actual.Zip(expected).Should().AllSatisfy(pair => Layers.SameBits(pair.First, pair.Second).Should().BeTrue());
+        }
+
+        static List<Tensor> Results(NormModule layer, Tensor x, Tensor gradient)
+        {
+            List<Tensor> results = [layer.forward(x.requires_grad_())];
+            results[0].backward([gradient]);
+            results.AddRange([x.grad!, .. layer.parameters().Select(parameter => parameter.grad!)]);
+            using var noGrad = no_grad();
+            results.Add(layer.forward(x));
+            if (layer is RINorm rin)
+                results.AddRange([rin.transform(x), rin.inverse(x.unsqueeze(-1))]);
+            return results;
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Names))]
     public void Forward_Input_IsNotChanged(string name)
     {

@@ -30,6 +30,7 @@ public static class ErrorCases
             ["RINorm not affine of size -3"] = (() => new RINorm(-3, affine: false), typeof(ArgumentOutOfRangeException), ["input_dim", "at least 1", "is -3"]),
             ["RMSNorm larger than memory"] = (() => new RMSNorm(1L << 60), typeof(InsufficientMemoryException), ["RMSNorm", "could not allocate", "[1152921504606846976]", "Float32"]),
             ["LayerNorm larger than a tensor can be"] = (() => new LayerNorm([long.MaxValue, 2]), typeof(InsufficientMemoryException), ["LayerNorm", "could not allocate"]),
+            ["RMSNorm on a device that there is not"] = (() => new RMSNorm(4, device: new Device((DeviceType)12)), typeof(ArgumentException), ["RMSNorm", "a device that this libtorch has", "[4]"]),
             ["RMSNorm in Int64"] = (() => new RMSNorm(4, dtype: ScalarType.Int64), typeof(ArgumentException), ["Float16, BFloat16, Float32 or Float64", "Int64"]),
             ["LayerNorm in Bool"] = (() => new LayerNorm(4, dtype: ScalarType.Bool), typeof(ArgumentException), ["Float16, BFloat16, Float32 or Float64", "Bool"]),
             ["RINorm in ComplexFloat32"] = (() => new RINorm(4, dtype: ScalarType.ComplexFloat32), typeof(ArgumentException), ["Float16, BFloat16, Float32 or Float64", "ComplexFloat32"]),
@@ -58,6 +59,8 @@ public static class ErrorCases
         yield return new($"{layer}: truth values", Make, () => ones(shape, ScalarType.Bool), Forward, typeof(ArgumentException), [.. dtypes, "Bool"]);
         yield return new($"{layer}: complex numbers", Make, () => ones(shape, ScalarType.ComplexFloat32), Forward, typeof(ArgumentException), [.. dtypes, "ComplexFloat32"]);
         yield return new($"{layer}: a sparse tensor", Make, () => ones(shape).to_sparse(), Forward, typeof(ArgumentException), "dense tensors", "sparse one", "to_dense()");
+        foreach (var layout in new[] { "to_sparse_csr", "to_mkldnn" })
+            yield return new($"{layer}: {layout}", Make, () => Layers.Scripted($"x.{layout}()", ones(shape)), Forward, typeof(ArgumentException), "dense tensors", "of another layout", $"size [{string.Join(", ", shape)}]", "to_dense()");
         yield return new($"{layer}: after Dispose", () => Gone(layer.New()), () => layer.Input(), Forward, typeof(ObjectDisposedException), "before it is disposed", "Dispose was called", "make a new one");
         if (layer.State.Length == 0)
             yield break;
@@ -66,6 +69,13 @@ public static class ErrorCases
             yield return new(
                 $"{layer}: {key} disposed", () => Without(layer.New(), key), () => layer.Input(), Forward, typeof(ObjectDisposedException),
                 "computes with its own parameters", "was disposed", "assign a new one");
+            var size = layer.State.First(entry => entry.key == key).shape;
+            string[] fits = [$"a dense {key} of size [{string.Join(", ", size)}]", $"layer.{key} = "];
+            foreach (var registered in (long[][])[[7], [1, 1, .. size], [.. size, 1], [.. size[..^1], size[^1] + 1], []])
+                yield return new(
+                    $"{layer}: {key} registered with size [{string.Join(", ", registered)}]", () => Registered(layer.New(), key, ones(registered)), () => layer.Input(), Forward, typeof(InvalidOperationException),
+                    [.. fits, $"has size [{string.Join(", ", registered)}]"]);
+            yield return new($"{layer}: {key} registered with integers", () => Registered(layer.New(), key, ones(size, ScalarType.Int64)), () => layer.Input(), Forward, typeof(InvalidOperationException), "Float16, BFloat16, Float32 or Float64", $"{key} is Int64", "layer.to(");
         }
         yield return new($"{layer}: an input on another device", Make, () => ones(shape, device: META), Forward, typeof(ArgumentException), "one device", "cpu", "meta", $"size [{string.Join(", ", shape)}], dtype Float32", "Move one");
         yield return new($"{layer}: the layer on another device", () => layer.Make(META, null), () => ones(shape), Forward, typeof(ArgumentException), "one device", "cpu", "meta", "Move one");
@@ -165,6 +175,8 @@ public static class ErrorCases
         yield return new("affine_weight where there is none", () => new RINorm(4, affine: false), () => nn.Parameter(ones(4)), (layer, x) => ((RINorm)layer).affine_weight = (Parameter)x, typeof(InvalidOperationException), "no affine_weight", "affine: false", "affine: true");
         yield return new("g of null", () => new RMSNorm(4), () => null, (layer, _) => ((RMSNorm)layer).g = null!, typeof(ArgumentNullException), "RMSNorm.g must be a parameter of size [4]", "received null", "ones or zeros");
         yield return new("affine_bias of null", () => new RINorm(4), () => null, (layer, _) => ((RINorm)layer).affine_bias = null, typeof(ArgumentNullException), "RINorm.affine_bias must be a parameter of size [4]", "received null", "ones or zeros");
+        yield return new("g registered as null", () => Registered(new RMSNorm(4), "g", null), () => ones(2, 4), Forward, typeof(InvalidOperationException), "a parameter g of size [4]", "null", "layer.g = ");
+        yield return new("missing of no value", () => new RINorm(4), () => null, (layer, _) => ((RINorm)layer).missing = (Missing)42, typeof(ArgumentOutOfRangeException), "None, Keep or Zero", "42");
         yield return new("eps of NaN", () => new RMSNorm(4), () => null, (layer, _) => ((RMSNorm)layer).eps = double.NaN, typeof(ArgumentOutOfRangeException), "eps", "at least 0", "nan", "1e-5");
         yield return new("eps of -1", () => new LayerNorm(4), () => null, (layer, _) => ((LayerNorm)layer).eps = -1, typeof(ArgumentOutOfRangeException), "eps", "at least 0", "-1.0", "1e-5");
         yield return new("bias on another device", () => new LayerNorm(4) { bias = new Parameter(ones(4, device: META)) }, () => ones(2, 4), Forward, typeof(ArgumentException), "one device", "meta", "cpu", "Move one");
@@ -208,6 +220,12 @@ public static class ErrorCases
     private static NormModule Without(NormModule layer, string key)
     {
         layer.get_parameter(key).Dispose();
+        return layer;
+    }
+
+    private static NormModule Registered(NormModule layer, string key, Tensor? value)
+    {
+        layer.pytorch().register_parameter(key, value is null ? null : nn.Parameter(value, requires_grad: is_floating_point(value.dtype)));
         return layer;
     }
 

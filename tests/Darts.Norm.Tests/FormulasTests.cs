@@ -110,6 +110,24 @@ public sealed class FormulasTests : IDisposable
         Formulas.RINormInverse(new(z, weight, bias, statistics, null), 0.5, [LikelihoodParameter.Location], ScalarType.Float64).Doubles().Should().Equal(10, 11, 24, 25);
     }
 
+    [Theory]
+    [InlineData("affine_weight")]
+    [InlineData("affine_bias")]
+    public void RINormInverse_OneParameterAlone_IsTheKernelsAndUndoesForward(string absent)
+    {
+        using var scope = NewDisposeScope();
+        var rin = (RINorm)Layers.All["RINorm"].New(ScalarType.Float64);
+        rin.eps = 1e-12;
+        rin.pytorch().register_parameter(absent, null);
+        var x = Layers.All["RINorm"].Input(ScalarType.Float64);
+        var z = rin.forward(x).unsqueeze(-1).detach().requires_grad_();
+        var y = rin.inverse(z);
+        Close(y.squeeze(-1), x);
+        var gradient = Layers.Values(y.shape, ScalarType.Float64, start: 3);
+        var twice = autograd.grad([y], [z, .. rin.parameters()], [gradient], retain_graph: true, create_graph: true);
+        twice.Zip(autograd.grad([y], [z, .. rin.parameters()], [gradient])).Should().AllSatisfy(pair => Close(pair.First, pair.Second));
+    }
+
     private static void Close(Tensor actual, Tensor expected)
     {
         actual.shape.Should().Equal(expected.shape);

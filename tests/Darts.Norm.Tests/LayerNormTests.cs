@@ -87,6 +87,15 @@ public sealed class LayerNormTests : IDisposable
     }
 
     [Fact]
+    public void ResetParameters_OfALayerOfInferenceMode_SaysSo()
+    {
+        LayerNorm norm;
+        using (inference_mode())
+            norm = new LayerNorm(4);
+        norm.Invoking(n => n.reset_parameters()).Should().Throw<InvalidOperationException>().WithMessage("*outside of inference mode*");
+    }
+
+    [Fact]
     public void Parameters_AssignedNullOrAnew_AreAbsentOrThere()
     {
         var norm = new LayerNorm(4);

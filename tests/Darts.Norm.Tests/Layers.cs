@@ -71,6 +71,16 @@ public static class Layers
         return (at.mul(at).mul(factor) + at).sin().mul(two).reshape(shape).to(dtype).MoveToOuterDisposeScope();
     }
 
+    /// <summary>What a TorchScript expression of x gives: TorchSharp has no name for all of torch's functions.</summary>
+    public static Tensor Scripted(string expression, Tensor x)
+    {
+        using var script = jit.compile($"def f(x):\n  return {expression}\n");
+        return (Tensor)script.invoke("f", x);
+    }
+
+    /// <summary>The same values, where memory holds them with the other sign.</summary>
+    public static Tensor Negated(Tensor x) => Scripted("torch._neg_view(x.neg())", x);
+
     public static Tensor Of(params double[] values) => tensor(values, ScalarType.Float64);
 
     /// <summary>Same dtype, shape and bits; NaN equals NaN.</summary>

@@ -338,6 +338,8 @@ public sealed class MissingTests : IDisposable
         rin.Invoking(r => r.normalize(x, ones([2, 5, 3], ScalarType.Bool))).Should().Throw<ArgumentException>().WithMessage("*[2, 6, 3]*[2, 5, 3]*");
         rin.Invoking(r => r.normalize(x, ones([1, 2, 6, 3], ScalarType.Bool))).Should().Throw<ArgumentException>();
         rin.Invoking(r => r.normalize(x, ones([2, 6, 3], ScalarType.Bool, META))).Should().Throw<ArgumentException>().WithMessage("*device*");
+        foreach (var size in (long[][])[[2, 6, 3], [2, 6, 1]])
+            rin.Invoking(r => r.normalize(x, ones(size, ScalarType.Bool).to_sparse())).Should().Throw<ArgumentException>().WithMessage("*a dense mask*mask.to_dense()*");
         rin.mean.Should().BeNull();
     }
 

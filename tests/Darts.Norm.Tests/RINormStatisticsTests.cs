@@ -169,8 +169,11 @@ public sealed class RINormStatisticsTests
         rin.Invoking(r => r.inverse(x, statistics)).Should().Throw<ArgumentException>().WithMessage("*4 dimensions after a forward on 3,*");
         rin.Invoking(r => r.transform(x, statistics.to(META))).Should().Throw<ArgumentException>().WithMessage("*kept its statistics on meta*");
         statistics.Invoking(s => s.to((Device)null!)).Should().Throw<ArgumentNullException>().WithParameterName("device");
+        statistics.Invoking(s => s[..9]).Should().Throw<ArgumentOutOfRangeException>().WithMessage("*batch of 2*asked for 9 from 0 on*");
         rin.affine_bias = nn.Parameter(zeros(4, device: META));
         rin.Invoking(r => r.inverse(z, statistics)).Should().Throw<ArgumentException>().WithMessage("*one device*");
+        statistics.Dispose();
+        statistics.Invoking(s => s.device).Should().Throw<ObjectDisposedException>().WithMessage("*Dispose was called*");
     }
 
     [Fact]

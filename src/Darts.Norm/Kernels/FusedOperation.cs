@@ -9,6 +9,8 @@ internal abstract class FusedOperation
         var inputs = new Inputs(x, weight, bias, Statistics, Mask);
         if (x.device_type != DeviceType.CPU || x.numel() == 0)
             return Formula(inputs);
+        if (x.is_neg() || weight?.is_neg() == true || bias?.is_neg() == true)
+            return ApplyResolved(x, weight, bias);
         var dtype = ResultDtype(x, weight, bias);
         var wanted = is_grad_enabled() ? Wanted.Of(x, weight, bias) : default;
         if (wanted.IsAny)
@@ -18,6 +20,13 @@ internal abstract class FusedOperation
 
         using var scope = NewDisposeScope();
         return Forward(inputs with { X = x.to(dtype) }).MoveToOuterDisposeScope();
+    }
+
+    // Kernels read memory, where such a view's values lie with the other sign: the imaginary part of a conjugate, say.
+    private Tensor ApplyResolved(Tensor x, Tensor? weight, Tensor? bias)
+    {
+        using var scope = NewDisposeScope();
+        return Apply(x.resolve_neg(), weight?.resolve_neg(), bias?.resolve_neg()).MoveToOuterDisposeScope();
     }
 
     /// <summary>Whether the kernels make no tensors on the way to their results.</summary>

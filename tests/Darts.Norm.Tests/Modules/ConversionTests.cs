@@ -127,7 +127,7 @@ public sealed class ConversionTests : IDisposable
         norm.pytorch().to(ScalarType.Float64);
         norm.to(ScalarType.Float64);
         norm.weight!.dtype.Should().Be(ScalarType.Int64, "as in PyTorch");
-        norm.Invoking(n => n.call(ones(2))).Should().Throw<InvalidOperationException>().WithMessage("*but they are Int64*");
+        norm.Invoking(n => n.call(ones(2))).Should().Throw<InvalidOperationException>().WithMessage("*but weight is Int64*");
         norm.type(ScalarType.Float32);
         norm.call(arange(2f)).Doubles()[1].Should().BeApproximately(1, 1e-4);
         var complex = new LayerNorm(2);

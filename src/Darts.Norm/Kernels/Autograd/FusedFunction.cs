@@ -70,8 +70,8 @@ internal sealed class FusedFunction : IBackward
             using Tensor? weight = node.Saved(1), bias = node.Saved(2), mask = node.Saved(3);
             var inputs = new Inputs(x, weight, bias, null, mask, _kept);
             var isDifferentiable = is_grad_enabled();
-            using var scope = !isDifferentiable && _operation.IsPlain(x) && gradOutput.is_contiguous() ? null : NewDisposeScope();
-            return Given(isDifferentiable ? Differentiable(inputs, gradOutput) : _operation.Backward(inputs, gradOutput, _wanted));
+            using var scope = !isDifferentiable && _operation.IsPlain(x) && gradOutput.is_contiguous() && !gradOutput.is_neg() ? null : NewDisposeScope();
+            return Given(isDifferentiable ? Differentiable(inputs, gradOutput) : _operation.Backward(inputs, gradOutput.is_neg() ? gradOutput.resolve_neg() : gradOutput, _wanted));
         }
         catch (Exception error)
         {

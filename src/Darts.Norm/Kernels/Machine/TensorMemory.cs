@@ -63,9 +63,13 @@ internal static unsafe class TensorMemory
         {
             return WithHugePages(tensor.is_contiguous() ? empty_like(tensor, device: CPU) : empty(tensor.shape, tensor.dtype, CPU));
         }
-        catch (ExternalException error)
+        catch (ExternalException error) when (IsShortage(error))
         {
             throw DoesNotFit(tensor.shape, tensor.dtype, error);
+        }
+        catch (ExternalException error) // no other question tells MKL-DNN's layout apart
+        {
+            throw new ArgumentException($"A layer normalises dense tensors, but received one of another layout, {Require.Describe(tensor)}. Convert it first: input.to_dense().", error);
         }
     }
 
@@ -76,7 +80,7 @@ internal static unsafe class TensorMemory
         {
             return empty(shape, dtype, device);
         }
-        catch (ExternalException error)
+        catch (ExternalException error) when (IsShortage(error))
         {
             throw DoesNotFit(shape, dtype, error);
         }
@@ -85,6 +89,10 @@ internal static unsafe class TensorMemory
     /// <summary>The exception for memory that there is not.</summary>
     public static InsufficientMemoryException DoesNotFit(long[] shape, ScalarType dtype, Exception error) =>
         new($"A result must fit in memory, but one of size {Require.Size(shape)}, dtype {dtype}, does not: {error.Message.Split('\n')[0]}. Pass the batch in parts.", error);
+
+    /// <summary>Whether the error is that memory does not suffice, or that so much cannot be.</summary>
+    public static bool IsShortage(ExternalException error) =>
+        error.Message.Contains("tried to allocate", StringComparison.OrdinalIgnoreCase) || error.Message.Contains("overflow", StringComparison.Ordinal);
 
     private static Tensor WithHugePages(Tensor result)
     {

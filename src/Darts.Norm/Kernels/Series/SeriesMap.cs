@@ -113,10 +113,10 @@ internal static unsafe class SeriesMap<TFormula>
         /// <summary>How many columns of a component follow each other that are mapped alike.</summary>
         public long Alike { get; } = formula.Repeat / formula.Kinds;
 
-        /// <summary>Of weight and bias. The weight is there where one is asked for.</summary>
+        /// <summary>Of weight and bias.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum) =>
-            _formula.Gradients(kind, along, sum, _statistics[(2 * _plane) + (series * Components) + component], _weight[component]);
+            _formula.Gradients(kind, along, sum, _statistics[(2 * _plane) + (series * Components) + component], _weight is null ? 1 : _weight[component]);
 
         /// <summary>Writes the first columns of four runs: centers, what they lost, factors, shifts.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
