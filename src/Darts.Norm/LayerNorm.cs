@@ -12,7 +12,7 @@ namespace Darts.Norm;
 /// </para>
 /// <para>
 /// Dtypes: the parameters' dtype, or Float16 and BFloat16 with Float32 parameters; the answer has the input's.
-/// Statistics and sums are Float64. Outputs are within 4 units in the last place of the row's largest, gradients within 8 of the largest term: of Float32, those of rows of 16 and 64 values and more are written in Float32, and half precision is computed as Float32 and rounded at the end.
+/// How exact the results are: <see cref="NormModule"/>.
 /// </para>
 /// <para>
 /// Beside <c>using TorchSharp.Modules;</c> say which LayerNorm is meant: <c>using LayerNorm = Darts.Norm.LayerNorm;</c>.
@@ -31,7 +31,7 @@ public class LayerNorm : NormModule
     private readonly long[] _normalized_shape;
 
     /// <summary>Makes a layer over the last axis.</summary>
-    /// <param name="input_size">The size of the input's last axis.</param>
+    /// <param name="input_size">The size of the input's last axis, or of each of its last axes.</param>
     /// <param name="eps">Added to the variance, in the input's units squared. Default: 1e-5.</param>
     /// <param name="elementwise_affine">Whether there is a learned scale (and shift). Default: true.</param>
     /// <param name="bias">Whether there is a learned shift; without effect when not <paramref name="elementwise_affine"/>. Default: true.</param>
@@ -45,13 +45,7 @@ public class LayerNorm : NormModule
     }
 
     /// <summary>Makes a layer over the last axes.</summary>
-    /// <param name="input_size">The sizes of the input's last axes.</param>
-    /// <param name="eps">Added to the variance, in the input's units squared. Default: 1e-5.</param>
-    /// <param name="elementwise_affine">Whether there is a learned scale (and shift). Default: true.</param>
-    /// <param name="bias">Whether there is a learned shift; without effect when not <paramref name="elementwise_affine"/>. Default: true.</param>
-    /// <param name="device">Where the parameters lie. Default: torch's default device.</param>
-    /// <param name="dtype">The parameters' dtype. Default: torch's default dtype.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A size is below 1, or <paramref name="eps"/> negative or not finite.</exception>
+    /// <inheritdoc cref="LayerNorm(long, double, bool, bool, Device, ScalarType?)"/>
     public LayerNorm(
         long[] input_size, double eps = 1e-5, bool elementwise_affine = true, bool bias = true, Device? device = null, ScalarType? dtype = null)
         : this(nameof(LayerNorm), input_size, eps, elementwise_affine, bias, device, dtype)

@@ -6,7 +6,7 @@ namespace Darts.Norm;
 /// <para>Shape: input (*, normalized_shape), output the same. State: none. Units: the output has none, whatever the input's.</para>
 /// <para>
 /// Dtypes: any floating point; the answer has the input's.
-/// Statistics and sums are Float64. Outputs are within 4 units in the last place of the row's largest, gradients within 8 of the largest term: of Float32, those of rows of 16 and 64 values and more are written in Float32, and half precision is computed as Float32 and rounded at the end.
+/// How exact the results are: <see cref="NormModule"/>.
 /// </para>
 /// <para>Source: Darts' <c>layer_norm_variants.LayerNormNoBias</c>.</para>
 /// <example>
@@ -20,7 +20,7 @@ namespace Darts.Norm;
 public sealed class LayerNormNoBias : LayerNorm
 {
     /// <summary>Makes a layer over the last axis.</summary>
-    /// <param name="input_size">The size of the input's last axis.</param>
+    /// <param name="input_size">The size of the input's last axis, or of each of its last axes.</param>
     /// <param name="eps">Added to the variance, in the input's units squared. Default: 1e-5.</param>
     /// <param name="device">As in <see cref="LayerNorm"/>; there is no parameter to place.</param>
     /// <param name="dtype">As in <see cref="LayerNorm"/>; there is no parameter to convert.</param>
@@ -31,11 +31,7 @@ public sealed class LayerNormNoBias : LayerNorm
     }
 
     /// <summary>Makes a layer over the last axes.</summary>
-    /// <param name="input_size">The sizes of the input's last axes.</param>
-    /// <param name="eps">Added to the variance, in the input's units squared. Default: 1e-5.</param>
-    /// <param name="device">As in <see cref="LayerNorm"/>; there is no parameter to place.</param>
-    /// <param name="dtype">As in <see cref="LayerNorm"/>; there is no parameter to convert.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A size is below 1, or <paramref name="eps"/> negative or not finite.</exception>
+    /// <inheritdoc cref="LayerNormNoBias(long, double, Device, ScalarType?)"/>
     public LayerNormNoBias(long[] input_size, double eps = 1e-5, Device? device = null, ScalarType? dtype = null)
         : base(nameof(LayerNormNoBias), input_size, eps, elementwise_affine: false, bias: false, device, dtype)
     {

@@ -12,6 +12,11 @@ namespace Darts.Norm;
 /// Casts and moves (<c>to</c>, <c>half</c>, <c>cpu</c>, ...) change the parameters in place, as in PyTorch: an optimizer
 /// that was built before goes on training the layer. (TorchSharp's own modules get new <see cref="Parameter"/> objects.)
 /// </para>
+/// <para>
+/// How exact the results are: outputs within 4 units in the last place of their row's or series' largest value, gradients within 8 of their formula's largest term. Statistics and sums are
+/// Float64. Results of Float32 are written in Float32 wherever that stays within these bounds, else in Float64 and rounded once; half precision is computed as Float32 and rounded at the end.
+/// The exceptions stand in docs/numerics.md.
+/// </para>
 /// <para>Use after <c>Dispose</c>: <see cref="ObjectDisposedException"/>.</para>
 /// </remarks>
 public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr

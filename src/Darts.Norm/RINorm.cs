@@ -23,8 +23,7 @@ namespace Darts.Norm;
 /// first; none when not affine. Units: the output of <c>forward</c> has none; <c>inverse</c> answers in those of the input of <c>forward</c>.
 /// </para>
 /// <para>
-/// Dtypes: input, statistics and parameters promote as in PyTorch; statistics are Float64. Float64 is mapped in itself, Float32 in Float32,
-/// within 4 units in the last place of a series' largest, and half precision as Float32, rounded at the end.
+/// Dtypes: input, statistics and parameters promote as in PyTorch. How exact the results are: <see cref="NormModule"/>.
 /// </para>
 /// <para>
 /// Source: Kim et al., Reversible Instance Normalization for Accurate Time-Series Forecasting against Distribution Shift, 2022;

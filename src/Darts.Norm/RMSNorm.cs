@@ -12,7 +12,7 @@ namespace Darts.Norm;
 /// <para>Shape: input (*, dim), output the same. State: <c>g</c> (dim), ones at first. Units: the output has none, whatever the input's.</para>
 /// <para>
 /// Dtypes: input and <c>g</c> promote as in PyTorch.
-/// Statistics and sums are Float64. Outputs are within 4 units in the last place of the row's largest, gradients within 8 of the largest term: of Float32, those of rows of 64 values and more are written in Float32, and half precision is computed as Float32 and rounded at the end.
+/// How exact the results are: <see cref="NormModule"/>.
 /// </para>
 /// <para>Source: Zhang and Sennrich, Root Mean Square Layer Normalization, 2019; Darts' <c>layer_norm_variants.RMSNorm</c>.</para>
 /// <example>

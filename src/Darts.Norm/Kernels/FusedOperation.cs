@@ -47,7 +47,7 @@ internal abstract class FusedOperation
     /// <summary>How many numbers <see cref="Forward"/> keeps of x for <see cref="Backward"/>, where it is asked to.</summary>
     public virtual long Keeps(Tensor x) => 0;
 
-    /// <summary>Where the input has a value, of its shape; null for everywhere.</summary>
+    /// <summary>Where the input has a value, of its shape or with a last axis of 1; null for everywhere.</summary>
     public virtual Tensor? Mask => null;
 
     /// <summary>The dtype of the result, in which <see cref="Forward"/> and <see cref="Backward"/> get their input.</summary>

@@ -9,10 +9,7 @@ namespace Darts.Norm;
 /// TorchSharp's own members of these names are other ones: <c>net.named_modules()</c> leaves the module itself out, <c>net.load_state_dict(...)</c> checks no shape. Here are PyTorch's,
 /// for any module of TorchSharp or of one's own. The view holds nothing: make one wherever it is needed.
 /// </para>
-/// <para>
-/// Errors: PyTorch's texts. AttributeError is <see cref="MissingMemberException"/>, KeyError <see cref="KeyNotFoundException"/>, RuntimeError <see cref="InvalidOperationException"/>,
-/// ValueError <see cref="ArgumentException"/>, TypeError <see cref="ArgumentTypeException"/>.
-/// </para>
+/// <para>Errors: PyTorch's texts, in the .NET types that docs/modules.md lists under Errors.</para>
 /// <para>Source: <c>torch/nn/modules/module.py</c> of PyTorch 2.13.</para>
 /// <example>
 /// <code>

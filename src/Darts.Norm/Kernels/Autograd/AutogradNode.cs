@@ -6,7 +6,7 @@ namespace Darts.Norm.Kernels;
 /// <summary>What a node of torch's graph does in the backward pass.</summary>
 internal interface IBackward : IDisposable
 {
-    /// <summary>The gradients of the node's inputs, out of the current scope, null where there is none. Nothing must be thrown: the caller is libtorch.</summary>
+    /// <summary>The gradients of the node's inputs, out of the current scope, null where there is none. What is thrown ends as missing gradients: catch it where their sizes are known, and answer <see cref="BackwardFailure.Gradient"/>.</summary>
     /// <param name="node">Gives back what was saved.</param>
     /// <param name="gradOutputs">Those of the node's outputs, to be disposed; null where there is none.</param>
     public Tensor?[] Backward(AutogradNode node, Tensor?[] gradOutputs);

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Memory of tensors, and float64 values beside them.</summary>
+/// <summary>Tensors' memory: where it begins, new results, and what is asked of the caches and the system for them.</summary>
 internal static unsafe class TensorMemory
 {
     /// <summary>So many bytes are worth a call to the system.</summary>

@@ -13,7 +13,7 @@ internal static unsafe class Float32Gradients<TFormula>
     /// <summary>Whether the forward pass leaves rows' squares to this one, as it adds them up in float32.</summary>
     public static bool MeasuresAgain => !TFormula.Centers;
 
-    /// <summary>What each row is divided by.</summary>
+    /// <summary>What each row is multiplied by, and in place of a center, which it has not, its root mean square.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Measure(GradientRows rows, double eps, GradientStatistics* to)

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace Darts.Norm.Kernels;
 
 /// <summary><c>x̂ = (x - mean(x)) / √(var(x) + eps)</c>.</summary>
-/// <remarks>A level far from zero costs no digits: differences to the row's first value are summed, or for float64 values what each addition loses.</remarks>
+/// <remarks>A level far from zero costs no digits: of the float32 rows that <see cref="Float32Rows{TFormula}"/> does not take, differences to the first value are summed, and of float64 rows what each addition loses.</remarks>
 internal readonly unsafe struct LayerNormFormula : IRowFormula
 {
     public static bool Centers => true;

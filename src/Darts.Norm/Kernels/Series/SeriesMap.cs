@@ -248,7 +248,7 @@ internal static unsafe class SeriesMap<TFormula>
             var singles = new Float32Series(X, coefficients, run, (float*)(coefficients + (4 * run)));
             if (singles.CountLost(X.Width) == X.Width)
                 return false;
-            var (chunk, haveReached) = (X.Chunk, Measured is not null); // around its own mean a series has values on both sides: the shift adds to those of one
+            var (chunk, haveReached) = (X.Chunk, Measured is not null); // around its own mean a series has values on both sides, and the shift adds to those of one; around its last value, that becomes the shift
             if (!haveReached)
                 singles.ClearReached(X.Width);
             for (long group = 0; group < X.Count; group += chunk)

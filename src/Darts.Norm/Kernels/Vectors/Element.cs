@@ -13,7 +13,7 @@ internal unsafe interface IElement
     /// <summary>Whether values are float32, which float64 has digits and range to spare for: its sums need no compensation, and squares neither overflow nor vanish.</summary>
     public static abstract bool IsSingle { get; }
 
-    /// <summary>Whether they are, and the machine has registers of 512 bits: in memory, such vectors are no gain.</summary>
+    /// <summary>Whether they are, and the machine has registers of 512 bits: then sums are taken in those.</summary>
     public static virtual bool IsWide => false;
 
     /// <summary>Whether NaN marks a value that is missing.</summary>

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace Darts.Norm.Kernels;
 
 /// <summary>Float32 values that are computed with together, as many as the machine's registers hold: what becomes of one does not depend on that.</summary>
-/// <remarks>A <see cref="Vector512{T}"/> that the machine has no registers for would be computed in memory.</remarks>
+/// <remarks>For loops that keep several of them in registers. <see cref="Float32Series"/>, which keeps few, takes a <see cref="Vector512{T}"/> on every machine.</remarks>
 internal unsafe interface IFloat32Vector<TSelf>
     where TSelf : struct, IFloat32Vector<TSelf>
 {
