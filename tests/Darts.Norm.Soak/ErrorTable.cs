@@ -21,7 +21,7 @@ public static class ErrorTable
                 foreach (var (name, content, scale) in Inputs)
                 {
                     var worst = Worst(kind, dtype, content, scale, problems);
-                    yield return $"| {kind} | {dtype} | {name} | {string.Join(" | ", worst)} |";
+                    yield return $"| {Name(kind)} | {dtype} | {name} | {string.Join(" | ", worst)} |";
                 }
             }
         }
@@ -45,6 +45,8 @@ public static class ErrorTable
             return (errors["y"], errors["y: grad.x"]);
         }
     }
+
+    private static string Name(Kind kind) => kind == Kind.LayerNormWithoutBias ? "LayerNorm(bias: false)" : $"{kind}";
 
     private static IEnumerable<string> Worst(Kind kind, ScalarType dtype, Content content, double scale, int problems)
     {
