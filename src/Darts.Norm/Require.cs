@@ -107,11 +107,13 @@ internal static class Require
     /// <summary>Whether values lie in memory by strides.</summary>
     public static bool IsDense(Tensor tensor)
     {
+        if (tensor.is_sparse)
+            return false;
         try
         {
-            return tensor.dim() == 0 ? !tensor.is_sparse : tensor.stride(0) >= 0;
+            return tensor.dim() == 0 || tensor.stride(0) >= 0;
         }
-        catch (System.Runtime.InteropServices.ExternalException) // there are none, as of each sparse layout; TorchSharp names one of them
+        catch (System.Runtime.InteropServices.ExternalException) // of another sparse layout, for which TorchSharp has no name
         {
             return false;
         }

@@ -89,4 +89,83 @@ public sealed class ExactnessTests
             string.Join("; ", Trial.Faults(problem, Threads, isJudged: true)).Should().BeEmpty($"of {problem}");
         }
     }
+
+    [Fact]
+    public void LayerNorm_BiasThatTakesABinade_IsWithin4Units()
+    {
+        double[] x = Singles(1.4508562f, 1.4555823f, 1.449444f, 1.4531786f, 1.4519465f, 1.4545387f, 1.4562798f, -0.55496055f, -0.5584618f, -0.56105465f, -0.556464f, -0.5560699f, -0.55864906f, -0.55811363f, 0.44736373f, 0.44736373f);
+        double[] weight = Singles(2.0991619f, 2.0788815f, 2.1092284f, 2.090863f, 2.0798874f, 2.0924623f, 2.0680792f, 2.069623f, 2.0825603f, 2.0650783f, 2.079951f, 2.082664f, 2.0944645f, 2.0743594f, 2.1023011f, 2.0979173f);
+        double[] bias = Singles(-0.25625f, -0.25020272f, -0.25625f, -0.25625f, -0.2556642f, -0.25625f, -0.24138187f, 0.24853219f, 0.25238058f, 0.22994664f, 0.25625f, 0.25553182f, 0.25625f, 0.23995027f, 0, 0);
+        const double eps = 1e-12;
+        using var scope = NewDisposeScope();
+        var norm = new LayerNorm(16, eps) { weight = nn.Parameter(Layers.Of(weight).to(ScalarType.Float32)), bias = nn.Parameter(Layers.Of(bias).to(ScalarType.Float32)) };
+        var mean = x.Aggregate(Wide.Zero, (sum, v) => sum + v) / 16;
+        var root = ((x.Aggregate(Wide.Zero, (sum, v) => sum + ((v - mean) * (v - mean))) / 16) + eps).Sqrt();
+        var truth = x.Select((v, i) => ((v - mean) / root * weight[i]) + bias[i]).ToArray();
+        var largest = truth.Aggregate(Wide.Zero, (most, v) => Wide.Max(most, v.Abs()));
+        norm.forward(Layers.Of(x).to(ScalarType.Float32)).Doubles().Zip(truth).Should().AllSatisfy(pair => Exact.Units(pair.First, pair.Second, largest, ScalarType.Float32).Should().BeLessThan(4));
+
+        static double[] Singles(params float[] values) => Array.ConvertAll(values, value => (double)value);
+    }
+
+    [Theory]
+    [InlineData(1, 5001)]
+    [InlineData(1, 20_001)]
+    [InlineData(64, 336)]
+    public void RINorm_WeightGradientOfTheSumFarFromZero_IsNearlyZero(int batch, int steps)
+    {
+        using var scope = NewDisposeScope();
+        var (random, rin) = (new Random(8), new RINorm(1));
+        rin.forward(tensor(Enumerable.Range(0, batch * steps).Select(_ => 1e7f + random.Next(-1, 2)).ToArray()).reshape(batch, steps, 1)).sum().backward();
+        rin.affine_weight!.grad!.Doubles().Should().AllSatisfy(value => Math.Abs(value).Should().BeLessThan(8 * Math.ScaleB(1, -23))); // the largest term is 1.2
+    }
+
+    [Fact]
+    public void RINorm_FirstOfALongSeriesFarFromTheOthers_IsWithin4Units()
+    {
+        const long steps = 4_000_000;
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var x = full([1, steps, 1], 12345678f);
+        x[0, 0] = 0;
+        foreach (var missing in (Missing[])[Missing.None, Missing.Keep])
+            new RINorm(1) { missing = missing }.forward(x)[0, 0].Doubles()[0].Should().BeApproximately(-Math.Sqrt(steps - 1), 4 * Math.ScaleB(1, -13));
+    }
+
+    [Fact]
+    public void LayerNorm_FirstOfALongRowFarFromTheOthers_IsWithin4Units()
+    {
+        const long length = 4096 * 256;
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        const double level = 1.3e-14f, mean = level * (length - 1) / length;
+        var x = full([length], (float)level);
+        x[0] = 0;
+        new LayerNorm(length, 1e-40).forward(x)[0].Doubles()[0].Should().BeApproximately(-mean / Math.Sqrt((mean * level / length) + 1e-40), 4 * Math.ScaleB(1, -14));
+    }
+
+    [Fact]
+    public void RMSNorm_GradientsTimesTheWeightBelowFloat32_KeepTheirDigits()
+    {
+        using var scope = NewDisposeScope();
+        var (norm, x, gradient) = (new RMSNorm(64), zeros(64).requires_grad_(), ones(64));
+        gradient[0] = 1e-30f;
+        using (no_grad())
+            norm.g[0] = 1.3e-14f;
+        norm.forward(x).backward([gradient]);
+        x.grad!.Doubles()[0].Should().BeApproximately(1e-30f * (double)1.3e-14f / 1e-8, 8 * 1.3e-36 * Math.ScaleB(1, -23)); // all that divides a row of zeros is eps
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    public void RMSNorm_GradientOfAZeroWeightWhereEpsIsTiny_IsZero(ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        var (norm, x) = (new RMSNorm(2, 1e-300, dtype: dtype), zeros([2], dtype).requires_grad_());
+        using (no_grad())
+            norm.g[0] = 0;
+        norm.forward(x).backward([Layers.Of(1e10, 0).to(dtype)]);
+        x.grad!.Doubles().Should().Equal(0, 0);
+    }
 }

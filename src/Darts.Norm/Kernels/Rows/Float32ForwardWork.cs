@@ -7,7 +7,6 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     where TFormula : IRowFormula
 {
     public RowNormalization<TFormula>.ForwardWork<Float32> Wide; // the same work in float64, for rows that need it
-    public double LeastSquare; // of a row that float32 is enough for
     public double Ratio; // of the weight's magnitudes
     public bool IsInSingle; // what is written; then with these parameters
     public float* Weight;
@@ -35,7 +34,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
             var count = (int)Math.Min(together, end - first);
             var xEnd = (float*)Wide.X.Read(first, count, (byte**)x, tile.Widened);
             float* y = (float*)tile.Start(first), yEnd = (float*)tile.End;
-            Float32Rows<TFormula>.Measure(x, count, length, xEnd, eps, LeastSquare, farthest, Ratio, &measured);
+            Float32Rows<TFormula>.Measure(x, count, length, xEnd, eps, farthest, Ratio, &measured);
             if (IsInSingle)
                 Float32Rows<TFormula>.WriteInSingle(x, count, length, xEnd, y, yEnd, &measured, Weight, Bias, destination);
             else

@@ -10,6 +10,9 @@ internal static unsafe class Float32Gradients<TFormula>
     /// <summary>For shorter rows it is not worth while.</summary>
     public const long Shortest = 64;
 
+    /// <summary>2⁴⁰: so much larger, gradients times a weight keep their digits where a product would fall below float32's least number, and the inverse, so much smaller, brings them back.</summary>
+    public const float WeightUnit = 1L << 40;
+
     /// <summary>Whether the forward pass leaves rows' squares to this one, as it adds them up in float32.</summary>
     public static bool MeasuresAgain => !TFormula.Centers;
 
@@ -71,6 +74,7 @@ internal static unsafe class Float32Gradients<TFormula>
         where TVector : struct, IFloat32Vector<TVector>
     {
         Float32GradientStatistics single;
+        var unit = singleWeight.At is null ? 1.0 : 1.0 / WeightUnit;
         for (var r = 0; r < rows.Count; r += Vector256<double>.Count)
         {
             var (inverse, along, mean) = (Vector256.Load(statistics->Inverse + r), Vector256.Load(statistics->Along + r), TFormula.Centers ? Vector256.Load(statistics->Mean + r) : Vector256<double>.Zero);
@@ -84,7 +88,7 @@ internal static unsafe class Float32Gradients<TFormula>
                 Float32.Narrow(mean).Store(single.Mean + r);
             }
             Float32.Narrow(along).Store(single.Along + r);
-            Float32.Narrow(Vector256.ConditionalSelect(fits, inverse, Vector256.Create(double.NaN))).Store(single.Inverse + r);
+            Float32.Narrow(Vector256.ConditionalSelect(fits, inverse * unit, Vector256.Create(double.NaN))).Store(single.Inverse + r);
         }
         var (whole, padded, ahead) = (rows.Length & -TVector.Count, Lanes.Padded(rows.Length), rows.Count * rows.Length);
         for (var r = 0; r < rows.Count; r++, to += rows.Length)
@@ -172,7 +176,7 @@ internal static unsafe class Float32Gradients<TFormula>
         public TVector Of(TVector x, TVector go, float* weight, long i)
         {
             if (weight is not null)
-                go *= TVector.Load(weight + i); // first: so what float32 cannot hold of it does not show beside the largest
+                go *= TVector.Load(weight + i);
             return TFormula.Centers ? (go * _inverse) - _mean - ((x - _level) * _along) : (go * _inverse) - (x * _along);
         }
     }

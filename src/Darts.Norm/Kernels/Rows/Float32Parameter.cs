@@ -10,8 +10,9 @@ internal readonly unsafe struct Float32Parameter : IDisposable
 
     /// <param name="values">The same values in float64; none for a parameter that is not there.</param>
     /// <param name="length">How many, at least four.</param>
+    /// <param name="unit">A power of two that they are multiplied by.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public Float32Parameter(Float64Buffer values, long length)
+    public Float32Parameter(Float64Buffer values, long length, float unit = 1)
     {
         (Fits, Least) = (true, 1);
         if (values.At is null)
@@ -23,7 +24,7 @@ internal readonly unsafe struct Float32Parameter : IDisposable
         {
             var value = Vector256.Load(values.At + i);
             var (rounded, magnitude) = (Float32.Narrow(value), Vector256.Abs(value));
-            rounded.Store(At + i);
+            (rounded * unit).Store(At + i);
             var isPlain = Vector256.GreaterThan(magnitude, Vector256.Create(1e-18)) & Vector256.LessThan(magnitude, Vector256.Create(1e18));
             fits &= Vector256.Equals(Float32.Widen(rounded), value) & (isPlain | Vector256.Equals(value, Vector256<double>.Zero));
             (least, largest) = (Vector256.Min(least, magnitude), Vector256.Max(largest, magnitude));
@@ -45,10 +46,6 @@ internal readonly unsafe struct Float32Parameter : IDisposable
 
     /// <summary>Whether float32 holds it and products with it.</summary>
     public bool Fits { get; }
-
-    /// <summary>Whether it leaves the largest value of a row times <paramref name="weight"/> nearly as it is, where normalising leaves that near one or above.</summary>
-    /// <remarks>What a larger one might leave of it has fewer digits than float32.</remarks>
-    public bool IsSmallBeside(Float32Parameter weight) => Largest <= weight.Least / 8;
 
     /// <summary>The largest magnitude over the least; one for a parameter that is not there.</summary>
     public double Ratio => Math.Max(1, Largest / Least);

@@ -18,7 +18,7 @@ internal static unsafe class Float32Rows<TFormula>
     public static int Together(long length) => length <= 128 ? Float32Statistics.Most : RowNormalization<TFormula>.Together(length);
 
     /// <summary>The least mean square that float32 holds.</summary>
-    public const double LeastSquare = 1e-25;
+    private const double LeastSquare = 1e-25;
 
     /// <summary>So many times as large as the variance, the square of a mean leaves it digits enough for what is written in float32.</summary>
     public const double FarInSingle = 4096;
@@ -29,26 +29,25 @@ internal static unsafe class Float32Rows<TFormula>
     /// <summary>2⁻⁵², the square of a quarter of a unit in the last place of the spread.</summary>
     private const double HiddenSquare = 1.0 / (1L << 52);
 
-    /// <summary>What is subtracted from each row, as a float32 and the rest, and what it is multiplied by: NaN where the mean square is not above <paramref name="least"/>.</summary>
+    /// <summary>What is subtracted from each row, as a float32 and the rest, and what it is multiplied by: NaN where the mean square is out of range.</summary>
     /// <remarks>From the squares of the values, or where the mean is far larger than their spread, of the differences to it: which is each row's own affair.</remarks>
     /// <param name="rows">Where each begins.</param>
     /// <param name="count">How many.</param>
     /// <param name="length">Of each.</param>
     /// <param name="end">The end of the memory that may be read.</param>
     /// <param name="eps">Of the layer.</param>
-    /// <param name="least">The least mean square that is enough for what follows.</param>
     /// <param name="farthest">So many times as large as the variance the square of a mean may be.</param>
     /// <param name="ratio">So many times as large as one of a row's values the weight may make another.</param>
     /// <param name="to">What is measured.</param>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(float** rows, int count, long length, float* end, double eps, double least, double farthest, double ratio, Float32Statistics* to)
+    public static void Measure(float** rows, int count, long length, float* end, double eps, double farthest, double ratio, Float32Statistics* to)
     {
         RowSum* sums = stackalloc RowSum[Float32Statistics.Most], squares = stackalloc RowSum[Float32Statistics.Most];
         Float32Sums<TFormula>.AddUp(rows, count, length, end, sums, squares);
         if (SetMoments(count, length, farthest, sums, squares, to))
             SetFarSquares(rows, count, length, end, to);
-        SetInverses(count, eps, least, ratio, to);
+        SetInverses(count, eps, ratio, to);
     }
 
     /// <summary>The mean of each row, and in place of the inverse its mean square about that. Whether some are too far from zero for it: theirs is NaN.</summary>
@@ -92,13 +91,13 @@ internal static unsafe class Float32Rows<TFormula>
 
     /// <summary>The factor of each row, in place of its mean square.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void SetInverses(int count, double eps, double least, double ratio, Float32Statistics* to)
+    private static void SetInverses(int count, double eps, double ratio, Float32Statistics* to)
     {
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
             var meanSquare = Vector256.Load(to->Inverse + r);
             var factor = TFormula.Inverse(meanSquare, eps);
-            factor = Vector256.ConditionalSelect(IsBetween(least, meanSquare, 1e30) & IsBetween(1e-15, factor, 1e15), factor, Vector256.Create(double.NaN));
+            factor = Vector256.ConditionalSelect(IsBetween(LeastSquare, meanSquare, 1e30) & IsBetween(1e-15, factor, 1e15), factor, Vector256.Create(double.NaN));
             factor.Store(to->Inverse + r);
             var high = Float32.Narrow(factor);
             if (!TFormula.Centers)

@@ -12,15 +12,17 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Measure(Row<Float32> x, double eps, RowStatistics* to)
     {
-        var first = x.First;
-        Lanes sum = default, squares = default;
-        AddMoments(x.OnRow(x.Tail - first), ref sum, ref squares);
+        var total = x.Tail;
         for (long i = 0; i < x.Whole; i += Lanes.Count)
-            AddMoments(x[i] - first, ref sum, ref squares);
-        var mean = sum.Sum() / x.Length;
-        // Float64 has 29 digits more than a float32: enough for what cancels here in any row that fits in memory.
-        var variance = Math.Max((squares.Sum() / x.Length) - (mean * mean), 0);
-        var (center, lost) = Sum.TwoSum(first, mean);
+            total += x[i];
+        double level = (float)(total.Sum() / x.Length); // of so few digits that differences to it are exact
+        Lanes sum = default, squares = default;
+        AddMoments(x.OnRow(x.Tail - level), ref sum, ref squares);
+        for (long i = 0; i < x.Whole; i += Lanes.Count)
+            AddMoments(x[i] - level, ref sum, ref squares);
+        var rest = sum.Sum() / x.Length;
+        var variance = Math.Max((squares.Sum() / x.Length) - (rest * rest), 0);
+        var (center, lost) = Sum.TwoSum(level, rest);
         *to = new(1 / Math.Sqrt(variance + eps), center, lost);
     }
 

@@ -25,9 +25,8 @@ internal readonly unsafe struct RowGradient<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Vector256<double> Of(Vector256<double> x, Vector256<double> go, long i)
     {
-        var g = go * _inverse;
-        if (_weight is not null)
-            g *= Vector256.Load(_weight + i);
+        var g = _weight is null ? go : go * Vector256.Load(_weight + i);
+        g *= _inverse; // last: zero stays zero however large the inverse
         if (!TFormula.Centers)
             return g - (x * _along);
         return g - _mean - ((x - _center) * _along);

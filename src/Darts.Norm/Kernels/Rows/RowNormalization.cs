@@ -60,15 +60,13 @@ internal static unsafe class RowNormalization<TFormula>
         var isSingle = T.IsSingle && length >= Float32Rows<TFormula>.Shortest;
         using var singleWeight = isSingle ? new Float32Parameter(w, length) : default;
         using var singleBias = isSingle ? new Float32Parameter(b, length) : default;
-        var isSmall = singleBias.IsSmallBeside(singleWeight);
-        if (isSingle && (isSmall || TFormula.Centers))
+        if (isSingle)
             Workers.Run(
                 new Float32ForwardWork<TFormula>
                 {
                     Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work),
-                    LeastSquare = !isSmall || singleBias.IsZero ? Float32Rows<TFormula>.LeastSquare : Math.Max(Float32Rows<TFormula>.LeastSquare, eps), // below eps all that is left may be less than the bias
                     Ratio = singleWeight.Ratio,
-                    IsInSingle = isSmall && singleWeight.Fits && singleWeight.Ratio < MostRatio && singleBias.Fits,
+                    IsInSingle = singleBias.IsZero && singleWeight.Fits && singleWeight.Ratio < MostRatio, // what another bias leaves of a row has fewer digits than float32
                     Weight = singleWeight.At,
                     Bias = singleBias.At,
                 },
@@ -90,7 +88,7 @@ internal static unsafe class RowNormalization<TFormula>
         using var w = Float64Buffer.Of(weight, length);
         var blocks = new Blocks(rows.Count, length, least: 64);
         var sums = Float64Buffer.Padded<T>(length);
-        using var singleWeight = T.IsSingle && gradX is not null && length >= Float32Gradients<TFormula>.Shortest ? new Float32Parameter(w, length) : default;
+        using var singleWeight = T.IsSingle && gradX is not null && length >= Float32Gradients<TFormula>.Shortest ? new Float32Parameter(w, length, Float32Gradients<TFormula>.WeightUnit) : default;
         using var weightSums = wanted.Weight is null ? default : new Float64Buffer(sums * blocks.Count);
         using var biasSums = wanted.Bias is null ? default : new Float64Buffer(sums * blocks.Count);
         var work = new BackwardWork<T>

@@ -335,7 +335,7 @@ internal static unsafe class SeriesMap<TFormula>
                 if (areSingles)
                     MapLost<T>(inSingles, GradOutput, GradX, series, null, coefficients + (2 * run), null, false, gatheredGrad, narrowed);
                 if (weightSums is not null)
-                    AddSeries(series, along, along + sums, weightSums, biasSums);
+                    AddSeries(series, along, along + sums, coefficients + run, weightSums, biasSums);
             }
         }
 
@@ -454,7 +454,7 @@ internal static unsafe class SeriesMap<TFormula>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void AddSeries(long series, double* along, double* sums, double* weightSums, double* biasSums)
+        private readonly void AddSeries(long series, double* along, double* sums, double* centerLow, double* weightSums, double* biasSums)
         {
             var (columns, width, lost) = (X.Columns, X.Width, Lanes.Padded(Series.Components));
             Sum.Round<T>(along, columns);
@@ -471,7 +471,8 @@ internal static unsafe class SeriesMap<TFormula>
                     }
                 }
                 var c = kind / Series.Kinds;
-                var (weight, bias) = Series.Gradients(series, c, kind % Series.Kinds, dot + dotLost, total + totalLost);
+                var rest = T.IsSingle ? centerLow[kind * Series.Alike] * total : 0; // what the center lost, of all values at once: in float64 each lost its own
+                var (weight, bias) = Series.Gradients(series, c, kind % Series.Kinds, dot + dotLost - rest, total + totalLost);
                 if (T.IsSingle)
                 {
                     weightSums[c] += weight;

@@ -5,7 +5,7 @@ namespace Darts.Norm.Kernels;
 
 /// <summary><c>mean</c> and <c>stdev = √(var + eps)</c> of each component of a series, in float64, over the values that are not missing.</summary>
 /// <remarks>
-/// A level far from zero costs no digits: differences to the first value are summed then, or for float64 values what each addition loses.
+/// A level far from zero costs no digits: differences to the mean, as a float32, are summed then, or for float64 values what each addition loses.
 /// </remarks>
 /// <param name="groups">The batch.</param>
 /// <param name="statistics">Where the statistics of all series go: three planes of (batch, components): mean, what it lost by rounding, stdev.</param>
@@ -67,20 +67,17 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         AddUp(series, isFar: false);
         if (!WriteNear(to))
             return;
-        var first = groups.Read<T>(series, 0, 1, gathered);
-        for (long i = 0; i < groups.Width; i += Lanes.Count)
-            first.Part(i).Store(_centers + i);
-        for (long c = 0; T.HasGaps && c < groups.Width; c++)
-            _centers[c] = double.IsNaN(to[(2 * _plane) + c]) ? FirstObserved(series, c) : 0;
+        for (long c = 0; c < groups.Width; c++)
+            _centers[c] = (float)to[c]; // of so few digits that differences to it are exact
         groups.Repeat(_centers, _run, 1);
         AddUp(series, isFar: true);
         for (long c = 0; c < groups.Width; c++)
         {
             if (!double.IsNaN(to[(2 * _plane) + c]))
                 continue;
-            var mean = _sums[c] / Count(c);
-            // Float64 has 29 digits more than a float32: enough for what cancels here in any series that fits in memory.
-            Write(to + c, Count(c), _centers[c] + mean, Math.Max((_squares[c] / Count(c)) - (mean * mean), 0));
+            var rest = _sums[c] / Count(c);
+            var (mean, low) = Sum.TwoSum(_centers[c], rest);
+            Write(to + c, Count(c), mean, Math.Max((_squares[c] / Count(c)) - (rest * rest), 0), low);
         }
     }
 
@@ -369,18 +366,6 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         var variance = (squares + squaresLost) / count;
         var stdev = variance == 0 ? Math.Sqrt(options.Eps) : Math.Sqrt(variance + (options.Eps * scale * scale)) / scale; // eps itself may vanish in a scale for values near the largest
         (to[0], to[_plane], to[2 * _plane]) = (mean / scale, low / scale, Math.Max(stdev, options.MinStdev));
-    }
-
-    /// <summary>A value of the component that is not missing; zero where all are.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private double FirstObserved(long series, long component)
-    {
-        for (long step = 0; step < groups.Steps; step++)
-        {
-            if (TryAt(series, step, component, out var x))
-                return x;
-        }
-        return 0;
     }
 
     /// <summary>The component's value at the last time that has one, where several are pooled at a time their mean, and what it lost by rounding; zero where all are missing.</summary>

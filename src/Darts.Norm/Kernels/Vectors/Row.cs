@@ -20,8 +20,6 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
 
     public byte* End => _end;
 
-    public double First => T.Read(_start);
-
     /// <summary>One value.</summary>
     public double At(long i) => T.Read(_start + (i * T.Size));
 

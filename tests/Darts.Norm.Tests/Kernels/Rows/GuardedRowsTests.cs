@@ -116,7 +116,7 @@ public sealed unsafe class GuardedRowsTests
         }
 
         Float32Statistics measured;
-        Float32Rows<TFormula>.Measure(rows, Rows, length, xEnd, Eps, Float32Rows<TFormula>.LeastSquare, Float32Rows<TFormula>.FarInSingle, ratio: 1, &measured);
+        Float32Rows<TFormula>.Measure(rows, Rows, length, xEnd, Eps, Float32Rows<TFormula>.FarInSingle, ratio: 1, &measured);
         Float32Rows<TFormula>.WriteInSingle(rows, Rows, length, xEnd, y, yEnd, &measured, single.At, single.At, Destination.NearCaches);
 
         GradientStatistics statistics;
