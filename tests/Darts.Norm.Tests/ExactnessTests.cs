@@ -108,6 +108,26 @@ public sealed class ExactnessTests
         static double[] Singles(params float[] values) => Array.ConvertAll(values, value => (double)value);
     }
 
+    [Fact]
+    public void RINorm_OrdinaryFloat64_IsWithin4UnitsBothWays()
+    {
+        double[] x = [-0.35364944876807247, -0.3764071307966518, 0.925452912657267, 0.7951235961146297, 1.4441303487141293];
+        double[] z = [0.47066208136764454, -0.06603354544659779, -0.5084422470575396, -0.32972521117409936, -0.9250563112669886];
+        const double weight = 1.4249043305986115, bias = 0.9608502983864631, eps = 1e-5;
+        using var scope = NewDisposeScope();
+        var rin = new RINorm(1, eps) { affine_weight = nn.Parameter(Layers.Of(weight)), affine_bias = nn.Parameter(Layers.Of(bias)) };
+        var mean = x.Aggregate(Wide.Zero, (sum, v) => sum + v) / 5;
+        var stdev = ((x.Aggregate(Wide.Zero, (sum, v) => sum + ((v - mean) * (v - mean))) / 5) + eps).Sqrt();
+        Within4(rin.forward(Layers.Of(x).reshape(1, 5, 1)), [.. x.Select(v => ((v - mean) / stdev * weight) + bias)]);
+        Within4(rin.inverse(Layers.Of(z).reshape(1, 5, 1, 1)), [.. z.Select(v => ((v - (Wide)bias) / (weight + ((Wide)eps * eps)) * stdev) + mean)]);
+
+        static void Within4(Tensor actual, Wide[] truth)
+        {
+            var largest = truth.Aggregate(Wide.Zero, (most, v) => Wide.Max(most, v.Abs()));
+            actual.Doubles().Zip(truth).Should().AllSatisfy(pair => Exact.Units(pair.First, pair.Second, largest, ScalarType.Float64).Should().BeLessThan(4));
+        }
+    }
+
     [Theory]
     [InlineData(1, 5001)]
     [InlineData(1, 20_001)]

@@ -29,6 +29,9 @@ internal interface ISeriesFormula
 
     public MapCoefficients Coefficients(long kind, SeriesCoefficients of);
 
+    /// <summary>What the factor and the shift of these lost by rounding, for values that float64 has no digits to spare for.</summary>
+    public (Vector256<double> factor, Vector256<double> shift) Rests(long kind, SeriesCoefficients of);
+
     /// <summary>The gradients of weight and bias, from the sums over a series of <c>go · (x - center)</c> and of <c>go</c>.</summary>
     public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight);
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -11,6 +12,12 @@ internal readonly struct RINormFormula : ISeriesFormula
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public MapCoefficients Coefficients(long kind, SeriesCoefficients of) => new(of.Mean, of.MeanLow, of.Weight / of.Stdev, of.Bias);
+
+    public (Vector256<double> factor, Vector256<double> shift) Rests(long kind, SeriesCoefficients of)
+    {
+        var factor = of.Weight / of.Stdev;
+        return (-Lanes.Loss(factor, of.Stdev, of.Weight) / of.Stdev, Vector256<double>.Zero);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight) => (along / stdev, sum);

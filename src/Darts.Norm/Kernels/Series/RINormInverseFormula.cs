@@ -20,6 +20,22 @@ internal readonly struct RINormInverseFormula(long parameters, LikelihoodParamet
         return kinds[kind] == LikelihoodParameter.Location ? new(of.Bias, Vector256<double>.Zero, factor, of.Mean) : OfScale(kinds[kind], factor);
     }
 
+    public (Vector256<double> factor, Vector256<double> shift) Rests(long kind, SeriesCoefficients of)
+    {
+        var square = Vector256.Create(eps * eps);
+        var divisor = of.Weight + square;
+        var shown = divisor - of.Weight;
+        var factor = of.Stdev / divisor;
+        var lost = (-Lanes.Loss(factor, divisor, of.Stdev) - (factor * ((of.Weight - (divisor - shown)) + (square - shown)))) / divisor;
+        return kinds[kind] switch
+        {
+            LikelihoodParameter.Location => (lost, of.MeanLow),
+            LikelihoodParameter.Scale => (Vector256.ConditionalSelect(Vector256.LessThan(factor, Vector256<double>.Zero), -lost, lost), Vector256<double>.Zero),
+            LikelihoodParameter.Variance => (Lanes.Loss(factor, factor, factor * factor) + (2 * factor * lost), Vector256<double>.Zero),
+            _ => (Vector256<double>.Zero, Vector256<double>.Zero),
+        };
+    }
+
     public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight)
     {
         var divisor = weight + (eps * eps);

@@ -118,38 +118,51 @@ internal static unsafe class SeriesMap<TFormula>
         public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum) =>
             _formula.Gradients(kind, along, sum, _statistics[(2 * _plane) + (series * Components) + component], _weight is null ? 1 : _weight[component]);
 
-        /// <summary>Writes the first columns of four runs: centers, what they lost, factors, shifts.</summary>
+        /// <summary>Writes the first columns of each run: centers, what they lost, factors, shifts, and of float64 what these two lost.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        public void Write(long series, double* to, long run)
+        public void Write<T>(long series, double* to, long run)
+            where T : IElement
         {
             var of = _statistics + (series * Components);
             var (c, whole) = (0L, Components == _width ? Components - Vector256<double>.Count : -1);
             for (; c <= whole; c += Vector256<double>.Count)
             {
-                var map = _formula.Coefficients(0, Of(of + c, c));
+                var four = Of(of + c, c);
+                var map = _formula.Coefficients(0, four);
                 map.Center.Store(to + c);
                 map.CenterLow.Store(to + run + c);
                 map.Factor.Store(to + (2 * run) + c);
                 map.Shift.Store(to + (3 * run) + c);
+                if (T.IsSingle)
+                    continue;
+                var (factor, shift) = _formula.Rests(0, four);
+                factor.Store(to + (4 * run) + c);
+                shift.Store(to + (5 * run) + c);
             }
             for (; c < Components; c += Vector256<double>.Count)
-                WriteSome(of, c, to, run);
+                WriteSome<T>(of, c, to, run);
         }
 
         /// <summary>Up to four components, each of as many columns as it has.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private void WriteSome(double* statistics, long first, double* to, long run)
+        private void WriteSome<T>(double* statistics, long first, double* to, long run)
+            where T : IElement
         {
             var count = (int)Math.Min(Vector256<double>.Count, Components - first);
             var of = Some(statistics + first, first, count);
             for (long kind = 0; kind < Kinds; kind++)
             {
                 var map = _formula.Coefficients(kind, of);
+                var (factor, shift) = T.IsSingle ? default : _formula.Rests(kind, of);
                 for (var c = 0; c < count; c++)
                 {
                     var i = (((first + c) * Kinds) + kind) * Alike;
                     for (var end = i + Alike; i < end; i++)
+                    {
                         (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center[c], map.CenterLow[c], map.Factor[c], map.Shift[c]);
+                        if (!T.IsSingle)
+                            (to[(4 * run) + i], to[(5 * run) + i]) = (factor[c], shift[c]);
+                    }
                 }
             }
         }
@@ -176,6 +189,10 @@ internal static unsafe class SeriesMap<TFormula>
                 _bias is null ? Vector256<double>.Zero : Vector256.Load(_bias + component));
         }
     }
+
+    /// <summary>How many runs of coefficients there are.</summary>
+    private static int Runs<T>()
+        where T : IElement => T.IsSingle ? 4 : 6;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Lanes Centered<T>(Lanes x, double* center, long run)
@@ -218,9 +235,9 @@ internal static unsafe class SeriesMap<TFormula>
         {
             var (run, singles) = (Lanes.Padded(X.Columns), Float32Series.Room<T>(X));
             var chunk = IsCopied ? 1 : X.Chunk; // in float64 a row's last values are written with some of the next, which a mask's rows still hold
-            using var room = new Float64Buffer((4 * run) + singles + Source.Gathered + X.Narrowed + (Measured is null ? 0 : SeriesStatistics<T>.Room(X)));
+            using var room = new Float64Buffer((Runs<T>() * run) + singles + Source.Gathered + X.Narrowed + (Measured is null ? 0 : SeriesStatistics<T>.Room(X)));
             var coefficients = room.At;
-            var gathered = coefficients + (4 * run) + singles;
+            var gathered = coefficients + (Runs<T>() * run) + singles;
             var narrowed = (byte*)(gathered + Source.Gathered);
             var statistics = new SeriesStatistics<T>(X, Measured, Options, (byte*)gathered, gathered + Source.Gathered + X.Narrowed);
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
@@ -229,13 +246,19 @@ internal static unsafe class SeriesMap<TFormula>
                     Source.Copy<T>(series, Y, (byte*)gathered);
                 if (Measured is not null)
                     statistics.Measure(series);
-                Series.Write(series, coefficients, run);
+                Series.Write<T>(series, coefficients, run);
                 if (T.IsSingle && TryMapSingles(series, coefficients, run, (byte*)gathered, narrowed))
                     continue;
-                X.Repeat(coefficients, run, 4);
+                X.Repeat(coefficients, run, Runs<T>());
                 for (long group = 0; group < X.Count; group += chunk)
                 {
-                    Write(X.Read<T>(series, group, chunk, (byte*)gathered), X.Write<T>(Y, series, group, chunk, narrowed, keepsTheNext: IsCopied), X.Columns, coefficients, run, FillsWithZero);
+                    Row<T> x = X.Read<T>(series, group, chunk, (byte*)gathered), y = X.Write<T>(Y, series, group, chunk, narrowed, keepsTheNext: IsCopied);
+                    if (T.IsSingle)
+                        Write(x, y, X.Columns, coefficients, run, FillsWithZero);
+                    else if (Vector512.IsHardwareAccelerated)
+                        Write<Float64x8>((double*)x.Start, (double*)y.Start, x.Length, X.Columns, coefficients, run, FillsWithZero);
+                    else
+                        Write<Float64x4>((double*)x.Start, (double*)y.Start, x.Length, X.Columns, coefficients, run, FillsWithZero);
                     X.Narrow(Y, series, group, chunk, narrowed);
                 }
             }
@@ -245,7 +268,7 @@ internal static unsafe class SeriesMap<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         private readonly bool TryMapSingles(long series, double* coefficients, long run, byte* gathered, byte* narrowed)
         {
-            var singles = new Float32Series(X, coefficients, run, (float*)(coefficients + (4 * run)));
+            var singles = new Float32Series(X, coefficients, run, (float*)(coefficients + (Runs<T>() * run)));
             if (singles.CountLost(X.Width) == X.Width)
                 return false;
             var (chunk, haveReached) = (X.Chunk, Measured is not null); // around its own mean a series has values on both sides, and the shift adds to those of one; around its last value, that becomes the shift
@@ -277,6 +300,42 @@ internal static unsafe class SeriesMap<TFormula>
             }
         }
 
+        /// <summary>The same of float64, with what each operation loses.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void Write<TVector>(double* x, double* y, long length, long columns, double* coefficients, long run, bool fillsWithZero)
+            where TVector : struct, IFloat64Vector<TVector>
+        {
+            for (; length > 0; length -= columns, x += columns, y += columns)
+            {
+                var (i, count) = (0L, Math.Min(columns, length));
+                for (; i <= count - TVector.Count; i += TVector.Count)
+                    Mapped(TVector.Load(x + i), coefficients + i, run, fillsWithZero).Store(y + i);
+                if (i < count)
+                    WriteLast<TVector>(x + i, y + i, count - i, coefficients + i, run, fillsWithZero);
+            }
+        }
+
+        // A method of its own: what may call another keeps nothing in registers.
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void WriteLast<TVector>(double* x, double* y, long count, double* coefficients, long run, bool fillsWithZero)
+            where TVector : struct, IFloat64Vector<TVector>
+        {
+            var last = stackalloc double[TVector.Count];
+            Buffer.MemoryCopy(x, last, count * sizeof(double), count * sizeof(double));
+            Mapped(TVector.Load(last), coefficients, run, fillsWithZero).Store(last);
+            Buffer.MemoryCopy(last, y, count * sizeof(double), count * sizeof(double));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static TVector Mapped<TVector>(TVector x, double* center, long run, bool fillsWithZero)
+            where TVector : struct, IFloat64Vector<TVector>
+        {
+            var v = Pair<TVector>.Difference(x, TVector.Load(center));
+            v = new Pair<TVector>(v.High, v.Low - TVector.Load(center + run)) * new Pair<TVector>(TVector.Load(center + (2 * run)), TVector.Load(center + (4 * run)));
+            var y = new Pair<TVector>(v.High, v.Low + TVector.Load(center + (5 * run))).Plus(TVector.Load(center + (3 * run)));
+            return T.HasGaps && fillsWithZero ? y & x.Observed() : y;
+        }
+
         /// <summary><c>y = (x - center) · factor + shift</c>, and a missing value that does not stay NaN becomes zero.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Lanes Mapped(Lanes x, double* center, long run, bool fillsWithZero)
@@ -303,9 +362,9 @@ internal static unsafe class SeriesMap<TFormula>
             var (columns, run, length) = (X.Columns, Lanes.Padded(X.Columns), Float64Buffer.Padded<T>(Series.Components));
             var isSingle = T.IsSingle && !T.HasGaps && GradX is not null;
             var (singles, sums, chunk) = (isSingle ? Float32Series.Room<T>(X) : 0, Float64Buffer.Padded<T>(columns), Math.Min(X.Chunk, GradOutput.Chunk));
-            using var room = new Float64Buffer((4 * run) + singles + (2 * sums) + X.Gathered + GradOutput.Gathered + X.Narrowed);
+            using var room = new Float64Buffer((Runs<T>() * run) + singles + (2 * sums) + X.Gathered + GradOutput.Gathered + X.Narrowed);
             var coefficients = room.At;
-            var along = coefficients + (4 * run) + singles;
+            var along = coefficients + (Runs<T>() * run) + singles;
             var gathered = (byte*)(along + (2 * sums));
             var gatheredGrad = gathered + (X.Gathered * sizeof(double));
             var narrowed = gatheredGrad + (GradOutput.Gathered * sizeof(double));
@@ -313,10 +372,10 @@ internal static unsafe class SeriesMap<TFormula>
             var biasSums = Sum.Cleared(BiasSums, block, length);
             for (var series = Blocks.First(block); series < Blocks.End(block); series++)
             {
-                Series.Write(series, coefficients, run);
-                var inSingles = isSingle ? new(X, coefficients, run, (float*)(coefficients + (4 * run))) : default(Float32Series);
+                Series.Write<T>(series, coefficients, run);
+                var inSingles = isSingle ? new(X, coefficients, run, (float*)(coefficients + (Runs<T>() * run))) : default(Float32Series);
                 var areSingles = isSingle && inSingles.CountLost(X.Width) < X.Width;
-                X.Repeat(coefficients, run, areSingles ? 1 : 4);
+                X.Repeat(coefficients, run, areSingles ? 1 : Runs<T>());
                 if (weightSums is not null)
                     new Span<double>(along, (int)(2 * sums)).Clear();
                 for (long group = 0; group < X.Count; group += chunk)

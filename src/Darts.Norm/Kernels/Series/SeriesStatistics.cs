@@ -161,7 +161,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddSquare(Lanes t, long i) => Sum.AddAt<T>(_squares, _run, i, t * t);
+    private void AddSquare(Lanes t, long i) => Sum.AddProductAt<T>(_squares, _run, i, t, t);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddUpNear(Row<T> x, long columns, double* sums, double* squares, double* counts) => AddUp(x, columns, null, sums, squares, counts);

@@ -76,6 +76,13 @@ internal readonly struct Pair<TVector>(TVector high, TVector low)
         return new(product.High, product.Low + (x.Low * y));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<TVector> operator *(Pair<TVector> x, Pair<TVector> y)
+    {
+        var product = x * y.High;
+        return new(product.High, product.Low + (x.High * y.Low));
+    }
+
     /// <summary>x · (y + what y lost).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pair<TVector> operator *(Pair<TVector> x, (double value, double lost) y)
