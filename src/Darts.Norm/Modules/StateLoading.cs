@@ -10,7 +10,7 @@ namespace Darts.Norm;
 internal sealed class StateLoading : IDisposable
 {
     /// <summary>Where the error of a loading has those of taking the old state back, in its <see cref="Exception.Data"/>.</summary>
-    public const string NotTakenBack = "not taken back";
+    private const string NotTakenBack = "not taken back";
 
     private readonly List<string> _missing = [];
     private readonly List<string> _unexpected = [];

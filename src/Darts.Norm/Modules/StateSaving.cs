@@ -22,7 +22,7 @@ internal static class StateSaving
     }
 
     /// <summary>PyTorch's <c>_version</c>: batch and instance normalisation count their batches since version 2.</summary>
-    public static long Version(nn.Module module) => module is TorchSharp.Modules.NormBase ? 2 : 1;
+    private static long Version(nn.Module module) => module is TorchSharp.Modules.NormBase ? 2 : 1;
 
     private static void Save(nn.Module module, Dictionary<string, Tensor> destination, string prefix, bool keepVars, List<Tensor> made)
     {
