@@ -8,9 +8,11 @@ namespace Darts.Norm;
 
 /// <summary>Runs a module's hooks, as PyTorch's <c>_call_impl</c> does, from one hook of TorchSharp's before forward and one after it.</summary>
 [RequiresUnreferencedCode("The fields that hold a module's hooks are found by name.")]
-[RequiresDynamicCode("Hooks are compiled for the module's arguments.")]
+[RequiresDynamicCode(Why)]
 internal static class ForwardHooks
 {
+    public const string Why = "Hooks are compiled for the module's arguments.";
+
     private const string Key = "Darts.Norm";
 
     private const BindingFlags Hidden = BindingFlags.Instance | BindingFlags.NonPublic;
@@ -34,7 +36,7 @@ internal static class ForwardHooks
     // Into a new dictionary: TorchSharp may be iterating over the old one, in the hook that registers this one.
     private static void Add(nn.Module module, Type hookable, string name, string runner)
     {
-        var field = hookable.GetField(name, Hidden) ?? throw new NotSupportedException($"Darts.Norm knows the hooks of TorchSharp 0.107, where a module has a field {name}. Use that version.");
+        var field = hookable.GetField(name, Hidden) ?? throw Registry.Unknown(name);
         var hooks = (IDictionary)field.GetValue(module)!;
         if (hooks.Contains(Key))
             return;

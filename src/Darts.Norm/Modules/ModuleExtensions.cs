@@ -12,8 +12,8 @@ namespace Darts.Norm;
 /// </code>
 /// </example>
 /// </remarks>
-[RequiresUnreferencedCode("A module's members are looked up by name, as in Python.")]
-[RequiresDynamicCode("Hooks are compiled for the module's arguments.")]
+[RequiresUnreferencedCode(Attributes.Why)]
+[RequiresDynamicCode(ForwardHooks.Why)]
 public static class ModuleExtensions
 {
     /// <summary>The module with all members of PyTorch's <c>nn.Module</c>, those that TorchSharp has otherwise included.</summary>

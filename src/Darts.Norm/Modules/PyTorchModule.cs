@@ -20,8 +20,8 @@ namespace Darts.Norm;
 /// </example>
 /// </remarks>
 /// <typeparam name="T">The module's type.</typeparam>
-[RequiresUnreferencedCode("A module's members are looked up by name, as in Python.")]
-[RequiresDynamicCode("Hooks are compiled for the module's arguments.")]
+[RequiresUnreferencedCode(Attributes.Why)]
+[RequiresDynamicCode(ForwardHooks.Why)]
 public sealed class PyTorchModule<T>
     where T : nn.Module
 {

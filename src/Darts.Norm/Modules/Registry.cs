@@ -75,7 +75,7 @@ internal static class Registry
     public static OrderedDict<string, nn.Module> ChildrenOf(nn.Module module) => Known(module, static module => InternalSubmodules(module));
 
     public static NotSupportedException Unknown(string what) =>
-        new($"Darts.Norm knows how TorchSharp 0.107 keeps a module's parameters, buffers and children, and this is {typeof(nn.Module).Assembly.GetName().Version}, where that is otherwise ({what}). Use TorchSharp 0.107.");
+        new($"Darts.Norm knows how TorchSharp 0.107 keeps a module's parameters, buffers, children and hooks, and this is {typeof(nn.Module).Assembly.GetName().Version}, where that is otherwise ({what}). Use TorchSharp 0.107.");
 
     private static void RequireUsable(nn.Module module) => (module as NormModule)?.RequireNotDisposed();
 
