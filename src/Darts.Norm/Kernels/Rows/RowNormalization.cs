@@ -3,7 +3,9 @@ using System.Runtime.CompilerServices;
 namespace Darts.Norm.Kernels;
 
 /// <summary>Forward and backward of an <see cref="IRowFormula"/>, whatever the dtypes, strides, sizes and threads.</summary>
-internal static unsafe class RowNormalization<TFormula>
+/// <param name="length">Of a row.</param>
+/// <param name="eps">What keeps a division by zero away.</param>
+internal abstract unsafe class RowNormalization<TFormula>(long length, double eps) : FusedOperation
     where TFormula : IRowFormula
 {
     /// <summary>At most so many rows are measured before the first is written: their divisions and roots need not wait for each other.</summary>
@@ -16,22 +18,23 @@ internal static unsafe class RowNormalization<TFormula>
     /// <param name="length">Of a row.</param>
     public static int Together(long length) => length <= 256 ? RowsTogether : length <= 1024 ? 4 : 1;
 
-    /// <summary>How many numbers are kept of all rows for <see cref="Backward"/>.</summary>
-    public static long Keeps(Tensor x, long length) => x.numel() / length * x.dtype switch
+    protected long Length => length;
+
+    protected double Eps => eps;
+
+    public override long Keeps(Tensor x) => x.numel() / length * x.dtype switch
     {
         ScalarType.Float64 => RowStatistics.Kept<Float64>(),
         _ => Float32Gradients<TFormula>.MeasuresAgain ? 0 : RowStatistics.Kept<Float32>(),
     };
 
-    /// <summary>The normalised rows.</summary>
-    public static Tensor Forward(Inputs inputs, long length, double eps) => inputs.X.dtype switch
+    public override Tensor Forward(Inputs inputs) => inputs.X.dtype switch
     {
         ScalarType.Float64 => Forward<Float64>(inputs, length, eps),
         _ => Forward<Float32>(inputs, length, eps),
     };
 
-    /// <summary>The gradients that are wanted, the others null.</summary>
-    public static Gradients Backward(Inputs inputs, Tensor gradOutput, long length, double eps, Wanted wanted) => inputs.X.dtype switch
+    public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) => inputs.X.dtype switch
     {
         ScalarType.Float64 => Backward<Float64>(inputs, gradOutput, length, eps, wanted),
         _ => Backward<Float32>(inputs, gradOutput, length, eps, wanted),

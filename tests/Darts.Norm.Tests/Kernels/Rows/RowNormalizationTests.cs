@@ -15,11 +15,11 @@ public sealed unsafe class RowNormalizationTests : IDisposable
     [InlineData(ScalarType.Float32, 9)] // the mean in two numbers
     [InlineData(ScalarType.Float64, 21)]
     public void Keeps_OfThreeRows_IsNoMoreThanBackwardNeeds(ScalarType dtype, long expected) =>
-        RowNormalization<LayerNormFormula>.Keeps(ones(3, 5, dtype), 5).Should().Be(expected);
+        new LayerNormOperation([5], 1e-5).Keeps(ones(3, 5, dtype)).Should().Be(expected);
 
     /// <summary>Its squares are added up in float32, and again in float64 beside the gradients.</summary>
     [Fact]
-    public void Keeps_OfRowsOfFloat32WithoutAMean_IsNothing() => RowNormalization<RMSNormFormula>.Keeps(ones(3, 5), 5).Should().Be(0);
+    public void Keeps_OfRowsOfFloat32WithoutAMean_IsNothing() => new RMSNormOperation(5, 1e-8).Keeps(ones(3, 5)).Should().Be(0);
 
     [Theory]
     [InlineData(256, 8)]
