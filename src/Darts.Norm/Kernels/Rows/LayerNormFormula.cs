@@ -96,7 +96,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void MeasureInRange(double** x, long length, double eps, RowStatistics* to)
     {
-        var (largest, root) = (Magnitude.Largest(new Row<Float64>((byte*)*x, length, (byte*)(*x + length))), Math.Sqrt(eps));
+        var (largest, root) = (Magnitude.Largest(*x, length), Math.Sqrt(eps));
         var vanishes = Magnitude.Vanishes(largest, root);
         var scale = Magnitude.Scale(vanishes ? largest : Math.Max(largest, root));
         var variances = stackalloc double[4];

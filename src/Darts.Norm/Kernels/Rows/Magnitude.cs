@@ -27,12 +27,11 @@ internal static class Magnitude
     public static double Divisor(double eps) => eps == 0 ? 0 : Math.Max(eps, 2.2250738585072014e-308);
 
     /// <summary>The largest magnitude; infinite or NaN where a value is.</summary>
-    public static double Largest<T>(Row<T> x)
-        where T : IElement
+    public static unsafe double Largest(double* x, long length)
     {
         double largest = 0;
-        for (long i = 0; i < x.Length; i++)
-            largest = Math.Max(largest, Math.Abs(x.At(i)));
+        for (long i = 0; i < length; i++)
+            largest = Math.Max(largest, Math.Abs(x[i]));
         return largest;
     }
 }

@@ -12,7 +12,8 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     public static bool Centers => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Measure(Row<Float32> x, double eps, RowStatistics* to) => *to = Of(SumOfSquares(x) / x.Length, eps);
+    public static void Measure(Row<Float32> x, double eps, RowStatistics* to) =>
+        *to = new(1 / Math.Max(Math.Sqrt(SumOfSquares(x) / x.Length), Magnitude.Divisor(eps)), 0); // no branch: it would wait for the root, and the rows after it with it
 
     public static void MeasureFour(double** x, int count, long length, double eps, RowStatistics* to)
     {
@@ -35,14 +36,6 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
             sum += v * v;
         }
         return sum.Sum();
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static RowStatistics Of(double meanSquare, double eps)
-    {
-        // No branch here: it would wait for the root, and the rows after it with it.
-        var rms = Math.Sqrt(meanSquare);
-        return new(1 / Math.Max(rms, Magnitude.Divisor(eps)), rms);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -87,7 +80,7 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void MeasureInRange(double** x, long length, double eps, RowStatistics* to)
     {
-        var largest = Magnitude.Largest(new Row<Float64>((byte*)*x, length, (byte*)(*x + length)));
+        var largest = Magnitude.Largest(*x, length);
         var vanishes = Magnitude.Vanishes(largest, eps);
         var scale = Magnitude.Scale(vanishes ? largest : Math.Max(largest, eps));
         if (scale < 1)

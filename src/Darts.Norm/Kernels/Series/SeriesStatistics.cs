@@ -182,7 +182,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
                 var last = at + (3 * columns) + i;
                 if (T.IsWide && centers is null)
                     AddFour<Float64x8>((float*)x.Start + at + i, columns, sums + i, squares + i, counts + i);
-                else if (T.IsSingle && centers is null)
+                else if (centers is null)
                     AddFour<Float64x4>((float*)x.Start + at + i, columns, sums + i, squares + i, counts + i);
                 else
                     AddFour(x[at + i], x[at + columns + i], x[last - columns], x[last], i, centers, sums, squares, counts);

@@ -20,9 +20,6 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
 
     public byte* End => _end;
 
-    /// <summary>One value.</summary>
-    public double At(long i) => T.Read(_start + (i * T.Size));
-
     /// <summary>The values before this fill whole groups of lanes. What is left, if anything, is the tail.</summary>
     public long Whole
     {
@@ -117,7 +114,6 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     private static Lanes LoadLast(byte* from, long count)
     {
         var padded = stackalloc byte[Lanes.Count * sizeof(double)];
-        new Span<byte>(padded, Lanes.Count * T.Size).Clear();
         Unsafe.CopyBlockUnaligned(padded, from, (uint)(count * T.Size));
         return T.Load(padded);
     }

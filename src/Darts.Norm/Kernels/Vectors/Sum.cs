@@ -12,22 +12,6 @@ internal static unsafe class Sum
 
     /// <summary><c>sum += value</c>; the loss goes to <paramref name="lost"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Add<T>(ref Lanes sum, ref Lanes lost, Lanes value)
-        where T : IElement
-    {
-        if (T.IsSingle)
-        {
-            sum += value;
-            return;
-        }
-        var total = sum + value;
-        var shown = total - sum;
-        lost += (sum - (total - shown)) + (value - shown);
-        sum = total;
-    }
-
-    /// <summary>The same of float64 values.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Add<TVector>(ref TVector sum, ref TVector lost, TVector value)
         where TVector : struct, IFloat64Vector<TVector>
     {
@@ -57,15 +41,12 @@ internal static unsafe class Sum
         where T : IElement
     {
         var sum = Lanes.Load(sums + i);
+        var total = sum + value;
+        total.Store(sums + i);
         if (T.IsSingle)
-        {
-            (sum + value).Store(sums + i);
             return;
-        }
-        var lost = Lanes.Load(sums + length + i);
-        Add<T>(ref sum, ref lost, value);
-        sum.Store(sums + i);
-        lost.Store(sums + length + i);
+        var shown = total - sum;
+        (Lanes.Load(sums + length + i) + ((sum - (total - shown)) + (value - shown))).Store(sums + length + i);
     }
 
     /// <summary>The same for a value and what it lost, which is left out where <typeparamref name="T"/> does not need it.</summary>
