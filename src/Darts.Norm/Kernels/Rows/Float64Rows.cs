@@ -8,6 +8,23 @@ namespace Darts.Norm.Kernels;
 internal static unsafe class Float64Rows<TFormula>
     where TFormula : IRowFormula
 {
+    /// <summary>More than the root of any length: small values beside large ones lose no more by the scale than by the inverse.</summary>
+    private const double Room = 1L << 32;
+
+    /// <summary>Measures up to four rows: their divisions and roots are taken together.</summary>
+    public static void Measure(double** x, int count, long length, double eps, RowStatistics* to)
+    {
+        var meanSquares = stackalloc double[4];
+        Measure(x, count, length, eps, 1, meanSquares, to);
+        for (var r = 0; r < count; r++)
+        {
+            // Where eps is all there is, the mean of values too small has lost digits.
+            var isOfEps = TFormula.Centers && meanSquares[r] < 1 && eps > Magnitude.LeastEps && Math.Abs(to[r].Center) > Magnitude.LeastSquare;
+            if (!Magnitude.HoldsSquares(meanSquares[r]) && !isOfEps)
+                MeasureInRange(x + r, length, eps, to + r);
+        }
+    }
+
     /// <summary><c>y = x̂ · weight + bias</c>.</summary>
     public static void Write(double* x, double* y, long length, RowStatistics s, double* weight, double* bias)
     {
@@ -50,6 +67,55 @@ internal static unsafe class Float64Rows<TFormula>
             WriteGradient<Float64x8>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums, destination);
         else
             WriteGradient<Float64x4>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums, destination);
+    }
+
+    /// <summary>Of rows times a scale, in whose units eps is.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Measure(double** x, int count, long length, double eps, double scale, double* meanSquares, RowStatistics* to)
+    {
+        var sums = stackalloc double[4 * Float64Moments.Room];
+        double* means = stackalloc double[4], lows = stackalloc double[4], squares = stackalloc double[4], inverses = stackalloc double[4], inverseLows = stackalloc double[4];
+        var (n, mean) = (Float64x4.Create(length), default(Pair<Float64x4>));
+        if (TFormula.Centers)
+        {
+            for (var r = 0; r < count; r++)
+                Float64Moments.AddValues(x[r], length, scale, sums + (r * Float64Moments.Room));
+            mean = Pair<Float64x4>.Divide(Float64Moments.Totals(sums), n);
+        }
+        mean.High.Store(means);
+        mean.Low.Store(lows);
+        for (var r = 0; r < count; r++)
+            Float64Moments.AddSquares(x[r], length, scale, means[r], lows[r], sums + (r * Float64Moments.Room));
+        var meanSquare = Pair<Float64x4>.Divide(Float64Moments.Totals(sums), n);
+        var square = TFormula.Square(meanSquare, eps);
+        var root = Pair<Float64x4>.Root(square);
+        var inverse = Pair<Float64x4>.Inverse(TFormula.Divisor(root, eps));
+        if (!TFormula.Centers)
+            (root.High * Float64x4.Create(1 / scale)).Store(means);
+        meanSquare.High.Store(meanSquares);
+        square.High.Store(squares);
+        inverse.High.Store(inverses);
+        inverse.Low.Store(inverseLows);
+        for (var r = 0; r < count; r++)
+            to[r] = new(inverses[r], means[r], lows[r], scale, squares[r], inverseLows[r]);
+    }
+
+    /// <summary>A row whose squares overflow or vanish, by a scale.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void MeasureInRange(double** x, long length, double eps, RowStatistics* to)
+    {
+        var (largest, divisor) = (Magnitude.Largest(*x, length), TFormula.Divisor(Pair<Float64x4>.Root(TFormula.Square(default, eps)), eps));
+        var vanishes = Magnitude.Vanishes(largest, divisor.High.First);
+        var scale = Magnitude.Scale(vanishes ? largest : Math.Max(largest, divisor.High.First));
+        if (!TFormula.Centers && scale < 1)
+            scale *= Room;
+        var meanSquares = stackalloc double[4];
+        Measure(x, 1, length, TFormula.Scaled(eps, scale), scale, meanSquares, to);
+        if (!vanishes && !(TFormula.Centers && meanSquares[0] == 0))
+            return;
+        var inverse = Pair<Float64x4>.Inverse(divisor);
+        *to = RowStatistics.OfEps((inverse.High.First, inverse.Low.First), to->Center, to->CenterLow, scale);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]

@@ -10,11 +10,17 @@ internal unsafe interface IRowFormula
 
     public static abstract void Measure(Row<Float32> x, double eps, RowStatistics* to);
 
-    /// <summary>Up to four rows of float64: their divisions and roots are taken together.</summary>
-    public static abstract void MeasureFour(double** x, int count, long length, double eps, RowStatistics* to);
-
     /// <summary>The factor, for four rows, from the mean squares about the center.</summary>
     public static abstract Vector256<double> Inverse(Vector256<double> meanSquare, double eps);
+
+    /// <summary>For rows of float64, what the root is taken of,</summary>
+    public static abstract Pair<Float64x4> Square(Pair<Float64x4> meanSquare, double eps);
+
+    /// <summary>from that root one over the factor,</summary>
+    public static abstract Pair<Float64x4> Divisor(Pair<Float64x4> root, double eps);
+
+    /// <summary>and what eps is to a row times a scale.</summary>
+    public static abstract double Scaled(double eps, double scale);
 
     /// <summary><c>x̂</c> without the factor, of values that float64 has digits to spare for.</summary>
     public static abstract Lanes Center(Lanes x, RowStatistics s);

@@ -26,21 +26,21 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         *to = new(1 / Math.Sqrt(variance + eps), center, lost);
     }
 
-    public static void MeasureFour(double** x, int count, long length, double eps, RowStatistics* to)
-    {
-        var variances = stackalloc double[4];
-        MeasureFour(x, count, length, eps, 1, variances, to);
-        for (var r = 0; r < count; r++)
-        {
-            // Where eps is all there is, the mean of values too small has lost digits.
-            if (!Magnitude.HoldsSquares(variances[r]) && !(variances[r] < 1 && eps > Magnitude.LeastEps && Math.Abs(to[r].Center) > Magnitude.LeastSquare))
-                MeasureInRange(x + r, length, eps, to + r);
-        }
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> Inverse(Vector256<double> meanSquare, double eps) =>
         Vector256<double>.One / Vector256.Sqrt(meanSquare + Vector256.Create(eps));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<Float64x4> Square(Pair<Float64x4> meanSquare, double eps)
+    {
+        var square = Pair<Float64x4>.Sum(meanSquare.High, Float64x4.Create(eps));
+        return new(square.High, square.Low + meanSquare.Low);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<Float64x4> Divisor(Pair<Float64x4> root, double eps) => root;
+
+    public static double Scaled(double eps, double scale) => eps * scale * scale;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Center(Lanes x, RowStatistics s) => x - s.Center - s.CenterLow;
@@ -64,46 +64,5 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     {
         sum += t;
         squares += t * t;
-    }
-
-    /// <summary>Of rows times a scale, the variances among the rest.</summary>
-    [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MeasureFour(double** x, int count, long length, double eps, double scale, double* variances, RowStatistics* to)
-    {
-        var sums = stackalloc double[4 * Float64Moments.Room];
-        double* means = stackalloc double[4], lows = stackalloc double[4], squares = stackalloc double[4], inverses = stackalloc double[4], inverseLows = stackalloc double[4];
-        var n = Float64x4.Create(length);
-        for (var r = 0; r < count; r++)
-            Float64Moments.AddValues(x[r], length, scale, sums + (r * Float64Moments.Room));
-        var mean = Pair<Float64x4>.Divide(Float64Moments.Totals(sums), n);
-        mean.High.Store(means);
-        mean.Low.Store(lows);
-        for (var r = 0; r < count; r++)
-            Float64Moments.AddSquares(x[r], length, scale, means[r], lows[r], sums + (r * Float64Moments.Room));
-        var variance = Pair<Float64x4>.Divide(Float64Moments.Totals(sums), n);
-        var square = Pair<Float64x4>.Sum(variance.High, Float64x4.Create(eps));
-        var inverse = Pair<Float64x4>.Inverse(Pair<Float64x4>.Root(new(square.High, square.Low + variance.Low)));
-        variance.High.Store(variances);
-        square.High.Store(squares);
-        inverse.High.Store(inverses);
-        inverse.Low.Store(inverseLows);
-        for (var r = 0; r < count; r++)
-            to[r] = new(inverses[r], means[r], lows[r], scale, squares[r], inverseLows[r]);
-    }
-
-    /// <summary>A row whose squares overflow or vanish, by a scale.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void MeasureInRange(double** x, long length, double eps, RowStatistics* to)
-    {
-        var (largest, root) = (Magnitude.Largest(*x, length), Math.Sqrt(eps));
-        var vanishes = Magnitude.Vanishes(largest, root);
-        var scale = Magnitude.Scale(vanishes ? largest : Math.Max(largest, root));
-        var variances = stackalloc double[4];
-        MeasureFour(x, 1, length, eps * scale * scale, scale, variances, to);
-        if (!vanishes && variances[0] != 0)
-            return;
-        var (rootOfEps, lost) = Sum.Root(eps, 0);
-        *to = RowStatistics.OfEps(Sum.Inverse(rootOfEps, lost), to->Center, to->CenterLow, scale);
     }
 }

@@ -177,7 +177,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
             var xEnd = X.Read(first, count, x, tile.Widened);
             byte* y = tile.Start(first), yEnd = tile.End;
             for (var r = 0; !T.IsSingle && r < count; r += Float64x4.Count)
-                TFormula.MeasureFour((double**)x + r, Math.Min(Float64x4.Count, count - r), length, Eps, statistics + r);
+                Float64Rows<TFormula>.Measure((double**)x + r, Math.Min(Float64x4.Count, count - r), length, Eps, statistics + r);
             for (var r = 0; T.IsSingle && r < count; r++)
                 TFormula.Measure(new(x[r], length, xEnd), Eps, statistics + r);
             for (var r = 0; r < count; r++)

@@ -5,7 +5,7 @@ namespace Darts.Norm.Kernels;
 
 /// <summary>What normalising a row needs to know about it.</summary>
 /// <param name="Inverse">What the row is multiplied by.</param>
-/// <param name="Center">What is subtracted before. A formula that subtracts nothing keeps its own here.</param>
+/// <param name="Center">What is subtracted before. A formula that subtracts nothing keeps the root of its mean square here.</param>
 /// <param name="CenterLow">What <paramref name="Center"/> lost by rounding.</param>
 /// <param name="Scale">A power of two that keeps squares in range, by which the row is multiplied first; float64 rows only.</param>
 /// <param name="Square">One over the square of <paramref name="Inverse"/>, without its roundings; float64 rows only.</param>

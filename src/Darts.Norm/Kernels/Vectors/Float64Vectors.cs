@@ -67,6 +67,8 @@ internal readonly unsafe struct Float64x4(Vector256<double> values) : IFloat64Ve
 
     public static int Count => Vector256<double>.Count;
 
+    public double First => _values.ToScalar();
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float64x4 Create(double value) => new(Vector256.Create(value));
 

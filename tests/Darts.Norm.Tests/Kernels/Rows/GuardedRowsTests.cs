@@ -65,7 +65,7 @@ public sealed unsafe class GuardedRowsTests
                 new Span<double>(doubles.At, (int)doubles.Length).Clear();
             for (var i = 0; i < length; i++)
                 weight.At[i] = 1 + (i % 7 / 8.0);
-            TFormula.MeasureFour(x, Rows, length, Eps, statistics);
+            Float64Rows<TFormula>.Measure(x, Rows, length, Eps, statistics);
             Float64Rows<TFormula>.Project(x, go, Rows, length, statistics, weight.At, Eps, lost);
             for (var r = 0; r < Rows; r++)
             {
