@@ -51,7 +51,7 @@ internal static unsafe class Float64Moments
         }
         Pair<Float64x4> low = Pair<Float64x4>.Sum(Of(four, 0), Of(four, 1)), high = Pair<Float64x4>.Sum(Of(four, 2), Of(four, 3));
         var total = Pair<Float64x4>.Sum(low.High, high.High);
-        return Pair<Float64x4>.WithRest(total.High, total.Low + ((low.Low + high.Low) + ((Of(losses, 0) + Of(losses, 1)) + (Of(losses, 2) + Of(losses, 3)))));
+        return Pair.WithRest(total.High, total.Low + ((low.Low + high.Low) + ((Of(losses, 0) + Of(losses, 1)) + (Of(losses, 2) + Of(losses, 3)))));
 
         static Float64x4 Of(double* rows, int lane) => new(Vector256.Create(rows[lane], rows[4 + lane], rows[8 + lane], rows[12 + lane]));
     }

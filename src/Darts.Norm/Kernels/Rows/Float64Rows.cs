@@ -81,16 +81,16 @@ internal static unsafe class Float64Rows<TFormula>
         {
             for (var r = 0; r < count; r++)
                 Float64Moments.AddValues(x[r], length, scale, sums + (r * Float64Moments.Room));
-            mean = Pair<Float64x4>.Divide(Float64Moments.Totals(sums), n);
+            mean = Pair.Divide(Float64Moments.Totals(sums), n);
         }
         mean.High.Store(means);
         mean.Low.Store(lows);
         for (var r = 0; r < count; r++)
             Float64Moments.AddSquares(x[r], length, scale, means[r], lows[r], sums + (r * Float64Moments.Room));
-        var meanSquare = Pair<Float64x4>.Divide(Float64Moments.Totals(sums), n);
+        var meanSquare = Pair.Divide(Float64Moments.Totals(sums), n);
         var square = TFormula.Square(meanSquare, eps);
-        var root = Pair<Float64x4>.Root(square);
-        var inverse = Pair<Float64x4>.Inverse(TFormula.Divisor(root, eps));
+        var root = Pair.Root(square);
+        var inverse = Pair.Inverse(TFormula.Divisor(root, eps));
         if (!TFormula.Centers)
             (root.High * Float64x4.Create(1 / scale)).Store(means);
         meanSquare.High.Store(meanSquares);
@@ -105,7 +105,7 @@ internal static unsafe class Float64Rows<TFormula>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void MeasureInRange(double** x, long length, double eps, RowStatistics* to)
     {
-        var (largest, divisor) = (Magnitude.Largest(*x, length), TFormula.Divisor(Pair<Float64x4>.Root(TFormula.Square(default, eps)), eps));
+        var (largest, divisor) = (Magnitude.Largest(*x, length), TFormula.Divisor(Pair.Root(TFormula.Square(default, eps)), eps));
         var vanishes = Magnitude.Vanishes(largest, divisor.High.First);
         var scale = Magnitude.Scale(vanishes ? largest : Math.Max(largest, divisor.High.First));
         if (!TFormula.Centers && scale < 1)
@@ -114,7 +114,7 @@ internal static unsafe class Float64Rows<TFormula>
         Measure(x, 1, length, TFormula.Scaled(eps, scale), scale, meanSquares, to);
         if (!vanishes && !(TFormula.Centers && meanSquares[0] == 0))
             return;
-        var inverse = Pair<Float64x4>.Inverse(divisor);
+        var inverse = Pair.Inverse(divisor);
         *to = RowStatistics.OfEps((inverse.High.First, inverse.Low.First), to->Center, to->CenterLow, scale);
     }
 

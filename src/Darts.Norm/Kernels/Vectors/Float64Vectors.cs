@@ -29,10 +29,6 @@ internal unsafe interface IFloat64Vector<TSelf>
 
     public static abstract TSelf operator *(TSelf x, TSelf y);
 
-    public static abstract TSelf operator /(TSelf x, TSelf y);
-
-    public static abstract TSelf Sqrt(TSelf x);
-
     /// <summary>As <see cref="Lanes.AddProduct(Lanes, Lanes, Lanes)"/>.</summary>
     public static abstract TSelf AddProduct(TSelf x, TSelf y, TSelf sum);
 
@@ -46,15 +42,6 @@ internal unsafe interface IFloat64Vector<TSelf>
     public static abstract TSelf Tally(TSelf x, TSelf y);
 
     public static abstract TSelf operator &(TSelf x, TSelf mask);
-
-    /// <summary>All ones where a value is finite, else zero.</summary>
-    public TSelf AreFinite();
-
-    /// <summary>All ones where the first is less, else zero.</summary>
-    public static abstract TSelf AreLess(TSelf x, TSelf y);
-
-    /// <summary>The first where <paramref name="mask"/> is all ones, the other where it is zero.</summary>
-    public static abstract TSelf Select(TSelf mask, TSelf x, TSelf other);
 
     /// <summary>Each value, or where it is NaN, the other.</summary>
     public static abstract TSelf Or(TSelf x, TSelf other);
@@ -114,12 +101,15 @@ internal readonly unsafe struct Float64x4(Vector256<double> values) : IFloat64Ve
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float64x4 operator &(Float64x4 x, Float64x4 mask) => new(x._values & mask._values);
 
+    /// <summary>All ones where a value is finite, else zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Float64x4 AreFinite() => new(Vector256.Equals(_values - _values, Vector256<double>.Zero));
 
+    /// <summary>All ones where the first is less, else zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float64x4 AreLess(Float64x4 x, Float64x4 y) => new(Vector256.LessThan(x._values, y._values));
 
+    /// <summary>The first where <paramref name="mask"/> is all ones, the other where it is zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float64x4 Select(Float64x4 mask, Float64x4 x, Float64x4 other) => new(Vector256.ConditionalSelect(mask._values, x._values, other._values));
 
@@ -159,12 +149,6 @@ internal readonly unsafe struct Float64x8(Vector512<double> values) : IFloat64Ve
     public static Float64x8 operator *(Float64x8 x, Float64x8 y) => new(x._values * y._values);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float64x8 operator /(Float64x8 x, Float64x8 y) => new(x._values / y._values);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float64x8 Sqrt(Float64x8 x) => new(Vector512.Sqrt(x._values));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float64x8 AddProduct(Float64x8 x, Float64x8 y, Float64x8 sum) => new(Lanes.AddProduct(x._values, y._values, sum._values));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -178,15 +162,6 @@ internal readonly unsafe struct Float64x8(Vector512<double> values) : IFloat64Ve
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float64x8 operator &(Float64x8 x, Float64x8 mask) => new(x._values & mask._values);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Float64x8 AreFinite() => new(Vector512.Equals(_values - _values, Vector512<double>.Zero));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float64x8 AreLess(Float64x8 x, Float64x8 y) => new(Vector512.LessThan(x._values, y._values));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float64x8 Select(Float64x8 mask, Float64x8 x, Float64x8 other) => new(Vector512.ConditionalSelect(mask._values, x._values, other._values));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float64x8 Or(Float64x8 x, Float64x8 other) => new(Vector512.ConditionalSelect(Vector512.Equals(x._values, x._values), x._values, other._values));

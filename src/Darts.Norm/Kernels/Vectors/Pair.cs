@@ -17,41 +17,6 @@ internal readonly struct Pair<TVector>(TVector high, TVector low)
         return new(sum, (x - (sum - shown)) + (y - shown));
     }
 
-    /// <summary>As <see cref="Kernels.Sum.WithRest"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pair<TVector> WithRest(TVector value, TVector rest)
-    {
-        var (sum, areFinite) = (Sum(value, rest), value.AreFinite());
-        return new(TVector.Select(areFinite, sum.High, value), sum.Low & areFinite);
-    }
-
-    /// <summary>As <see cref="Kernels.Sum.Divide"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pair<TVector> Divide(Pair<TVector> x, TVector count)
-    {
-        var quotient = x.High / count;
-        return WithRest(quotient, (x.Low - TVector.Loss(quotient, count, x.High)) / count);
-    }
-
-    /// <summary>As <see cref="Kernels.Sum.Root"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pair<TVector> Root(Pair<TVector> square)
-    {
-        var root = TVector.Sqrt(square.High);
-        var lost = (square.Low - TVector.Loss(root, root, square.High)) / (root + root);
-        return new(root, lost & lost.AreFinite());
-    }
-
-    /// <summary>As <see cref="Kernels.Sum.Inverse"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Pair<TVector> Inverse(Pair<TVector> x)
-    {
-        var one = TVector.Create(1);
-        var inverse = one / x.High;
-        var lost = (default(TVector) - TVector.Loss(inverse, x.High, one) - (inverse * x.Low)) * inverse;
-        return new(inverse, lost & lost.AreFinite());
-    }
-
     /// <summary>x - y.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pair<TVector> Difference(TVector x, TVector y)
@@ -106,4 +71,42 @@ internal readonly struct Pair<TVector>(TVector high, TVector low)
     /// <summary>The sum with a value.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TVector Plus(TVector value) => TVector.Or(High + (value + Low), High + value);
+}
+
+/// <summary>Quotients and roots of four values, each with what its roundings lost.</summary>
+internal static class Pair
+{
+    /// <summary>A sum and its rest; without it where the sum is not finite, and what it lost says nothing.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<Float64x4> WithRest(Float64x4 total, Float64x4 rest)
+    {
+        var (sum, areFinite) = (Pair<Float64x4>.Sum(total, rest), total.AreFinite());
+        return new(Float64x4.Select(areFinite, sum.High, total), sum.Low & areFinite);
+    }
+
+    /// <summary>As <see cref="Sum.Divide"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<Float64x4> Divide(Pair<Float64x4> x, Float64x4 count)
+    {
+        var quotient = x.High / count;
+        return WithRest(quotient, (x.Low - Float64x4.Loss(quotient, count, x.High)) / count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<Float64x4> Root(Pair<Float64x4> square)
+    {
+        var root = Float64x4.Sqrt(square.High);
+        var lost = (square.Low - Float64x4.Loss(root, root, square.High)) / (root + root);
+        return new(root, lost & lost.AreFinite());
+    }
+
+    /// <summary>1 / x.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<Float64x4> Inverse(Pair<Float64x4> x)
+    {
+        var one = Float64x4.Create(1);
+        var inverse = one / x.High;
+        var lost = (default(Float64x4) - Float64x4.Loss(inverse, x.High, one) - (inverse * x.Low)) * inverse;
+        return new(inverse, lost & lost.AreFinite());
+    }
 }

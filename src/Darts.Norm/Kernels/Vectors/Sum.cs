@@ -138,9 +138,6 @@ internal static unsafe class Sum
     /// <summary>How many times as large as a variance the square of a mean may be: less where so many additions, which may round alike, cost it digits.</summary>
     public static double Farthest(double most, long additions) => Math.Min(most, RoundingsOfOne / Math.Max(1, additions));
 
-    /// <summary>A sum and its rest; without it where the sum is not finite, and what it lost says nothing.</summary>
-    public static (double total, double rest) WithRest(double total, double rest) => double.IsFinite(total) ? TwoSum(total, rest) : (total, 0);
-
     /// <summary>(total + rest) / count, and what rounding that lost.</summary>
     public static (double quotient, double lost) Divide(double total, double rest, double count)
     {
@@ -148,22 +145,6 @@ internal static unsafe class Sum
         // One rounding, of an exact remainder: the same on every machine, with or without an instruction for it.
         return double.IsFinite(quotient) ? TwoSum(quotient, (Math.FusedMultiplyAdd(-quotient, count, total) + rest) / count) : (quotient, 0);
     }
-
-    /// <summary>√(square + rest), and what rounding that lost.</summary>
-    public static (double root, double lost) Root(double square, double rest)
-    {
-        var root = Math.Sqrt(square);
-        return (root, Finite((Math.FusedMultiplyAdd(-root, root, square) + rest) / (2 * root)));
-    }
-
-    /// <summary>1 / (value + rest), and what rounding that lost.</summary>
-    public static (double inverse, double lost) Inverse(double value, double rest)
-    {
-        var inverse = 1 / value;
-        return (inverse, Finite((Math.FusedMultiplyAdd(-inverse, value, 1) - (inverse * rest)) * inverse));
-    }
-
-    private static double Finite(double lost) => double.IsFinite(lost) ? lost : 0;
 
     /// <summary>The rounded sum and what the rounding lost, exactly.</summary>
     public static (double sum, double lost) TwoSum(double a, double b)

@@ -21,29 +21,39 @@ public sealed unsafe class PairTests
         PutBackWhatWasLost<Float64x8>();
     }
 
-    /// <summary>The same numbers as <see cref="Sum"/> has for one, to the last bit.</summary>
     [Fact]
-    public void QuotientsAndRoots_OfAnyWidth_AreThoseOfOneValue()
+    public void QuotientsAndRoots_WithARest_AreTwiceAsLongAsAFloat64()
     {
-        AreThoseOfOne<Float64x4>();
-        AreThoseOfOne<Float64x8>();
+        double[] values = [1 / 3d, 7e200, 10, 1e-200], rests = [1e-18, -3e183, 0, -5e-218];
+        var of = new Pair<Float64x4>(Of<Float64x4>(values), Of<Float64x4>(rests));
+        Pair<Float64x4> sum = Pair.WithRest(of.High, of.Low), quotient = Pair.Divide(of, Float64x4.Create(96)), root = Pair.Root(of), inverse = Pair.Inverse(of);
+        for (var i = 0; i < Float64x4.Count; i++)
+        {
+            var (exact, one) = (Exact(values[i]) + Exact(rests[i]), Exact(1));
+            Both(sum, i).Should().Be(exact);
+            Within(Both(quotient, i) * 96, exact);
+            Within(Both(root, i) * Both(root, i), exact * one);
+            Within(Both(inverse, i) * exact, one * one);
+            (Value(quotient.High, i), Value(quotient.Low, i)).Should().Be(Sum.Divide(values[i], rests[i], 96), "one value gives the same");
+            Value(root.High, i).Should().Be(Math.Sqrt(values[i]));
+            Value(inverse.High, i).Should().Be(1 / values[i]);
+        }
     }
 
-    private static void AreThoseOfOne<TVector>()
-        where TVector : struct, IFloat64Vector<TVector>
+    [Fact]
+    public void QuotientsAndRoots_OfWhatIsZeroOrNotFinite_HaveNoRest()
     {
-        double[] values = [1 / 3d, 7e300, 0, double.PositiveInfinity], rests = [1e-18, -3e283, 0, double.NaN];
-        var of = new Pair<TVector>(Of<TVector>(values), Of<TVector>(rests));
-        var (sum, rest, quotient, root, inverse) = (
-            Pair<TVector>.Sum(of.High, of.Low), Pair<TVector>.WithRest(of.High, of.Low), Pair<TVector>.Divide(of, TVector.Create(96)), Pair<TVector>.Root(of), Pair<TVector>.Inverse(of));
-        for (var i = 0; i < TVector.Count; i++)
+        double[] values = [0, double.PositiveInfinity, double.NegativeInfinity, double.NaN];
+        var of = new Pair<Float64x4>(Of<Float64x4>(values), Of<Float64x4>(0, double.NaN, 1, 1));
+        ShouldBe(Pair.WithRest(of.High, of.Low), values);
+        ShouldBe(Pair.Divide(of, Float64x4.Create(96)), values);
+        ShouldBe(Pair.Root(of), 0, double.PositiveInfinity, double.NaN, double.NaN);
+        ShouldBe(Pair.Inverse(of), double.PositiveInfinity, 0, 0, double.NaN);
+
+        static void ShouldBe(Pair<Float64x4> actual, params double[] expected)
         {
-            var (value, lost) = (values[i % 4], rests[i % 4]);
-            (Value(sum.High, i), Value(sum.Low, i)).Should().Be(Sum.TwoSum(value, lost));
-            (Value(rest.High, i), Value(rest.Low, i)).Should().Be(Sum.WithRest(value, lost));
-            (Value(quotient.High, i), Value(quotient.Low, i)).Should().Be(Sum.Divide(value, lost, 96));
-            (Value(root.High, i), Value(root.Low, i)).Should().Be(Sum.Root(value, lost));
-            (Value(inverse.High, i), Value(inverse.Low, i)).Should().Be(Sum.Inverse(value, lost));
+            for (var i = 0; i < Float64x4.Count; i++)
+                (Value(actual.High, i), Value(actual.Low, i)).Should().Be((expected[i], 0));
         }
     }
 
@@ -52,20 +62,23 @@ public sealed unsafe class PairTests
     {
         double[] x = [1e16, 1, 3, 1e300], y = [1.25, 1e16, 1 / 3d, 1e280];
         var difference = Pair<TVector>.Difference(Of<TVector>(x), Of<TVector>(y));
+        var total = Pair<TVector>.Sum(Of<TVector>(x), Of<TVector>(y));
         for (var i = 0; i < TVector.Count; i++)
-            (Exact(Value(difference.High, i)) + Exact(Value(difference.Low, i))).Should().Be(Exact(x[i % 4]) - Exact(y[i % 4]));
+        {
+            Both(difference, i).Should().Be(Exact(x[i % 4]) - Exact(y[i % 4]));
+            Both(total, i).Should().Be(Exact(x[i % 4]) + Exact(y[i % 4]));
+            (Value(total.High, i), Value(total.Low, i)).Should().Be(Sum.TwoSum(x[i % 4], y[i % 4]));
+        }
         var third = TVector.Create(1 / 3d);
         var product = Pair<TVector>.Product(third, third);
         var cube = product * third;
         var sum = cube * (1 / 3d, Math.ScaleB(1 / 3d, -54));
         var (one, exact, last) = (Exact(1), Exact(1 / 3d), TVector.Count - 1);
-        ((Exact(Value(product.High, last)) + Exact(Value(product.Low, last))) * one).Should().Be(exact * exact);
-        Within((Exact(Value(cube.High, last)) + Exact(Value(cube.Low, last))) * one * one, exact * exact * exact);
-        Within((Exact(Value(sum.High, last)) + Exact(Value(sum.Low, last))) * one * one * one, exact * exact * exact * (exact + (exact >> 54)));
+        (Both(product, last) * one).Should().Be(exact * exact);
+        Within(Both(cube, last) * one * one, exact * exact * exact);
+        Within(Both(sum, last) * one * one * one, exact * exact * exact * (exact + (exact >> 54)));
         var shifted = product.Shifted(0.25);
         (Value(shifted.High, last), Value(shifted.Low, last)).Should().Be((Value(product.High, last) / 4, Value(product.Low, last) / 4));
-
-        static void Within(BigInteger actual, BigInteger expected) => (BigInteger.Abs(actual - expected) << 100).Should().BeLessThan(expected);
     }
 
     private static void PutBackWhatWasLost<TVector>()
@@ -80,6 +93,11 @@ public sealed unsafe class PairTests
             Value(plus, i).Should().Be((i % 4) switch { 0 => tie + (2 * unit), 1 => 1 + unit, 2 => double.PositiveInfinity, _ => double.NegativeInfinity });
         }
     }
+
+    private static void Within(BigInteger actual, BigInteger expected) => (BigInteger.Abs(actual - expected) << 100).Should().BeLessThan(expected);
+
+    private static BigInteger Both<TVector>(Pair<TVector> pair, int i)
+        where TVector : struct, IFloat64Vector<TVector> => Exact(Value(pair.High, i)) + Exact(Value(pair.Low, i));
 
     /// <summary>The four values, and again as often as there is room.</summary>
     private static TVector Of<TVector>(params double[] four)
