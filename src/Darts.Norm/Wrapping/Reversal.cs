@@ -1,94 +1,89 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Darts.Norm.Kernels;
 
 namespace Darts.Norm;
 
 /// <summary>What the wrappers of networks with different inputs share.</summary>
 internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicFields)] TResult>
 {
-    private readonly RINorm _rin;
     private readonly long[] _columns;
     private readonly bool _areFirst;
     private readonly LikelihoodParameter[] _likelihood;
     private readonly int? _decoderInput;
 
-    public Reversal(object network, RINorm rin, long[]? columns, LikelihoodParameter[]? likelihood, int? decoderInput, params Type[] others)
+    public Reversal(object network, RINorm rin, long[]? columns, LikelihoodParameter[]? likelihood, int? decoder_input, params Type[] others)
     {
         ArgumentNullException.ThrowIfNull(network);
         ArgumentNullException.ThrowIfNull(rin);
-        _rin = rin;
         _columns = columns is null ? [.. Enumerable.Range(0, (int)rin.input_dim)] : [.. columns];
         _areFirst = _columns.SequenceEqual(Enumerable.Range(0, _columns.Length).Select(column => (long)column));
         if (_columns.Length != rin.input_dim || _columns.Any(column => column < 0) || _columns.Distinct().Count() != _columns.Length)
             throw new ArgumentException(
                 $"columns names each target once, as many as the RINorm has components ({rin.input_dim}), counted from 0, but is {Require.Size(_columns)}.", nameof(columns));
         _likelihood = [.. likelihood ?? []];
-        _decoderInput = decoderInput;
-        if (decoderInput is { } index && (index < 1 || index > others.Length || others[index - 1] != typeof(Tensor)))
+        _decoderInput = decoder_input;
+        if (decoder_input is { } index && (index < 1 || index > others.Length || others[index - 1] != typeof(Tensor)))
             throw new ArgumentException(
-                $"decoder_input is the index of a tensor among the network's inputs, from 1 (the past is 0) to {others.Length}, but is {index}.", nameof(decoderInput));
+                $"decoder_input is the index of a tensor among the network's inputs, from 1 (the past is 0) to {others.Length}, but is {index}.", nameof(decoder_input));
         if (typeof(TResult) != typeof(Tensor) && !(typeof(ITuple).IsAssignableFrom(typeof(TResult)) && typeof(TResult).GetField("Item1")?.FieldType == typeof(Tensor)))
             throw new NotSupportedException(
                 $"Reversible.wrap takes a network that answers a Tensor or a value tuple that starts with one, (Tensor, ...), but this one answers {typeof(TResult).Name}. Put a module around it that does.");
     }
 
     /// <summary>The network's result in the units of the past.</summary>
-    public TResult Around(Tensor past, Func<Tensor, Func<object?, int, object?>, TResult> network)
+    /// <param name="rin">The wrapper's, which <c>set_submodule</c> may have replaced.</param>
+    /// <param name="network">Likewise.</param>
+    /// <param name="past">The network's first input.</param>
+    /// <param name="others">Its other inputs.</param>
+    /// <param name="call">Calls the network with what takes the place of its inputs.</param>
+    public TResult Around<TNetwork>(RINorm? rin, TNetwork? network, Tensor past, object?[] others, Func<TNetwork, Tensor, object?[], TResult> call)
+        where TNetwork : nn.Module
     {
-        RequireColumns(past, nameof(past));
-        using var targets = Targets(past);
-        var (normalized, statistics) = _rin.normalize(targets);
+        RequireParts(rin, network);
+        RequireColumns(past, rin, nameof(past));
+        using var scope = NewDisposeScope(); // what is made here goes with it, whatever throws
+        var (normalized, statistics) = rin.normalize(Targets(past));
         using (statistics)
         {
-            List<Tensor> own = [];
-            try
+            var input = Replaced(past, normalized);
+            if (_decoderInput is { } index && others[index - 1] is Tensor decoder)
             {
-                own.Add(Replaced(past, normalized));
-                var result = network(own[0], (input, index) => index == _decoderInput && input is Tensor decoder ? Transformed(decoder, statistics, own) : input);
-                return Inverted(result, statistics, own, past.dim());
+                RequireColumns(decoder, rin, "decoder_input");
+                others[index - 1] = Replaced(decoder, rin.transform(Targets(decoder), statistics));
             }
-            finally
+            var own = new HashSet<object>(scope.DisposablesView, ReferenceEqualityComparer.Instance);
+            var result = call(network, input, others);
+            object?[] answers = result is ITuple tuple ? [.. Enumerable.Range(0, tuple.Length).Select(i => tuple[i])] : [result ?? throw Answered(network, "null")];
+            if (answers[0] is Tensor output)
             {
-                foreach (var tensor in own)
-                    tensor.Dispose();
+                if (output.IsInvalid)
+                    throw Answered(network, "a disposed one");
+                result = With(result, Inverse(rin, output, statistics, past.dim()));
             }
-        }
-    }
-
-    private Tensor Transformed(Tensor decoder, RINormStatistics statistics, List<Tensor> own)
-    {
-        RequireColumns(decoder, "decoder_input");
-        using var targets = Targets(decoder);
-        own.Add(Replaced(decoder, _rin.transform(targets, statistics)));
-        return own[^1];
-    }
-
-    private TResult Inverted(TResult result, RINormStatistics statistics, List<Tensor> own, long dimensions)
-    {
-        if (result is Tensor output)
-        {
-            own.Add(output);
-            return (TResult)(object)Inverse(output, statistics, dimensions);
-        }
-        var tuple = (ITuple)result!;
-        if (tuple[0] is not Tensor first)
+            // What else the network made, and what it hands through, is the caller's, as without the wrapper. So is an output that it did not make now, or detached to keep it.
+            var left = scope.DisposablesView.Where(made => !own.Contains(made) && !ReferenceEquals(made, answers[0]));
+            scope.MoveToOuter(left.Concat(answers.Skip(1).OfType<Tensor>()));
             return result;
-        for (var i = 1; i < tuple.Length; i++)
-            own.RemoveAll(tensor => ReferenceEquals(tensor, tuple[i])); // handed through: the caller's now
-        var inverted = Inverse(first, statistics, dimensions);
-        if (!Enumerable.Range(1, tuple.Length - 1).Any(i => ReferenceEquals(first, tuple[i])))
-            own.Add(first);
+        }
+    }
+
+    private static TResult With(TResult result, Tensor first)
+    {
+        if (result is Tensor)
+            return (TResult)(object)first;
         object boxed = result!;
-        typeof(TResult).GetField("Item1")!.SetValue(boxed, inverted);
+        typeof(TResult).GetField("Item1")!.SetValue(boxed, first);
         return (TResult)boxed;
     }
 
-    private Tensor Inverse(Tensor output, RINormStatistics statistics, long dimensions)
+    private Tensor Inverse(RINorm rin, Tensor output, RINormStatistics statistics, long dimensions)
     {
         if (output.dim() != dimensions)
-            return _rin.inverse(output, statistics, _likelihood);
+            return rin.inverse(output, statistics, _likelihood);
         using var scope = NewDisposeScope();
-        return _rin.inverse(output.unsqueeze(-1), statistics, _likelihood).squeeze(-1).MoveToOuterDisposeScope();
+        return rin.inverse(output.unsqueeze(-1), statistics, _likelihood).squeeze(-1).MoveToOuterDisposeScope();
     }
 
     private Tensor Targets(Tensor input)
@@ -105,20 +100,37 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
         if (_areFirst && input.size(-1) == _columns.Length)
             return targets;
         using var scope = NewDisposeScope();
-        var replaced = _areFirst
-            ? cat([targets, input.narrow(-1, _columns.Length, input.size(-1) - _columns.Length).to(targets.dtype)], -1)
-            : input.to(targets.dtype).index_copy(-1, tensor(_columns, device: input.device), targets);
-        targets.Dispose();
-        return replaced.MoveToOuterDisposeScope();
+        try
+        {
+            var replaced = _areFirst
+                ? cat([targets, input.narrow(-1, _columns.Length, input.size(-1) - _columns.Length).to(targets.dtype)], -1)
+                : input.to(targets.dtype).index_copy(-1, tensor(_columns, device: input.device), targets);
+            targets.Dispose();
+            return replaced.MoveToOuterDisposeScope();
+        }
+        catch (ExternalException error)
+        {
+            throw TensorMemory.DoesNotFit(input.shape, targets.dtype, error);
+        }
     }
 
-    private void RequireColumns(Tensor input, string argument)
+    private void RequireParts([NotNull] RINorm? rin, [NotNull] nn.Module? network)
     {
-        ArgumentNullException.ThrowIfNull(input, argument);
-        if (input.IsInvalid)
-            throw new ObjectDisposedException(argument, $"The wrapped network received a disposed {argument}.");
+        if (rin is null || network is null)
+            throw new InvalidOperationException($"A wrapped network must have a rin and a network, but its {(rin is null ? "rin" : "network")} was replaced by null. Wrap the network anew.");
+        if (rin.input_dim != _columns.Length)
+            throw new InvalidOperationException(
+                $"The rin of a wrapped network must have as many components as there are targets ({_columns.Length}), but the one that replaced it has {rin.input_dim}. Put a RINorm({_columns.Length}) there, or wrap the network anew.");
+    }
+
+    private void RequireColumns(Tensor input, RINorm rin, string argument)
+    {
+        Require.Input(input, rin.affine_weight, "The wrapped network", argument);
         if (input.dim() < 3 || input.size(-1) <= _columns.Max())
             throw new ArgumentException(
                 $"The wrapped network takes {argument} as (batch, time, ..., columns) with column {_columns.Max()} among them, the last target, but received {Require.Describe(input)}.", argument);
     }
+
+    private static InvalidOperationException Answered(nn.Module network, string what) =>
+        new($"A wrapped network must answer a tensor that lives, but {PythonText.ClassName(network)} answered {what}. Return its forecast, out of any DisposeScope of its own: return y.MoveToOuterDisposeScope().");
 }

@@ -6,7 +6,8 @@ namespace Darts.Norm;
 /// <remarks>
 /// <para>
 /// The target columns of the past lose their level and scale, the network is called, and its output gets them back: what Darts does around its own networks under
-/// <c>use_reversible_instance_norm</c>. Other columns (covariates) and the caller's tensors are left as they are. No state is kept: threads may share the wrapped network if they may share the network.
+/// <c>use_reversible_instance_norm</c>. Other columns (covariates) and the caller's tensors are left as they are. The network's output is freed when it has been put back,
+/// if the network made it in this call: who keeps it, a forward hook say, takes it with <c>DetachFromDisposeScope()</c>. No state is kept: threads may share the wrapped network if they may share the network.
 /// </para>
 /// <para>
 /// Shape: past (batch, time, ..., columns); output (batch, time', ..., targets, nr_params), as Darts' networks end, or without the last axis. A network that answers a tuple has its first element inverted.

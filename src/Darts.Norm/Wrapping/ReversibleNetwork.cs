@@ -28,7 +28,7 @@ public sealed class ReversibleNetwork<[DynamicallyAccessedMembers(DynamicallyAcc
     /// <param name="past">(batch, time, ..., columns).</param>
     /// <returns>The network's result, in the units of the past.</returns>
     /// <exception cref="ArgumentException">The past lacks a target, or the output's sizes are not those of a forecast of the targets.</exception>
-    public override TResult forward(Tensor past) => _reversal.Around(past, (x, _) => network.call(x));
+    public override TResult forward(Tensor past) => _reversal.Around(rin, network, past, [], static (network, x, _) => network.call(x));
 }
 
 /// <summary>A network of two inputs with reversible instance normalisation around it: see <see cref="Reversible"/>.</summary>
@@ -59,7 +59,8 @@ public sealed class ReversibleNetwork<T2, [DynamicallyAccessedMembers(Dynamicall
     /// <param name="input2">The network's second input.</param>
     /// <returns>The network's result, in the units of the past.</returns>
     /// <exception cref="ArgumentException">The past lacks a target, or the output's sizes are not those of a forecast of the targets.</exception>
-    public override TResult forward(Tensor past, T2 input2) => _reversal.Around(past, (x, input) => network.call(x, (T2)input(input2, 1)!));
+    public override TResult forward(Tensor past, T2 input2) =>
+        _reversal.Around(rin, network, past, [input2], static (network, x, others) => network.call(x, (T2)others[0]!));
 }
 
 /// <summary>A network of three inputs with reversible instance normalisation around it: see <see cref="Reversible"/>.</summary>
@@ -92,5 +93,6 @@ public sealed class ReversibleNetwork<T2, T3, [DynamicallyAccessedMembers(Dynami
     /// <param name="input3">The network's third input.</param>
     /// <returns>The network's result, in the units of the past.</returns>
     /// <exception cref="ArgumentException">The past lacks a target, or the output's sizes are not those of a forecast of the targets.</exception>
-    public override TResult forward(Tensor past, T2 input2, T3 input3) => _reversal.Around(past, (x, input) => network.call(x, (T2)input(input2, 1)!, (T3)input(input3, 2)!));
+    public override TResult forward(Tensor past, T2 input2, T3 input3) =>
+        _reversal.Around(rin, network, past, [input2, input3], static (network, x, others) => network.call(x, (T2)others[0]!, (T3)others[1]!));
 }

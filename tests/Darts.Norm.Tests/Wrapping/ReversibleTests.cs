@@ -230,6 +230,107 @@ public sealed class ReversibleTests : IDisposable
     }
 
     [Fact]
+    public void Forward_OutputThatIsNotOfTheCall_StaysAlive()
+    {
+        using var outside = NewDisposeScope();
+        var (past, lastKnown, kept) = (Past(columns: 3), Past(columns: 3), Past(columns: 3));
+        var forecast = nn.Parameter(Past(columns: 3));
+        Tensor? cached = null, seen = null;
+        using var persistence = Reversible.wrap(new TwoInputs((_, last) => last), new RINorm(3));
+        using var decoding = Reversible.wrap(new TwoInputs((_, last) => last), new RINorm(3), decoder_input: 1);
+        using var constant = Reversible.wrap(new Answering<Tensor>(_ => forecast), new RINorm(3));
+        using var keeping = Reversible.wrap(new Answering<Tensor>(_ => kept), new RINorm(3));
+        using var caching = Reversible.wrap(new Answering<Tensor>(x => cached ??= (x * 2).DetachFromDisposeScope()), new RINorm(3));
+        using var hooked = Reversible.wrap(nn.Sequential(nn.Linear(3, 3)), new RINorm(3));
+        using var tuple = Reversible.wrap(new Answering<(Tensor, Tensor)>(x => (kept, x)), new RINorm(3));
+        using var none = Reversible.wrap(new Answering<(Tensor?, Tensor)>(x => (null, x)), new RINorm(3));
+        hooked.network.pytorch().register_forward_hook((_, _, y) => seen = ((Tensor)y!).MoveToOuterDisposeScope());
+        for (var i = 0; i < 2; i++)
+        {
+            persistence.call(past, lastKnown);
+            decoding.call(past, lastKnown);
+            constant.call(past);
+            keeping.call(past);
+            caching.call(past);
+            hooked.call(past);
+            new[] { past, lastKnown, kept, forecast, cached, seen, tuple.call(past).Item2, none.call(past).Item2 }.Should().OnlyContain(tensor => !tensor!.IsInvalid);
+        }
+        outside.Dispose();
+        cached!.IsInvalid.Should().BeFalse();
+        cached.Dispose();
+    }
+
+    [Fact]
+    public void Forward_WhatTheNetworkMakesBesides_IsTheCallersScopes()
+    {
+        Tensor? besides = null;
+        using var wrapped = Reversible.wrap(new Answering<Tensor>(Answer), new RINorm(4));
+        using (NewDisposeScope())
+        {
+            wrapped.call(Past(columns: 4));
+            besides!.IsInvalid.Should().BeFalse("a network may keep what it computes on the way");
+        }
+        besides.IsInvalid.Should().BeTrue();
+
+        Tensor Answer(Tensor x)
+        {
+            using var scope = NewDisposeScope();
+            besides = (x * 2).MoveToOuterDisposeScope();
+            return (besides + 1).MoveToOuterDisposeScope();
+        }
+    }
+
+    [Fact]
+    public void Forward_AfterSetSubmodule_UsesTheNewPartsAndRefusesWhatDoesNotFit()
+    {
+        var past = Past(columns: 4);
+        var (wrapped, other) = (Reversible.wrap(nn.Linear(4, 4), new RINorm(4)), nn.Linear(4, 4));
+        var rin = new RINorm(4) { subtract_last = true };
+        wrapped.set_submodule("rin", rin);
+        wrapped.set_submodule("network", other);
+        Layers.SameBits(wrapped.call(past), rin.inverse(other.call(rin.forward(past)).unsqueeze(-1)).squeeze(-1)).Should().BeTrue();
+        wrapped.set_submodule("rin", new RINorm(3));
+        wrapped.Invoking(w => w.call(past)).Should().Throw<InvalidOperationException>().WithMessage("*as many components as there are targets (4)*has 3*Put a RINorm(4) there*");
+        foreach (var name in (string[])["rin", "network"])
+        {
+            wrapped = Reversible.wrap(other, rin);
+            wrapped.pytorch().add_module(name, null);
+            wrapped.Invoking(w => w.call(past)).Should().Throw<InvalidOperationException>().WithMessage($"*its {name} was replaced by null*");
+        }
+    }
+
+    [Fact]
+    public void Forward_Throws_LeavesNothingAndAClearError()
+    {
+        using var past = Past(columns: 3).DetachFromDisposeScope();
+        using var sparse = past.to_sparse().DetachFromDisposeScope();
+        using var far = past.to(META).DetachFromDisposeScope();
+        using var one = ones(1).DetachFromDisposeScope();
+        using var huge = one.expand(1, 2, 1L << 50).DetachFromDisposeScope();
+        (Func<nn.Module<Tensor, Tensor>> make, Tensor input, Type exception, string says)[] cases =
+        [
+            (() => Reversible.wrap(new Answering<Tensor>(_ => null!), new RINorm(3)), past, typeof(InvalidOperationException), "*must answer a tensor that lives, but Answering*answered null.*"),
+            (() => Reversible.wrap(new Answering<Tensor>(Gone), new RINorm(3)), past, typeof(InvalidOperationException), "*but Answering*answered a disposed one.*MoveToOuterDisposeScope*"),
+            (() => Reversible.wrap(nn.Identity(), new RINorm(3)), sparse, typeof(ArgumentException), "*dense tensors*past.to_dense()*"),
+            (() => Reversible.wrap(nn.Identity(), new RINorm(2), columns: [2, 0]), sparse, typeof(ArgumentException), "*dense tensors*past.to_dense()*"),
+            (() => Reversible.wrap(nn.Identity(), new RINorm(2), columns: [2, 0]), far, typeof(ArgumentException), "*one device*meta*"),
+            (() => Reversible.wrap(nn.Identity(), new RINorm(2)), huge, typeof(InsufficientMemoryException), "*must fit in memory*"),
+            (() => Reversible.wrap(new Answering<Tensor>(x => x.sum(dim: 2L)), new RINorm(3)), past, typeof(ArgumentException), "*nr_params*size *2, 6]*"),
+            (() => Reversible.wrap(new Answering<Tensor>(x => x.to_sparse()), new RINorm(3)), past, typeof(ArgumentException), "*dense tensors*"),
+            (() => new First(Reversible.wrap(new Answering<(Tensor, Tensor)>(x => (x.sum(dim: 2L), x * 1)), new RINorm(3))), past, typeof(ArgumentException), "*nr_params*size *2, 6]*"),
+            (() => new First(Reversible.wrap(new Answering<(Tensor, Tensor)>(x => (Gone(x), x * 1)), new RINorm(3))), past, typeof(InvalidOperationException), "*answered a disposed one*"),
+        ];
+        foreach (var (make, input, exception, says) in cases)
+        {
+            using var network = make();
+            Once();
+            Alone.TensorsLeft(Once).Should().Be(0, says);
+
+            void Once() => network.Invoking(n => n.call(input)).Should().Throw<Exception>().WithMessage(says).Which.Should().BeOfType(exception);
+        }
+    }
+
+    [Fact]
     public void Wrap_Refused_SaysWhatHolds()
     {
         var rin = new RINorm(2);
@@ -243,7 +344,7 @@ public sealed class ReversibleTests : IDisposable
         FluentActions.Invoking(() => Reversible.wrap(new Answering<(int, Tensor)>(x => (1, x)), rin)).Should().Throw<NotSupportedException>();
         FluentActions.Invoking(() => Reversible.wrap(new Answering<Tuple<Tensor, int>>(x => new(x, 1)), rin)).Should().Throw<NotSupportedException>("it cannot be given another tensor");
         foreach (var index in (int[])[0, 2, -1])
-            FluentActions.Invoking(() => Reversible.wrap(new Decoding(), rin, decoder_input: index)).Should().Throw<ArgumentException>().WithMessage("*decoder_input*");
+            FluentActions.Invoking(() => Reversible.wrap(new Decoding(), rin, decoder_input: index)).Should().Throw<ArgumentException>().WithMessage("*decoder_input*").WithParameterName("decoder_input");
     }
 
     [Fact]
@@ -255,9 +356,16 @@ public sealed class ReversibleTests : IDisposable
         wrapped.Invoking(w => w.call(null!)).Should().Throw<ArgumentNullException>();
         var disposed = Past(columns: 6);
         disposed.Dispose();
-        wrapped.Invoking(w => w.call(disposed)).Should().Throw<ObjectDisposedException>().WithMessage("*disposed past*");
+        wrapped.Invoking(w => w.call(disposed)).Should().Throw<ObjectDisposedException>().WithMessage("*wrapped network received a disposed tensor*past*");
         var other = Reversible.wrap(nn.Linear(4, 3), new RINorm(4));
         other.Invoking(w => w.call(Past(columns: 4))).Should().Throw<ArgumentException>().WithMessage("*4 components*[2, 6, 3, 1]*", "the network forecasts other components");
+    }
+
+    private static Tensor Gone(Tensor x)
+    {
+        var y = x * 2;
+        y.Dispose();
+        return y;
     }
 
     private static (Tensor, Tensor) Twice(Tensor tensor) => (tensor, tensor);
@@ -317,6 +425,24 @@ public sealed class ReversibleTests : IDisposable
     private sealed class Answering<TResult>(Func<Tensor, TResult> answer) : nn.Module<Tensor, TResult>("Answering")
     {
         public override TResult forward(Tensor past) => answer(past);
+    }
+
+    private sealed class TwoInputs(Func<Tensor, Tensor, Tensor> answer) : nn.Module<Tensor, Tensor, Tensor>(nameof(TwoInputs))
+    {
+        public override Tensor forward(Tensor past, Tensor other) => answer(past, other);
+    }
+
+    private sealed class First : nn.Module<Tensor, Tensor>
+    {
+        private readonly nn.Module<Tensor, (Tensor, Tensor)> network;
+
+        public First(nn.Module<Tensor, (Tensor, Tensor)> network) : base(nameof(First))
+        {
+            this.network = network;
+            RegisterComponents();
+        }
+
+        public override Tensor forward(Tensor past) => network.call(past).Item1;
     }
 
     private sealed class Numbering() : nn.Module<Tensor, int>(nameof(Numbering))
