@@ -80,6 +80,61 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
         return (keys.missing_keys, keys.unexpected_keys);
     }
 
+    /// <summary>Writes the layer's parameters and persistent buffers to a file, in the form that <c>load</c> reads.</summary>
+    /// <remarks>TorchSharp's own, which a network's <c>save</c> is, refuses a parameter that is not contiguous, halfway through the file.</remarks>
+    /// <param name="location">The file's path. A file that is there is overwritten.</param>
+    /// <param name="skip">Keys to leave out.</param>
+    /// <returns>This layer.</returns>
+    /// <exception cref="InvalidOperationException">A tensor has no values, being on the meta device; the file is as it was.</exception>
+    public new nn.Module save(string location, IList<string>? skip = null)
+    {
+        ArgumentNullException.ThrowIfNull(location);
+        return Save(() => new BinaryWriter(File.Create(location)), skip);
+    }
+
+    /// <summary>Writes the layer's parameters and persistent buffers, in the form that <c>load</c> reads, and closes the stream.</summary>
+    /// <param name="stream">Where to write to.</param>
+    /// <param name="skip">Keys to leave out.</param>
+    /// <returns>This layer.</returns>
+    /// <exception cref="InvalidOperationException">A tensor has no values, being on the meta device; nothing was written.</exception>
+    public new nn.Module save(Stream stream, IList<string>? skip = null)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return Save(() => new BinaryWriter(stream), skip);
+    }
+
+    /// <summary>Writes the layer's parameters and persistent buffers, in the form that <c>load</c> reads.</summary>
+    /// <param name="writer">Where to write to; it stays open.</param>
+    /// <param name="skip">Keys to leave out.</param>
+    /// <returns>This layer.</returns>
+    /// <exception cref="InvalidOperationException">A tensor has no values, being on the meta device; nothing was written.</exception>
+    public new nn.Module save(BinaryWriter writer, IList<string>? skip = null)
+    {
+        ArgumentNullException.ThrowIfNull(writer);
+        using var scope = NewDisposeScope();
+        save_state_dict(writer, Savable(), skip);
+        return this;
+    }
+
+    private NormModule Save(Func<BinaryWriter> open, IList<string>? skip)
+    {
+        using var scope = NewDisposeScope();
+        var state = Savable(); // before a file is overwritten
+        using var writer = open();
+        save_state_dict(writer, state, skip);
+        return this;
+    }
+
+    // TorchSharp writes the memory behind a tensor: copies have it in order, and no sign that is to be changed on reading.
+    private Dictionary<string, Tensor> Savable()
+    {
+        using var noGrad = no_grad();
+        return state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.device_type != DeviceType.META
+            ? entry.Value.cpu().clone().contiguous()
+            : throw new InvalidOperationException(
+                $"{GetType().Name}.save must have values to write, but '{entry.Key}' is on the meta device, which holds none. Move the layer with to_empty, and load or reset its parameters first."));
+    }
+
     /// <summary>Reads what <c>save</c> wrote, all or none, with the checks of <see cref="load_state_dict"/>.</summary>
     /// <param name="reader">Where to read from. What follows the weights stays unread.</param>
     /// <param name="strict">Whether missing and unexpected keys are errors. A wrong shape always is.</param>

@@ -206,6 +206,54 @@ public sealed class StateLoadingTests : IDisposable
         theirs.bias!.Doubles().Should().Equal(5, 5, 5, 5);
     }
 
+    [Fact]
+    public void Save_ParametersInAnyLayout_HasTheirValues()
+    {
+        var packed = Layers.Values([4, 2]);
+        var complex = Layers.Values([4]) + (Layers.Values([4]) * new System.Numerics.Complex(0, 3));
+        var saved = new LayerNorm(4) { weight = nn.Parameter(packed.select(1, 0)), bias = nn.Parameter(complex.conj().imag) };
+        Action<Stream>[] saves = [stream => saved.save(stream), stream => saved.save(new BinaryWriter(stream))];
+        foreach (var save in saves)
+        {
+            var stream = new MemoryStream();
+            save(stream);
+            var loaded = new LayerNorm(4);
+            loaded.load(new MemoryStream(stream.ToArray()));
+            loaded.weight!.Doubles().Should().Equal(saved.weight.Doubles());
+            loaded.bias!.Doubles().Should().Equal(saved.bias.Doubles());
+        }
+    }
+
+    [Fact]
+    public void Save_Skip_LeavesKeysOut()
+    {
+        var stream = new MemoryStream();
+        new LayerNorm(4).save(new BinaryWriter(stream), skip: ["weight", "none"]);
+        StateFile.Read(new BinaryReader(new MemoryStream(stream.ToArray()))).Keys.Should().Equal("bias");
+    }
+
+    [Fact]
+    public void Save_Refused_LeavesTheFile()
+    {
+        var path = Path.GetTempFileName();
+        try
+        {
+            var layer = new RMSNorm(4);
+            layer.save(path);
+            var before = File.ReadAllBytes(path);
+            layer.to(META);
+            layer.Invoking(l => l.save(path)).Should().Throw<InvalidOperationException>().WithMessage("*must have values*'g' is on the meta device*to_empty*");
+            layer.Invoking(l => l.save((string)null!)).Should().Throw<ArgumentNullException>();
+            layer.Invoking(l => l.save((Stream)null!)).Should().Throw<ArgumentNullException>();
+            layer.Invoking(l => l.save((BinaryWriter)null!)).Should().Throw<ArgumentNullException>();
+            File.ReadAllBytes(path).Should().Equal(before);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
     private static byte[] Saved(nn.Module module)
     {
         var stream = new MemoryStream();
