@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using Darts.Norm.Kernels;
 
@@ -30,6 +31,7 @@ public static unsafe class StateFile
     /// <exception cref="InvalidDataException">The bytes are no entries.</exception>
     public static Dictionary<string, Tensor> Read(BinaryReader reader)
     {
+        ArgumentNullException.ThrowIfNull(reader);
         var tensors = new Dictionary<string, Tensor>();
         try
         {
@@ -58,13 +60,25 @@ public static unsafe class StateFile
     /// <exception cref="InvalidDataException">The file holds no entries, or more than them.</exception>
     public static Dictionary<string, Tensor> Read(string location)
     {
-        using var reader = new BinaryReader(File.OpenRead(location));
+        using var reader = new BinaryReader(Opened(location));
         var tensors = Read(reader);
         if (reader.BaseStream.ReadByte() < 0)
             return tensors;
         foreach (var tensor in tensors.Values)
             tensor.Dispose();
         throw new InvalidDataException($"A file of weights must end with its last entry, but more bytes follow. {Advice}");
+    }
+
+    private static FileStream Opened(string location)
+    {
+        try
+        {
+            return File.OpenRead(location);
+        }
+        catch (UnauthorizedAccessException error)
+        {
+            throw new IOException($"Weights must be in a file that may be read, but '{location}' is a folder, or not to be read by this user. Name the file, or change its permissions.", error);
+        }
     }
 
     private static string Key(BinaryReader reader, string what)
@@ -99,7 +113,7 @@ public static unsafe class StateFile
             shape[axis] = Number(reader, $"the sizes of {what}");
         var bytes = Product(shape.Append(size));
         if (bytes is null)
-            throw new InvalidDataException($"Weights must fit in memory, but {what} is said to have size {Require.Size(shape)}. {Advice}");
+            throw TooLarge(shape, what);
         return Filled(reader, shape, dtype, bytes.Value, what);
     }
 
@@ -111,7 +125,7 @@ public static unsafe class StateFile
 
         // What cannot say how much it holds is read before the memory for the tensor is taken.
         var chunks = stream.CanSeek ? null : Chunks(reader, bytes, what);
-        var tensor = empty(shape, dtype, CPU);
+        var tensor = Empty(shape, dtype, what);
         try
         {
             var to = bytes == 0 ? null : TensorMemory.Start(tensor);
@@ -130,6 +144,18 @@ public static unsafe class StateFile
         {
             tensor.Dispose();
             throw;
+        }
+    }
+
+    private static Tensor Empty(long[] shape, ScalarType dtype, string what)
+    {
+        try
+        {
+            return empty(shape, dtype, CPU);
+        }
+        catch (ExternalException error)
+        {
+            throw TooLarge(shape, what, error);
         }
     }
 
@@ -175,6 +201,9 @@ public static unsafe class StateFile
             ? number
             : throw new InvalidDataException($"Weights must have {what} from 0 to {most}, but it is {number}. {Advice}");
     }
+
+    private static InvalidDataException TooLarge(long[] shape, string what, Exception? error = null) =>
+        new($"Weights must fit in memory, but {what} is said to have size {Require.Size(shape)}. {Advice}", error);
 
     private static EndOfStreamException Ended(string what) => new($"Weights must be whole, but they end before {what}. {Advice}");
 

@@ -144,6 +144,9 @@ public sealed class StateFileTests : IDisposable
     public void Load_NoSuchFile_IsDotNetsError()
     {
         _layer.Invoking(l => l.load(_path + ".none")).Should().Throw<FileNotFoundException>();
+        foreach (var read in (Action[])[() => _layer.load(Path.GetTempPath()), () => StateFile.Read(Path.GetTempPath())])
+            read.Should().Throw<IOException>().WithMessage($"*must be in a file*'{Path.GetTempPath()}' is a folder*Name the file*").WithInnerException<UnauthorizedAccessException>();
+        FluentActions.Invoking(() => StateFile.Read((BinaryReader)null!)).Should().Throw<ArgumentNullException>().WithParameterName("reader");
         _layer.Invoking(l => l.load((string)null!)).Should().Throw<ArgumentNullException>().WithParameterName("location");
         _layer.Invoking(l => l.load((BinaryReader)null!)).Should().Throw<ArgumentNullException>().WithParameterName("reader");
         _layer.Dispose();
@@ -180,6 +183,14 @@ public sealed class StateFileTests : IDisposable
             FluentActions.Invoking(() => StateFile.Read(new BinaryReader(new MemoryStream(bytes[..^1])))).Should().Throw<EndOfStreamException>();
             FluentActions.Invoking(() => StateFile.Read(new BinaryReader(new Promising(bytes[..^1])))).Should().Throw<EndOfStreamException>();
         }).Should().Be(0);
+    }
+
+    [Fact]
+    public void Read_SizesBeyondMemoryInAStreamThatPromisesThem_IsAClearError()
+    {
+        var bytes = Written(w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", shape: [1L << 60]); });
+        FluentActions.Invoking(() => StateFile.Read(new BinaryReader(new Promising(bytes, long.MaxValue - bytes.Length)))).Should().Throw<InvalidDataException>()
+            .WithMessage("Weights must fit in memory, but entry 1 of 1, 'weight' is said to have size *1152921504606846976]. *");
     }
 
     [Fact]
@@ -238,9 +249,9 @@ public sealed class StateFileTests : IDisposable
     }
 
     /// <summary>A stream that says it holds more than it gives.</summary>
-    private sealed class Promising(byte[] bytes) : MemoryStream(bytes)
+    private sealed class Promising(byte[] bytes, long more = 1000) : MemoryStream(bytes)
     {
-        public override long Length => base.Length + 1000;
+        public override long Length => base.Length + more;
     }
 
     /// <summary>A stream that cannot say its length and gives a few bytes at a time.</summary>
