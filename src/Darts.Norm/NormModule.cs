@@ -76,7 +76,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     {
         RequireNotDisposed();
         ArgumentNullException.ThrowIfNull(source);
-        var keys = StateLoading.Load(this, source, strict, replace: null, skip ?? []);
+        var keys = StateLoading.Load(this, source, strict, replace: null, skip ?? [], withExtraState: false);
         return (keys.missing_keys, keys.unexpected_keys);
     }
 
@@ -174,8 +174,9 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
         using var scope = NewDisposeScope();
         var source = read();
         var (_, unexpected) = load_state_dict(source, strict, skip);
+        var own = state_dict();
         foreach (var key in source.Keys)
-            loadedParameters?[key] = !unexpected.Contains(key);
+            loadedParameters?[key] = skip?.Contains(key) == true ? own.ContainsKey(key) : !unexpected.Contains(key);
         return this;
     }
 

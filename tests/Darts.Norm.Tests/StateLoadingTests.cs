@@ -254,6 +254,38 @@ public sealed class StateLoadingTests : IDisposable
         }
     }
 
+    [Fact]
+    public void Load_LoadedParameters_TellWhatTheLayerHas()
+    {
+        var stream = new MemoryStream();
+        nn.Module.save_state_dict(new BinaryWriter(stream), new() { ["weight"] = ones(4), ["bias"] = ones(4), ["extra"] = ones(4), ["other"] = ones(4) });
+        var told = new Dictionary<string, bool>();
+        new LayerNorm(4).load(new MemoryStream(stream.ToArray()), strict: false, skip: ["extra", "bias"], loadedParameters: told);
+        told.Should().BeEquivalentTo(new Dictionary<string, bool> { ["weight"] = true, ["bias"] = true, ["extra"] = false, ["other"] = false });
+    }
+
+    [Fact]
+    public void LoadAndLoadStateDict_OfALayerWithExtraState_TakeWhatItSaved()
+    {
+        using var saved = new Counting { Steps = 9 };
+        using var loaded = new Counting { Steps = 5 };
+        loaded.load(new MemoryStream(Saved(saved)));
+        loaded.load_state_dict(saved.state_dict());
+        loaded.Steps.Should().Be(5, "TorchSharp's own members don't see it");
+        loaded.load_state_dict(saved.pytorch().state_dict());
+        loaded.Steps.Should().Be(9);
+        loaded.Invoking(l => l.pytorch().load_state_dict(saved.state_dict())).Should().Throw<InvalidOperationException>().WithMessage("*Missing key(s) in state_dict: \"_extra_state\"*");
+    }
+
+    private sealed class Counting() : LayerNorm(4), IExtraState
+    {
+        public long Steps { get; set; }
+
+        public Tensor get_extra_state() => tensor(Steps);
+
+        public void set_extra_state(Tensor state) => Steps = state.item<long>();
+    }
+
     private static byte[] Saved(nn.Module module)
     {
         var stream = new MemoryStream();

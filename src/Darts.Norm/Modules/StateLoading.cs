@@ -21,21 +21,25 @@ internal sealed class StateLoading : IDisposable
     private readonly bool _isGradEnabled = is_grad_enabled();
     private readonly IDictionary<string, IDictionary<string, object>>? _metadata;
     private readonly Replace? _replace;
+    private readonly bool _withExtraState;
     private bool _isSnapshotTaken;
 
     /// <summary>Puts a tensor in the place of the module's parameter or buffer of this name.</summary>
     public delegate void Replace(nn.Module module, string name, Tensor tensor);
 
-    private StateLoading(IDictionary<string, IDictionary<string, object>>? metadata, Replace? replace) => (_metadata, _replace) = (metadata, replace);
+    private StateLoading(IDictionary<string, IDictionary<string, object>>? metadata, Replace? replace, bool withExtraState) =>
+        (_metadata, _replace, _withExtraState) = (metadata, replace, withExtraState);
 
     /// <param name="module">What takes the values.</param>
     /// <param name="source">Values by key.</param>
     /// <param name="strict">Whether missing and unexpected keys are errors.</param>
     /// <param name="replace">Null to copy values; otherwise the module takes the dictionary's tensors, with their dtype and device, by this where a tensor cannot become another in place.</param>
     /// <param name="skip">Keys to leave alone.</param>
-    public static IncompatibleKeys Load(nn.Module module, IEnumerable<KeyValuePair<string, Tensor>> source, bool strict, Replace? replace, ICollection<string> skip)
+    /// <param name="withExtraState">Whether the values are to have the extra state: TorchSharp's own <c>state_dict</c> and <c>save</c> don't.</param>
+    public static IncompatibleKeys Load(
+        nn.Module module, IEnumerable<KeyValuePair<string, Tensor>> source, bool strict, Replace? replace, ICollection<string> skip, bool withExtraState = true)
     {
-        using var loading = new StateLoading((source as StateDict)?.metadata, replace);
+        using var loading = new StateLoading((source as StateDict)?.metadata, replace, withExtraState);
         using var noGrad = no_grad();
         try
         {
@@ -88,7 +92,7 @@ internal sealed class StateLoading : IDisposable
         {
             if (state.TryGetValue(extraKey, out var extraState))
                 SetExtraState(extra, extraState, extraKey, root);
-            else if (!skip.Contains(extraKey))
+            else if (_withExtraState && !skip.Contains(extraKey))
                 _missing.Add(extraKey);
         }
         else if (state.ContainsKey(extraKey))
