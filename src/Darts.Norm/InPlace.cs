@@ -9,11 +9,26 @@ internal static class InPlace
         def set_data(tensor: Tensor, data: Tensor):
             tensor.set_data(data)
 
+        def is_inference(tensor: Tensor) -> bool:
+            return tensor.is_inference()
+
         """));
 
     /// <summary>Whether <see cref="Convert"/> can: values do not move to or from the meta device in place.</summary>
     public static bool IsPossible(Tensor tensor, Device? device) =>
         device is null || (device.type == DeviceType.META) == (tensor.device_type == DeviceType.META);
+
+    /// <summary>What libtorch would say to values written into the tensor, some of it when they are written already; null where it takes them.</summary>
+    public static string? WhyNot(Tensor tensor)
+    {
+        using var isInference = (Scalar)Operators.Value.invoke("is_inference", tensor);
+        if (isInference.ToBoolean() && !is_inference_mode_enabled())
+            return "Inplace update to inference tensor outside InferenceMode is not allowed. Make the module outside of inference_mode";
+        var (shape, stride) = tensor.is_sparse ? ([], []) : (tensor.shape, tensor.stride());
+        return shape.Zip(stride).Any(axis => axis is { First: > 1, Second: 0 })
+            ? "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation"
+            : null;
+    }
 
     public static void Convert(Tensor tensor, ScalarType? dtype, Device? device, bool non_blocking)
     {

@@ -219,7 +219,7 @@ public sealed class PyTorchModule<T>
     /// <summary>The module's extra state.</summary>
     /// <returns>What its <see cref="IExtraState"/> gives.</returns>
     /// <exception cref="InvalidOperationException">The module has none: it does not implement <see cref="IExtraState"/>.</exception>
-    public Tensor get_extra_state() => ExtraState(nameof(get_extra_state)).get_extra_state();
+    public Tensor get_extra_state() => StateSaving.ExtraStateOf(ExtraState(nameof(get_extra_state)));
 
     /// <summary>Gives the module's extra state back.</summary>
     /// <param name="state">What <see cref="get_extra_state"/> gave.</param>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
@@ -46,6 +47,7 @@ internal sealed class StateLoading : IDisposable
             loading.Load(module, new(source.Where(entry => !skip.Contains(entry.Key))), "", module, skip);
             loading.RequireNoFault(module, strict);
             loading.Write();
+            loading.RequireNoFault(module, strict);
         }
         catch (Exception error)
         {
@@ -92,7 +94,7 @@ internal sealed class StateLoading : IDisposable
         {
             if (state.TryGetValue(extraKey, out var extraState))
                 SetExtraState(extra, extraState, extraKey, root);
-            else if (_withExtraState && !skip.Contains(extraKey))
+            else if (_withExtraState)
                 _missing.Add(extraKey);
         }
         else if (state.ContainsKey(extraKey))
@@ -121,10 +123,8 @@ internal sealed class StateLoading : IDisposable
                 value = Own(value[0]); // as PyTorch did for files of version 0.3
             if (Fault(key, value, target) is { } fault)
                 _errors.Add(fault);
-            else if (_replace is not null)
-                _pending.Enqueue(() => assign(value!));
             else
-                _pending.Enqueue(() => Copy(target, value!));
+                _pending.Enqueue(() => Try(key, value!, target, _replace is null ? value => Copy(target, value) : assign));
         }
     }
 
@@ -136,18 +136,40 @@ internal sealed class StateLoading : IDisposable
             return $"no value for {key}: the tensor is disposed.";
         if (!value.shape.AsSpan().SequenceEqual(target.shape))
             return $"size mismatch for {key}: copying a param with shape {PythonText.TorchSize(value)} from checkpoint, the shape in current model is {PythonText.TorchSize(target)}.";
+        if (value.is_sparse != target.is_sparse)
+            return Failed(key, value, target, "copy_() between dense and sparse Tensors is not implemented! Convert it first: to_dense(), or to_sparse()");
         if (_replace is not null)
         {
             return target is Parameter { requires_grad: true } && !is_floating_point(value) && !is_complex(value)
-                ? $"While copying the parameter named \"{key}\", whose dimensions in the model are {PythonText.TorchSize(target)} and whose dimensions in the checkpoint are {PythonText.TorchSize(value)}, an exception occurred : ('Only Tensors of floating point and complex dtype can require gradients',)."
+                ? Failed(key, value, target, "Only Tensors of floating point and complex dtype can require gradients")
                 : null;
         }
+        if (value.is_quantized() && !target.is_quantized())
+            return Failed(key, value, target, "Copying from quantized Tensor to non-quantized Tensor is not allowed, please use dequantize to get a float Tensor from a quantized Tensor");
+        if (InPlace.WhyNot(target) is { } why)
+            return Failed(key, value, target, why);
         if (is_complex(value) && !is_complex(target))
             return $"dtype mismatch for {key}: a {value.dtype} value does not fit into a {target.dtype} parameter.";
         if ((value.device_type == DeviceType.META) != (target.device_type == DeviceType.META))
             return $"no values for {key}: it is on {value.device} in the dictionary and on {target.device} in this layer, and the meta device holds none. Pass assign: true to pytorch().load_state_dict, or move the layer with to_empty first.";
         return null;
     }
+
+    // What libtorch alone knows to be wrong.
+    private void Try(string key, Tensor value, Tensor target, Action<Tensor> write)
+    {
+        try
+        {
+            write(value);
+        }
+        catch (ExternalException error)
+        {
+            _errors.Add(Failed(key, value, target, error.Message.Split('\n')[0]));
+        }
+    }
+
+    private static string Failed(string key, Tensor value, Tensor target, string why) =>
+        $"While copying the parameter named \"{key}\", whose dimensions in the model are {PythonText.TorchSize(target)} and whose dimensions in the checkpoint are {PythonText.TorchSize(value)}, an exception occurred : ('{why}',).";
 
     private void Copy(Tensor target, Tensor value)
     {
@@ -192,7 +214,7 @@ internal sealed class StateLoading : IDisposable
         }
         Run(root, () =>
         {
-            var old = Own(extra.get_extra_state());
+            var old = Own(StateSaving.ExtraStateOf(extra));
             _undo.Push(() => extra.set_extra_state(old));
             extra.set_extra_state(state);
         });
@@ -203,7 +225,7 @@ internal sealed class StateLoading : IDisposable
     {
         if (!_isSnapshotTaken)
         {
-            foreach (var tensor in Traversal.Modules(root).SelectMany(Registry.Tensors).Where(tensor => tensor.device_type != DeviceType.META))
+            foreach (var tensor in Traversal.Modules(root).SelectMany(Registry.Tensors).Where(tensor => tensor.device_type != DeviceType.META && InPlace.WhyNot(tensor) is null))
             {
                 var old = Own(tensor.clone());
                 _undo.Push(() => tensor.copy_(old));

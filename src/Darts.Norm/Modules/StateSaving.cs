@@ -16,6 +16,8 @@ internal static class StateSaving
         }
         catch
         {
+            foreach (var (key, _) in destination.Where(entry => made.Exists(tensor => ReferenceEquals(tensor, entry.Value))).ToList())
+                destination.Remove(key);
             made.ForEach(tensor => tensor.Dispose());
             throw;
         }
@@ -23,6 +25,11 @@ internal static class StateSaving
 
     /// <summary>PyTorch's <c>_version</c>: batch and instance normalisation count their batches since version 2.</summary>
     private static long Version(nn.Module module) => module is TorchSharp.Modules.NormBase ? 2 : 1;
+
+    public static Tensor ExtraStateOf(IExtraState module) => module.get_extra_state() is { IsInvalid: false } state
+        ? state
+        : throw new InvalidOperationException(
+            $"get_extra_state must answer a tensor, but that of {PythonText.ClassName((nn.Module)module)} answered null or a disposed one. Return a new tensor; one of size [0] where there is nothing to save.");
 
     private static void Save(nn.Module module, Dictionary<string, Tensor> destination, string prefix, bool keepVars, List<Tensor> made)
     {
@@ -37,7 +44,7 @@ internal static class StateSaving
             destination[prefix + name] = Kept(buffer);
         if (module is IExtraState extra)
         {
-            var extraState = extra.get_extra_state();
+            var extraState = ExtraStateOf(extra);
             made.Add(extraState);
             destination[prefix + ExtraState] = extraState;
         }

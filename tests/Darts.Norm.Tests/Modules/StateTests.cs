@@ -64,6 +64,94 @@ public sealed class StateTests : IDisposable
         (norm.module.g.Doubles().Sum(), norm.get_buffer("later")!.item<float>()).Should().Be((2d, 1f));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void LoadStateDict_WhatLibtorchRefuses_IsListedInPyTorchsTextAndWritesNothing(bool withHook)
+    {
+        using var units = jit.compile("""
+            def quantized(x):
+                return torch.quantize_per_tensor(x, 0.1, 0, 12)
+
+            def csr(x):
+                return x.to_sparse_csr()
+
+            """);
+        var quantized = (Tensor)units.invoke("quantized", ones(4));
+        var csr = (Tensor)units.invoke("csr", ones(4, 4));
+        LayerNorm inInference;
+        using (inference_mode())
+            inInference = new(4);
+        var net = nn.Sequential(("a", new RMSNorm(4)), ("b", new LayerNorm(4)), ("c", inInference)).pytorch();
+        if (withHook)
+            net.register_load_state_dict_pre_hook((_, _, _, _, _, _, _, _) => { });
+        var before = Clones(net);
+        var source = new StateDict(before.Select(entry => KeyValuePair.Create(entry.Key, entry.Value + 7)));
+        string Failed(string key, string why) => $"\n\tWhile copying the parameter named \"{key}\", whose dimensions in the model are torch.Size([4]) and whose dimensions in the checkpoint are torch.Size([4]), an exception occurred : ('{why}";
+        Refused(Failed("c.weight", "Inplace update to inference tensor outside InferenceMode is not allowed."), Failed("c.bias", "Inplace update"));
+
+        source["b.bias"] = ones(4).to_sparse();
+        source["b.weight"] = quantized;
+        Refused(Failed("b.bias", "copy_() between dense and sparse Tensors is not implemented! Convert it first"), Failed("b.weight", "Copying from quantized Tensor to non-quantized Tensor is not allowed, please use dequantize"));
+        RefusedWith(true, [Failed("b.bias", "copy_() between dense and sparse"), Failed("b.weight", "Only Tensors of floating point")]);
+
+        net = nn.Sequential(("a", new RMSNorm(4)), ("b", new LayerNorm(4) { weight = nn.Parameter(ones(1).expand(4)) })).pytorch();
+        before = Clones(net);
+        source = new StateDict(before.Select(entry => KeyValuePair.Create(entry.Key, entry.Value + 7)));
+        Refused(Failed("b.weight", "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone()"));
+
+        net = nn.Sequential(("a", new RMSNorm(4)), ("b", nn.Linear(4, 4))).pytorch();
+        before = Clones(net);
+        source = new StateDict(before.Select(entry => KeyValuePair.Create(entry.Key, entry.Value + 7))) { ["b.weight"] = csr };
+        Refused(Failed("b.weight", "").Replace("[4]", "[4, 4]"));
+        RefusedWith(true, [Failed("b.weight", "").Replace("[4]", "[4, 4]")]);
+
+        void Refused(params string[] says) => RefusedWith(false, says);
+
+        void RefusedWith(bool assign, string[] says)
+        {
+            var error = net.Invoking(n => n.load_state_dict(source, assign: assign)).Should().Throw<InvalidOperationException>().Which;
+            error.Message.Should().StartWith("Error(s) in loading state_dict for Sequential:").And.ContainAll(says).And.NotContain("frame #");
+            error.Data.Count.Should().Be(0, "all is as it was");
+            Same(net, before);
+        }
+    }
+
+    [Fact]
+    public void ExtraState_NullOrDisposed_IsRefusedAndLeavesTheDictionary()
+    {
+        var gone = ones(1);
+        gone.Dispose();
+        foreach (var state in (Tensor[])[null!, gone])
+        {
+            var net = nn.Sequential(("a", new Norm(state))).pytorch();
+            var destination = new StateDict { ["mine"] = ones(1) };
+            Action[] uses = [() => net.state_dict(destination), () => net.load_state_dict(new StateDict { ["a.g"] = ones(4), ["a._extra_state"] = ones(1) }), () => ((Norm)net.get_submodule("a")).pytorch().get_extra_state()];
+            uses.Should().AllSatisfy(use => use.Should().Throw<InvalidOperationException>().WithMessage("get_extra_state must answer a tensor, but that of Norm answered null or a disposed one.*"));
+            destination.Keys.Should().Equal("mine");
+        }
+    }
+
+    private sealed class Norm : nn.Module<Tensor, Tensor>, IExtraState
+    {
+        private readonly Parameter g = nn.Parameter(ones(4));
+        private readonly Func<Tensor> _state;
+
+        public Norm(Tensor state) : base(nameof(Norm))
+        {
+            _state = () => state;
+            RegisterComponents();
+        }
+
+        public Tensor get_extra_state() => _state();
+
+        public void set_extra_state(Tensor state)
+        {
+        }
+
+        public override Tensor forward(Tensor x) => x * g;
+    }
+
     [Fact]
     public void LoadStateDict_HookThatChangesWhatIsNotLoadedAndThrows_RestoresThat()
     {
@@ -185,13 +273,13 @@ public sealed class StateTests : IDisposable
     }
 
     [Fact]
-    public void LoadStateDict_SkippedExtraStateOfAChild_IsNotMissing()
+    public void LoadStateDict_OfALayerWithoutExtraState_IsNotMissingThatOfAChild()
     {
         var norm = new LayerNorm(2);
         norm.pytorch().add_module("child", new WithExtra(2));
         var source = norm.pytorch().state_dict().Where(entry => entry.Key != "child._extra_state").ToDictionary(entry => entry.Key, entry => entry.Value);
-        norm.load_state_dict(source, skip: ["child._extra_state"]).missing_keys.Should().BeEmpty();
-        norm.load_state_dict(source, strict: false).missing_keys.Should().Equal("child._extra_state");
+        norm.load_state_dict(source).missing_keys.Should().BeEmpty("TorchSharp's own state_dict does not write it");
+        norm.pytorch().load_state_dict(source, strict: false).missing_keys.Should().Equal("child._extra_state");
     }
 
     [Fact]
