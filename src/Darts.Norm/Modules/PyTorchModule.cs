@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
@@ -64,8 +65,11 @@ public sealed class PyTorchModule<T>
     /// <param name="prefix">The module's own path. Default: empty.</param>
     /// <param name="remove_duplicate">Whether a module under several names is listed once. Default: true.</param>
     /// <returns>Depth first, a module before what is below it.</returns>
-    public IEnumerable<(string name, nn.Module module)> named_modules(ISet<nn.Module>? memo = null, string prefix = "", bool remove_duplicate = true) =>
-        Traversal.NamedModules(module, memo ?? Traversal.NewMemo(), prefix, remove_duplicate);
+    public IEnumerable<(string name, nn.Module module)> named_modules(ISet<nn.Module>? memo = null, string prefix = "", bool remove_duplicate = true)
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        return Traversal.NamedModules(module, memo ?? Traversal.NewMemo(), prefix, remove_duplicate);
+    }
 
     /// <summary>The parameters, each once.</summary>
     /// <param name="recurse">Whether to list those of the modules below as well. Default: true.</param>
@@ -77,8 +81,11 @@ public sealed class PyTorchModule<T>
     /// <param name="recurse">Whether to list those of the modules below as well. Default: true.</param>
     /// <param name="remove_duplicate">Whether a parameter under several names is listed once. Default: true.</param>
     /// <returns>In the order of <see cref="named_modules"/>.</returns>
-    public IEnumerable<(string name, Parameter parameter)> named_parameters(string prefix = "", bool recurse = true, bool remove_duplicate = true) =>
-        Traversal.NamedParameters(module, prefix, recurse, remove_duplicate);
+    public IEnumerable<(string name, Parameter parameter)> named_parameters(string prefix = "", bool recurse = true, bool remove_duplicate = true)
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        return Traversal.NamedParameters(module, prefix, recurse, remove_duplicate);
+    }
 
     /// <summary>The buffers, those that are not persistent too, each once.</summary>
     /// <param name="recurse">Whether to list those of the modules below as well. Default: true.</param>
@@ -90,8 +97,11 @@ public sealed class PyTorchModule<T>
     /// <param name="recurse">Whether to list those of the modules below as well. Default: true.</param>
     /// <param name="remove_duplicate">Whether a buffer under several names is listed once. Default: true.</param>
     /// <returns>In the order of <see cref="named_modules"/>.</returns>
-    public IEnumerable<(string name, Tensor buffer)> named_buffers(string prefix = "", bool recurse = true, bool remove_duplicate = true) =>
-        Traversal.NamedBuffers(module, prefix, recurse, remove_duplicate);
+    public IEnumerable<(string name, Tensor buffer)> named_buffers(string prefix = "", bool recurse = true, bool remove_duplicate = true)
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        return Traversal.NamedBuffers(module, prefix, recurse, remove_duplicate);
+    }
 
     /// <summary>The module at a path.</summary>
     /// <param name="target">Names with dots between; empty for the module itself.</param>
@@ -188,8 +198,11 @@ public sealed class PyTorchModule<T>
     /// <param name="prefix">Put before each key as it is: a path ends in a dot. Default: empty.</param>
     /// <param name="keep_vars">Whether the tensors are the module's own. Default: false: detached, with the same values behind them, and the caller's to dispose.</param>
     /// <returns>The dictionary. A parameter under several names is there under each.</returns>
-    public StateDict state_dict(StateDict? destination = null, string prefix = "", bool keep_vars = false) =>
-        StateSaving.Save(module, destination ?? new StateDict(), prefix, keep_vars);
+    public StateDict state_dict(StateDict? destination = null, string prefix = "", bool keep_vars = false)
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        return StateSaving.Save(module, destination ?? new StateDict(), prefix, keep_vars);
+    }
 
     /// <summary>Adds the parameters, persistent buffers and extra states by path to a plain dictionary, which takes no metadata.</summary>
     /// <param name="destination">The dictionary to add to.</param>
@@ -199,6 +212,7 @@ public sealed class PyTorchModule<T>
     public Dictionary<string, Tensor> state_dict(Dictionary<string, Tensor> destination, string prefix = "", bool keep_vars = false)
     {
         ArgumentNullException.ThrowIfNull(destination);
+        ArgumentNullException.ThrowIfNull(prefix);
         return StateSaving.Save(module, destination, prefix, keep_vars);
     }
 
@@ -319,7 +333,11 @@ public sealed class PyTorchModule<T>
     /// <param name="non_blocking">Whether the copies may go on while the host does other things. Default: false.</param>
     /// <returns>The module.</returns>
     /// <exception cref="ArgumentTypeException">An integer dtype.</exception>
-    public T to(string device, ScalarType? dtype = null, bool non_blocking = false) => to(new Device(device), dtype, non_blocking);
+    public T to(string device, ScalarType? dtype = null, bool non_blocking = false)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        return to(new Device(device), dtype, non_blocking);
+    }
 
     /// <summary>Moves and casts to where and what a tensor is.</summary>
     /// <param name="tensor">The tensor.</param>
@@ -372,10 +390,25 @@ public sealed class PyTorchModule<T>
     /// <summary>Sets whether the parameters need a gradient, of the module and all below it.</summary>
     /// <param name="requires_grad">False freezes them. Default: true.</param>
     /// <returns>The module.</returns>
+    /// <exception cref="InvalidOperationException">One cannot: it holds integers, or was made in inference mode. All are as they were.</exception>
     public T requires_grad_(bool requires_grad = true)
     {
-        foreach (var parameter in parameters())
-            parameter.requires_grad = requires_grad;
+        var changed = new Stack<Parameter>();
+        foreach (var (name, parameter) in named_parameters().Where(entry => entry.parameter.requires_grad != requires_grad))
+        {
+            try
+            {
+                parameter.requires_grad = requires_grad;
+                changed.Push(parameter);
+            }
+            catch (ExternalException error)
+            {
+                while (changed.TryPop(out var other))
+                    other.requires_grad = !requires_grad;
+                throw new InvalidOperationException(
+                    $"{error.Message.Split('\n')[0].TrimEnd('.')}. '{name}' of {PythonText.ClassName(module)} is one that cannot, of {Require.Describe(parameter)}. Cast it, make it outside of inference mode, or set the others' one by one.", error);
+            }
+        }
         return module;
     }
 

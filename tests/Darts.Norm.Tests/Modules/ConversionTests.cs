@@ -148,6 +148,22 @@ public sealed class ConversionTests : IDisposable
         norm.weight.dtype.Should().Be(ScalarType.Int64);
     }
 
+    [Fact]
+    public void RequiresGrad_OfWhatCannotHaveOne_IsRefusedAndChangesNothing()
+    {
+        RMSNorm inInference;
+        using (inference_mode())
+            inInference = new(2);
+        inInference.g.requires_grad = false;
+        foreach (var wrong in (RMSNorm[])[new RMSNorm(2).requires_grad_(false).type(ScalarType.Int32), inInference])
+        {
+            var net = nn.Sequential(("a", new RMSNorm(2)), ("b", wrong), ("c", new RMSNorm(2).requires_grad_(false)));
+            net.get_submodule("a").requires_grad_(false);
+            net.Invoking(n => n.requires_grad_()).Should().Throw<InvalidOperationException>().WithMessage("*'b.g' of Sequential is one that cannot, of size *2], dtype*").Which.Message.Should().NotContain("frame #");
+            net.pytorch().parameters().Should().OnlyContain(parameter => !parameter.requires_grad);
+        }
+    }
+
     [Theory]
     [InlineData("ipu")]
     [InlineData("mtia")]

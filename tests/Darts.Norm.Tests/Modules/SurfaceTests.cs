@@ -1,6 +1,8 @@
+using System.Linq.Expressions;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
+using TorchSharp.Modules;
 
 namespace Darts.Norm.Tests.Modules;
 
@@ -67,6 +69,40 @@ public sealed partial class SurfaceTests
             var method = typeof(SurfaceTests).Assembly.GetTypes().Where(type => type.Name == parts[0]).Select(type => type.GetMethod(parts[1])).FirstOrDefault(method => method is not null);
             (method?.IsDefined(typeof(FactAttribute), inherit: true)).Should().BeTrue("{0} is a test", test);
         }
+    }
+
+    [Fact]
+    public void Members_GivenNull_TakeItOrSayWhichArgument()
+    {
+        foreach (var method in typeof(PyTorchModule<LayerNorm>).GetMethods(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly).Where(method => !method.IsSpecialName))
+        {
+            var parameters = method.GetParameters();
+            foreach (var nulled in parameters.Where(parameter => !parameter.ParameterType.IsValueType))
+            {
+                using var scope = NewDisposeScope();
+                var arguments = parameters.Select(parameter => parameter == nulled ? null : Sample(parameter.ParameterType)).ToArray();
+                try
+                {
+                    if (method.Invoke(new LayerNorm(4).pytorch(), arguments) is System.Collections.IEnumerable listed)
+                        listed.Cast<object?>().Count().Should().BeGreaterThanOrEqualTo(0);
+                }
+                catch (TargetInvocationException error)
+                {
+                    error.InnerException.Should().NotBeOfType<NullReferenceException>("{0}({1}: null)", method, nulled.Name);
+                }
+            }
+        }
+
+        static object? Sample(Type type) =>
+            type == typeof(string) ? "cpu"
+            : type == typeof(nn.Module) ? new RMSNorm(4)
+            : type == typeof(Parameter) ? nn.Parameter(ones(4))
+            : type == typeof(Tensor) ? ones(4)
+            : type.IsAssignableFrom(typeof(Dictionary<string, Tensor>)) ? new Dictionary<string, Tensor>()
+            : type == typeof(StateDict) ? new StateDict()
+            : type.IsAssignableTo(typeof(Delegate)) ? Expression.Lambda(type, Expression.Default(type.GetMethod("Invoke")!.ReturnType), type.GetMethod("Invoke")!.GetParameters().Select(parameter => Expression.Parameter(parameter.ParameterType))).Compile()
+            : type.IsValueType ? Activator.CreateInstance(type)
+            : null;
     }
 
     private static IEnumerable<string[]> Table()
