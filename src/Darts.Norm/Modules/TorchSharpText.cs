@@ -60,6 +60,13 @@ internal static class TorchSharpText
         AdaptiveMaxPool2d m => $"output_size={Sizes(m.output_size)}",
         AdaptiveMaxPool3d { output_size: { } size } => $"output_size={Sizes(size)}", // which TorchSharp 0.107 leaves null
 
+        LPPool1d m => PowerPooled(m.norm_type, [m.kernel_size], m.stride is { } stride ? [stride] : null, m.ceil_mode),
+        LPPool2d m => PowerPooled(m.norm_type, m.kernel_size, m.stride, m.ceil_mode),
+        MaxUnpool1d m => Unpooled([m.kernel_size], m.stride is { } stride ? [stride] : null, m.padding is { } padding ? [padding] : null),
+        MaxUnpool2d m => Unpooled(m.kernel_size, m.stride, m.padding),
+        MaxUnpool3d m => Unpooled(m.kernel_size, m.stride, m.padding),
+        Upsample m => $"{Upsampled(m)}, mode='{m.mode.ToString().ToLowerInvariant()}'",
+
         Flatten m => $"start_dim={m.start_dim}, end_dim={m.end_dim}",
         Unflatten m => $"dim={m.dim}, unflattened_size={PythonText.Tuple(m.unflattened_size)}",
         ChannelShuffle m => $"groups={m.groups}",
@@ -129,6 +136,21 @@ internal static class TorchSharpText
 
     private static string MaxPooled(long[] kernel, long[]? stride, long[]? padding, long[]? dilation, bool ceil) =>
         $"kernel_size={Sizes(kernel)}, stride={Sizes(stride ?? kernel)}, padding={Sizes(padding ?? [0])}, dilation={Sizes(dilation ?? [1])}, ceil_mode={Bool(ceil)}";
+
+    // PyTorch keeps the exponent as it was given, which is an integer mostly.
+    private static string PowerPooled(double power, long[] kernel, long[]? stride, bool ceil) =>
+        $"norm_type={(double.IsInteger(power) ? $"{power:F0}" : Float(power))}, kernel_size={Sizes(kernel)}, stride={(stride is null ? "None" : Sizes(stride))}, ceil_mode={Bool(ceil)}";
+
+    private static string Unpooled(long[] kernel, long[]? stride, long[]? padding) =>
+        $"kernel_size={PythonText.Tuple(kernel)}, stride={PythonText.Tuple(stride ?? kernel)}, padding={PythonText.Tuple(padding ?? new long[kernel.Length])}";
+
+    private static string Upsampled(Upsample m)
+    {
+        var factors = m.scale_factor.ToArray();
+        if (factors.Length > 0)
+            return $"scale_factor={(factors.Distinct().Count() == 1 ? Float(factors[0]) : $"({string.Join(", ", factors.Select(Float))})")}";
+        return $"size={(m.size.IsEmpty ? "None" : Sizes(m.size.ToArray()))}";
+    }
 
     // TorchSharp keeps one number for all axes as a number for each.
     private static string Sizes(long[] sizes) => sizes.Distinct().Count() == 1 ? $"{sizes[0]}" : PythonText.Tuple(sizes);
