@@ -104,7 +104,7 @@ public sealed class StateTests : IDisposable
         before = Clones(net);
         source = new StateDict(before.Select(entry => KeyValuePair.Create(entry.Key, entry.Value + 7))) { ["b.weight"] = csr };
         Refused(Failed("b.weight", "").Replace("[4]", "[4, 4]"));
-        RefusedWith(true, [Failed("b.weight", "").Replace("[4]", "[4, 4]")]);
+        RefusedWith(true, [Failed("b.weight", "Attempted to call `variable.set_data(tensor)`").Replace("[4]", "[4, 4]")]);
 
         void Refused(params string[] says) => RefusedWith(false, says);
 
@@ -112,6 +112,7 @@ public sealed class StateTests : IDisposable
         {
             var error = net.Invoking(n => n.load_state_dict(source, assign: assign)).Should().Throw<InvalidOperationException>().Which;
             error.Message.Should().StartWith("Error(s) in loading state_dict for Sequential:").And.ContainAll(says).And.NotContain("frame #");
+            error.Message.Should().NotContain("TorchScript");
             error.Data.Count.Should().Be(0, "all is as it was");
             Same(net, before);
         }
