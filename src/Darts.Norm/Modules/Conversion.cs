@@ -30,8 +30,8 @@ internal static class Conversion
 
     private static readonly Lazy<jit.CompilationUnit> Operators = new(() => jit.compile(
         """
-        def channels_last(tensor: Tensor):
-            return tensor.contiguous(memory_format=2)
+        def in_format(tensor: Tensor, memory_format: int):
+            return tensor.to(tensor.dtype, memory_format=memory_format)
 
         """));
 
@@ -39,10 +39,17 @@ internal static class Conversion
     public static void Cast(nn.Module module, ScalarType dtype) =>
         Apply(module, recurse: true, tensor => is_floating_point(tensor) ? Moved(tensor, dtype, tensor.device, false) : tensor, dtype, null);
 
-    public static void To(nn.Module module, Device? device, ScalarType? dtype, bool nonBlocking, memory_format? format)
+    public static void To(nn.Module module, Device? device, ScalarType? dtype, bool nonBlocking, memory_format? memory_format)
     {
         if (dtype is { } wanted && !is_floating_point(wanted) && !is_complex(wanted))
             throw new ArgumentTypeException($"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={PythonText.Dtype(wanted)}");
+        int? order = memory_format switch // libtorch's number of it
+        {
+            null or TorchSharp.memory_format.preserve_format => null,
+            TorchSharp.memory_format.contiguous_format => 0,
+            TorchSharp.memory_format.channels_last => 2,
+            _ => throw new ArgumentOutOfRangeException(nameof(memory_format), memory_format, $"memory_format must be preserve_format, contiguous_format or channels_last, but is {memory_format}."),
+        };
         Apply(module, recurse: true, Converted, dtype, device);
 
         Tensor Converted(Tensor tensor)
@@ -52,7 +59,11 @@ internal static class Conversion
                     "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a different device.");
             var target = is_floating_point(tensor) || is_complex(tensor) ? dtype ?? tensor.dtype : tensor.dtype;
             var converted = Moved(tensor, target, device ?? tensor.device, nonBlocking);
-            return format == memory_format.channels_last && tensor.dim() is 4 or 5 ? (Tensor)Operators.Value.invoke("channels_last", converted)! : converted;
+            if (order is null || tensor.dim() is not (4 or 5))
+                return converted;
+            if (memory_format == TorchSharp.memory_format.channels_last && tensor.dim() == 5)
+                throw new InvalidOperationException($"required rank 4 tensor to use channels_last format, but a parameter or buffer has {Require.Describe(tensor)}. Convert the modules of 4 dimensions alone.");
+            return (Tensor)Operators.Value.invoke("in_format", converted, order)!;
         }
     }
 

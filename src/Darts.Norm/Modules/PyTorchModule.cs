@@ -313,7 +313,8 @@ public sealed class PyTorchModule<T>
     /// <param name="memory_format">The order in memory of tensors of 4 and 5 dimensions. Default: what each has.</param>
     /// <returns>The module.</returns>
     /// <exception cref="ArgumentTypeException">An integer dtype.</exception>
-    /// <exception cref="InvalidOperationException">From the meta device, which has no values: use <see cref="to_empty"/>.</exception>
+    /// <exception cref="InvalidOperationException">From the meta device, which has no values: use <see cref="to_empty"/>; or channels_last for a tensor of 5 dimensions. Nothing is changed.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such order.</exception>
     public T to(Device? device = null, ScalarType? dtype = null, bool non_blocking = false, memory_format? memory_format = null)
     {
         Conversion.To(module, device, dtype, non_blocking, memory_format);

@@ -103,6 +103,20 @@ public sealed class ConversionTests : IDisposable
         conv.pytorch().to(memory_format: memory_format.channels_last);
         conv.weight!.stride().Should().Equal(36, 1, 12, 4);
         conv.weight.Doubles().Should().Equal(values.Doubles());
+        conv.pytorch().to(memory_format: memory_format.preserve_format);
+        conv.weight!.stride().Should().Equal(36, 1, 12, 4);
+        conv.pytorch().to(dtype: ScalarType.Float64, memory_format: memory_format.contiguous_format);
+        conv.weight!.stride().Should().Equal(36, 9, 3, 1);
+        conv.weight.Doubles().Should().Equal(values.Doubles());
+    }
+
+    [Fact]
+    public void MemoryFormat_ThatDoesNotFitOrIsNone_IsRefusedAndChangesNothing()
+    {
+        var net = nn.Sequential(("a", nn.Conv2d(4, 8, 3L)), ("b", nn.Conv3d(4, 8, 3L))).pytorch();
+        net.Invoking(n => n.to(memory_format: memory_format.channels_last)).Should().Throw<InvalidOperationException>().WithMessage("required rank 4 tensor to use channels_last format, but a parameter or buffer has size *8, 4, 3, 3, 3], dtype Float32.*");
+        net.Invoking(n => n.to(memory_format: (memory_format)77)).Should().Throw<ArgumentOutOfRangeException>().WithMessage("memory_format must be preserve_format, contiguous_format or channels_last, but is 77.*").WithParameterName("memory_format");
+        net.get_parameter("a.weight").stride().Should().Equal(36, 9, 3, 1);
     }
 
     [Fact]
