@@ -3,9 +3,9 @@ namespace Darts.Norm;
 /// <summary>A network's text, as PyTorch prints it.</summary>
 internal static class ModuleText
 {
-    public static string Of(nn.Module module)
+    public static string Of(nn.Module module, int depth = 0)
     {
-        var children = Registry.Children(module).Select(entry => (entry.name, text: Of(entry.module)))
+        var children = Registry.Children(module, depth).Select(entry => (entry.name, text: Of(entry.module, depth + 1)))
             .Concat(ModuleRecord.Find(module)?.NullModules.Select(name => (name, text: "None")) ?? [])
             .ToList();
         if (Registry.IsModuleList(module))

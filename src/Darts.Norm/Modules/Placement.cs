@@ -54,8 +54,12 @@ internal static class Placement
 
     /// <summary>As <see cref="Parameter"/>, for a child.</summary>
     /// <exception cref="ArgumentTypeException">A container or a field holds modules of another type. Nothing is changed.</exception>
+    /// <exception cref="ArgumentException">The module is part of the child. PyTorch takes it, and raises a RecursionError later; TorchSharp's own members would end the process.</exception>
     public static void Child(nn.Module module, string name, nn.Module? child)
     {
+        if (child is not null && Traversal.Modules(child).Contains(module, ReferenceEqualityComparer.Instance))
+            throw new ArgumentException(
+                $"A module must not contain itself, but the {PythonText.ClassName(child)} to be '{name}' of {PythonText.ClassName(module)} contains that one, and the network would have no end. Put another there.");
         var old = Registry.Children(module).Find(entry => entry.name == name).module;
         if (old is not null && child is not null)
             RequireFieldsFor(module, name, old, child);

@@ -139,13 +139,13 @@ public sealed class PyTorchModule<T>
     public T apply(Action<nn.Module> fn)
     {
         ArgumentNullException.ThrowIfNull(fn);
-        Each(module);
+        Each(module, 0);
         return module;
 
-        void Each(nn.Module module)
+        void Each(nn.Module module, int depth)
         {
-            foreach (var (_, child) in Traversal.NamedChildren(module))
-                Each(child);
+            foreach (var (_, child) in Traversal.NamedChildren(module, depth))
+                Each(child, depth + 1);
             fn(module);
         }
     }
@@ -156,19 +156,21 @@ public sealed class PyTorchModule<T>
     /// <param name="name">Its name, without a dot.</param>
     /// <param name="module">The module; null registers the name without one.</param>
     /// <exception cref="KeyNotFoundException">PyTorch's KeyError: an empty name, one with a dot, or one that another member has.</exception>
+    /// <exception cref="ArgumentException">The module contains this one.</exception>
     public void add_module(string name, nn.Module? module) => Registration.Module(this.module, name, module);
 
     /// <summary>Another name of <see cref="add_module"/>.</summary>
     /// <param name="name">Its name, without a dot.</param>
     /// <param name="module">The module; null registers the name without one.</param>
     /// <exception cref="KeyNotFoundException">PyTorch's KeyError: an empty name, one with a dot, or one that another member has.</exception>
+    /// <exception cref="ArgumentException">The module contains this one.</exception>
     public void register_module(string name, nn.Module? module) => add_module(name, module);
 
     /// <summary>Puts a module at a path, in the place of the one there; fields that hold that one hold the new one afterwards.</summary>
     /// <param name="target">Names with dots between.</param>
     /// <param name="module">The module. It is not checked whether it takes and answers what its neighbours expect.</param>
     /// <param name="strict">Whether there must be a module of this name. Default: false.</param>
-    /// <exception cref="ArgumentException">The path is empty.</exception>
+    /// <exception cref="ArgumentException">The path is empty, or the module contains what it would be put into.</exception>
     /// <exception cref="MissingMemberException">There is no such parent, something else has the name, or (if strict) nothing has.</exception>
     /// <exception cref="ArgumentTypeException">The field or list that holds the old one cannot hold the new one. Nothing is changed.</exception>
     public void set_submodule(string target, nn.Module module, bool strict = false)

@@ -8,6 +8,8 @@ namespace Darts.Norm;
 /// <remarks>TorchSharp keeps them in protected fields, and those of its containers in lists of their own.</remarks>
 internal static class Registry
 {
+    private const int Deepest = 1000; // as Python's recursion: further down, the paths alone would take all memory
+
     private static readonly Action<nn.Module> Register = typeof(nn.Module)
         .GetMethod("RegisterComponents", System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.NonPublic)?.CreateDelegate<Action<nn.Module>>() ?? throw Unknown("RegisterComponents");
 
@@ -29,8 +31,14 @@ internal static class Registry
         Parameters(module).Select(entry => (Tensor)entry.parameter).Concat(Buffers(module).Select(entry => entry.buffer));
 
     /// <summary>Of a module that was disposed as well: its text still tells.</summary>
-    public static List<(string name, nn.Module module)> Children(nn.Module module)
+    /// <param name="module">Whose.</param>
+    /// <param name="depth">How many modules it lies in, of those that the caller goes down.</param>
+    /// <exception cref="InsufficientExecutionStackException">Python's RecursionError: there is no end to them.</exception>
+    public static List<(string name, nn.Module module)> Children(nn.Module module, int depth = 0)
     {
+        if (depth > Deepest || !RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw new InsufficientExecutionStackException(
+                $"A network must end somewhere, but the {PythonText.ClassName(module)} here lies too deep, in itself probably. Hold a module that is around this one in a Func, not in a field: fields are children.");
         if (IsModuleList(module))
             return [.. Enumerable.Select((IEnumerable<nn.Module>)module, (child, i) => ($"{i}", child))];
         if (module is ModuleDict<nn.Module> dictionary)

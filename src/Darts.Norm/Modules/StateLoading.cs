@@ -46,7 +46,7 @@ internal sealed class StateLoading : IDisposable
         using var noGrad = no_grad();
         try
         {
-            loading.Load(module, new(source.Where(entry => !skip.Contains(entry.Key))), "", module, skip);
+            loading.Load(module, new(source.Where(entry => !skip.Contains(entry.Key))), "", module, skip, 0);
             loading.RequireNoFault(module, strict);
             loading.Write();
             loading.RequireNoFault(module, strict);
@@ -61,7 +61,7 @@ internal sealed class StateLoading : IDisposable
 
     public void Dispose() => _own.ForEach(tensor => tensor.Dispose());
 
-    private void Load(nn.Module module, StateDict state, string prefix, nn.Module root, ICollection<string> skip)
+    private void Load(nn.Module module, StateDict state, string prefix, nn.Module root, ICollection<string> skip, int depth)
     {
         var localMetadata = new Dictionary<string, object>();
         if (_metadata is not null && _metadata.TryGetValue(prefix.Length == 0 ? "" : prefix[..^1], out var saved))
@@ -72,10 +72,10 @@ internal sealed class StateLoading : IDisposable
             Run(root, () => hook(module, state, prefix, localMetadata, true, _missing, _unexpected, _errors));
 
         LoadOwn(module, state, prefix, root, skip);
-        foreach (var (name, child) in Registry.Children(module))
+        foreach (var (name, child) in Registry.Children(module, depth))
         {
             var below = $"{prefix}{name}.";
-            Load(child, new(state.Where(entry => entry.Key.StartsWith(below, StringComparison.Ordinal))), below, root, skip);
+            Load(child, new(state.Where(entry => entry.Key.StartsWith(below, StringComparison.Ordinal))), below, root, skip, depth + 1);
         }
 
         var keys = new IncompatibleKeys(_missing, _unexpected);

@@ -11,7 +11,7 @@ internal static class StateSaving
         List<Tensor> made = [];
         try
         {
-            Save(module, destination, prefix, keepVars, made);
+            Save(module, destination, prefix, keepVars, made, 0);
             return destination;
         }
         catch
@@ -31,7 +31,7 @@ internal static class StateSaving
         : throw new InvalidOperationException(
             $"get_extra_state must answer a tensor, but that of {PythonText.ClassName((nn.Module)module)} answered null or a disposed one. Return a new tensor; one of size [0] where there is nothing to save.");
 
-    private static void Save(nn.Module module, Dictionary<string, Tensor> destination, string prefix, bool keepVars, List<Tensor> made)
+    private static void Save(nn.Module module, Dictionary<string, Tensor> destination, string prefix, bool keepVars, List<Tensor> made, int depth)
     {
         var localMetadata = new Dictionary<string, object> { ["version"] = Version(module) };
         if (destination is StateDict state)
@@ -48,8 +48,8 @@ internal static class StateSaving
             made.Add(extraState);
             destination[prefix + ExtraState] = extraState;
         }
-        foreach (var (name, child) in Registry.Children(module))
-            Save(child, destination, $"{prefix}{name}.", keepVars, made);
+        foreach (var (name, child) in Registry.Children(module, depth))
+            Save(child, destination, $"{prefix}{name}.", keepVars, made, depth + 1);
         foreach (var hook in ModuleRecord.Find(module)?.StateDictPostHooks.Hooks ?? [])
             hook(module, destination, prefix, localMetadata);
 

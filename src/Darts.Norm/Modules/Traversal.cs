@@ -5,16 +5,16 @@ namespace Darts.Norm;
 /// <summary>Modules and what they hold, in PyTorch's order: a module before what is below it, depth first.</summary>
 internal static class Traversal
 {
-    public static IEnumerable<(string name, nn.Module module)> NamedModules(nn.Module module, ISet<nn.Module> memo, string prefix, bool removeDuplicate)
+    public static IEnumerable<(string name, nn.Module module)> NamedModules(nn.Module module, ISet<nn.Module> memo, string prefix, bool removeDuplicate, int depth = 0)
     {
         if (memo.Contains(module))
             yield break;
         if (removeDuplicate)
             memo.Add(module);
         yield return (prefix, module);
-        foreach (var (name, child) in Registry.Children(module))
+        foreach (var (name, child) in Registry.Children(module, depth))
         {
-            foreach (var below in NamedModules(child, memo, Joined(prefix, name), removeDuplicate))
+            foreach (var below in NamedModules(child, memo, Joined(prefix, name), removeDuplicate, depth + 1))
                 yield return below;
         }
     }
@@ -23,8 +23,8 @@ internal static class Traversal
     public static IEnumerable<nn.Module> Modules(nn.Module module) =>
         NamedModules(module, NewMemo(), "", true).Select(entry => entry.module);
 
-    public static IEnumerable<(string name, nn.Module module)> NamedChildren(nn.Module module) =>
-        Registry.Children(module).DistinctBy(entry => entry.module, ReferenceEqualityComparer.Instance);
+    public static IEnumerable<(string name, nn.Module module)> NamedChildren(nn.Module module, int depth = 0) =>
+        Registry.Children(module, depth).DistinctBy(entry => entry.module, ReferenceEqualityComparer.Instance);
 
     public static IEnumerable<(string name, Parameter parameter)> NamedParameters(nn.Module module, string prefix, bool recurse, bool removeDuplicate) =>
         NamedMembers(module, Registry.Parameters, prefix, recurse, removeDuplicate);

@@ -47,6 +47,41 @@ public sealed class RegistrationTests : IDisposable
     }
 
     [Fact]
+    public void AddModuleAndSetSubmodule_OfWhatIsAround_AreRefusedAndChangeNothing()
+    {
+        var list = nn.ModuleList<nn.Module>();
+        var net = nn.Sequential(("a", nn.Sequential(("b", new RMSNorm(4)))));
+        var around = new Containers(list, nn.ModuleDict<nn.Module>(), net).pytorch();
+        Action[] uses =
+        [
+            () => net.set_submodule("zz", net), () => net.set_submodule("a.b", net), () => net.pytorch().add_module("zz", net), () => around.set_submodule("list.0", around.module),
+            () => around.set_submodule("dictionary.x", around.module), () => around.get_submodule("net.a.b").set_submodule("zz", around.module),
+        ];
+        uses.Should().AllSatisfy(use => use.Should().Throw<ArgumentException>().WithMessage("A module must not contain itself, but the *Put another there."));
+        around.named_modules().Select(entry => entry.name).Should().Equal("", "list", "dictionary", "net", "net.a", "net.a.b");
+        net.set_submodule("again", net.get_submodule("a"));
+    }
+
+    [Fact]
+    public void Members_OfAModuleThatContainsItself_ThrowInsteadOfEndingTheProcess()
+    {
+        var net = new Endless().pytorch();
+        Action[] uses =
+        [
+            () => net.text(), () => net.state_dict(), () => net.load_state_dict(new StateDict(), strict: false), () => net.apply(_ => { }), () => _ = net.named_modules(remove_duplicate: false).Last(),
+        ];
+        uses.Should().AllSatisfy(use => use.Should().Throw<InsufficientExecutionStackException>().WithMessage("A network must end somewhere, but the Endless*"));
+        net.named_modules().Should().ContainSingle("each is listed once");
+    }
+
+    private sealed class Endless : nn.Module<Tensor, Tensor>
+    {
+        public Endless() : base(nameof(Endless)) => _internal_submodules.Add("self", this);
+
+        public override Tensor forward(Tensor x) => x;
+    }
+
+    [Fact]
     public void Containers_BeforeTheyAreAttached_AreListedAsInPyTorch()
     {
         nn.ModuleList<RMSNorm>(new RMSNorm(2), new RMSNorm(2)).pytorch().state_dict().Keys.Should().Equal("0.g", "1.g");
