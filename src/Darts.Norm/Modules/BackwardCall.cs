@@ -11,6 +11,10 @@ internal sealed class BackwardCall
 {
     private static readonly ConditionalWeakTable<Tensor, BackwardCall> Calls = new();
 
+    // What this thread's calls gave to a forward that has not answered, or threw, of which nothing tells. Weakly: the graph holds this class, and what is never called again is the garbage collector's.
+    [ThreadStatic]
+    private static List<(WeakReference<Tensor> view, nint frame)>? _views;
+
     private readonly nn.Module _module;
     private readonly IReadOnlyList<BackwardPreHook> _preHooks;
     private readonly IReadOnlyList<BackwardHook> _hooks;
@@ -33,8 +37,11 @@ internal sealed class BackwardCall
         record.BackwardPreHooks.IsEmpty && record.BackwardHooks.IsEmpty ? null : new(module, record, inputs);
 
     /// <summary>The arguments for forward: views of those that need a gradient.</summary>
-    public object?[] TieInputs(object?[] args)
+    /// <param name="args">The arguments for the module.</param>
+    /// <param name="frame">Where on the stack the call is: of a module's calls, one that another is part of is above it.</param>
+    public object?[] TieInputs(object?[] args, nint frame)
     {
+        _views?.RemoveAll(entry => !entry.view.TryGetTarget(out var view) || view.IsInvalid || (entry.frame <= frame && FreeOwn(view)));
         _inputs = Places(args);
         var tied = Tie(args, _inputs, isInput: true);
         if (tied is null)
@@ -46,6 +53,7 @@ internal sealed class BackwardCall
         {
             result[index] = view;
             Calls.Add(view, this);
+            (_views ??= []).Add((new(view), frame));
         }
         return result;
     }
@@ -69,16 +77,34 @@ internal sealed class BackwardCall
     {
         var items = Items(output);
         _outputs = Places(items);
-        var views = _given is null ? [] : args.Where((arg, i) => !ReferenceEquals(arg, _given[i])).OfType<Tensor>().Where(view => !Holds(items, view)).ToList();
+        var views = Views(args);
         if (Tie(items, _outputs, isInput: false) is { } tied)
         {
             foreach (var (index, view) in tied)
                 items[index] = Adopted((Tensor)items[index]!, view, args);
             output = WithItems(output, items);
         }
-        views.ForEach(view => view.Dispose());
+        _views?.RemoveAll(entry => entry.view.TryGetTarget(out var view) && views.Exists(own => ReferenceEquals(own, view)));
+        views.FindAll(view => !Holds(items, view)).ForEach(view => view.Dispose());
         _given = null; // or the graph would keep the caller's tensors
         return output;
+    }
+
+    /// <summary>Frees the inputs' views where a forward hook threw.</summary>
+    public void FreeInputs(object?[] args)
+    {
+        Views(args).ForEach(view => view.Dispose());
+        _given = null;
+    }
+
+    private List<Tensor> Views(object?[] args) => _given is null ? [] : [.. args.Where((arg, i) => !ReferenceEquals(arg, _given[i])).OfType<Tensor>()];
+
+    private bool FreeOwn(Tensor view)
+    {
+        var isOwn = Calls.TryGetValue(view, out var call) && ReferenceEquals(call._module, _module);
+        if (isOwn)
+            view.Dispose();
+        return isOwn;
     }
 
     // What holds the output, a forward hook say, goes on holding it: it takes over what libtorch made of it. The caller's own tensors stay as they are.

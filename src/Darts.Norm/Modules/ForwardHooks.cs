@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Linq.Expressions;
 using System.Reflection;
+using System.Runtime.CompilerServices;
 
 namespace Darts.Norm;
 
@@ -46,8 +47,11 @@ internal static class ForwardHooks
         field.SetValue(module, copy);
     }
 
-    private static object?[] Before(nn.Module module, object?[] args)
+    // Never compiled anew, so that its frames are alike: what is compiled for the hooks never is either.
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    private static unsafe object?[] Before(nn.Module module, object?[] args)
     {
+        byte here;
         var record = ModuleRecord.Of(module);
         var call = BackwardCall.Start(module, record, args.Length); // hooks that a pre-hook registers are for the next call
         foreach (var hook in record.ForwardPreHooks.Hooks)
@@ -59,7 +63,7 @@ internal static class ForwardHooks
                 throw new ArgumentTypeException($"{PythonText.ClassName(module)}.forward() takes {args.Length} arguments, but a forward pre-hook returned {given.Length}. Return null, or one for each.");
             args = given;
         }
-        return call?.TieInputs(args) ?? args;
+        return call?.TieInputs(args, (nint)(&here)) ?? args;
     }
 
     private static object? After(nn.Module module, object?[] args, object? output)
@@ -67,9 +71,17 @@ internal static class ForwardHooks
         var record = ModuleRecord.Of(module);
         var call = BackwardCall.Find(module, record, args);
         var given = call?.Given(args) ?? args;
-        foreach (var hook in record.ForwardHooks.Hooks)
-            output = hook(module, [.. given], output) ?? output;
-        return call is null ? output : call.TieOutputs(args, output);
+        try
+        {
+            foreach (var hook in record.ForwardHooks.Hooks)
+                output = hook(module, [.. given], output) ?? output;
+            return call is null ? output : call.TieOutputs(args, output);
+        }
+        catch
+        {
+            call?.FreeInputs(args);
+            throw;
+        }
     }
 
     private static T Cast<T>(object? value, nn.Module module) => value switch

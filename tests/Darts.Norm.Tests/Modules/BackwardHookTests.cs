@@ -389,6 +389,53 @@ public sealed class BackwardHookTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Call_ThatThrowsWithHooks_LeavesNothingBehindTheNext(bool inHook)
+    {
+        using var module = new Sometimes();
+        using var x = ones(3, 2).requires_grad_();
+        module.register_full_backward_hook((_, _, _) => { });
+        using var throws = inHook ? module.pytorch().register_forward_hook((_, _, y) => module.Throws ? throw Disposed((Tensor)y!) : null) : null;
+        module.InHook = inHook;
+        Alone.Collect();
+        var before = Tensor.TotalCount;
+        for (var i = 0; i < 20; i++)
+        {
+            module.Throws = true;
+            module.Invoking(m => m.call(x)).Should().Throw<NotFiniteNumberException>();
+            Tensor.TotalCount.Should().BeLessThanOrEqualTo(before + 2, "a view may wait for the next call");
+        }
+        module.Throws = false;
+        module.call(x).Dispose();
+        Tensor.TotalCount.Should().Be(before);
+
+        static NotFiniteNumberException Disposed(Tensor y)
+        {
+            y.Dispose(); // the output is the caller's to free, as without hooks
+            return new("mine");
+        }
+    }
+
+    [Fact]
+    public void Call_InsideACallOfTheSameModule_LeavesItsInputsAlone()
+    {
+        using var scope = NewDisposeScope();
+        var module = new Recursive();
+        var x = full(2, 3f, requires_grad: true);
+        var fired = 0;
+        module.register_full_backward_hook((_, _, _) => fired++);
+        for (var i = 0; i < 3; i++)
+        {
+            x.grad = null;
+            module.Depth = 0;
+            module.call(x).sum().backward();
+            x.grad!.Doubles().Should().Equal([12, 12], "1 + 10 + 1 for each of the calls that answered");
+        }
+        fired.Should().BeGreaterThan(0);
+    }
+
     [Fact]
     public void Hook_AfterTheGraph_HoldsNeitherModuleNorTensors()
     {
@@ -412,6 +459,38 @@ public sealed class BackwardHookTests
             GC.KeepAlive(handle);
             return (new(norm), seen);
         }
+    }
+
+    /// <summary>Calls itself twice, of which one throws, and uses its input afterwards.</summary>
+    private sealed class Recursive() : nn.Module<Tensor, Tensor>(nameof(Recursive))
+    {
+        public int Depth { get; set; }
+
+        public override Tensor forward(Tensor x)
+        {
+            switch (Depth++)
+            {
+                case 0:
+                    using (var inner = call(x))
+                    {
+                        this.Invoking(module => module.call(x)).Should().Throw<NotFiniteNumberException>();
+                        return inner + x;
+                    }
+                case 1:
+                    return (x * 10) + x;
+                default:
+                    throw new NotFiniteNumberException("mine");
+            }
+        }
+    }
+
+    private sealed class Sometimes() : nn.Module<Tensor, Tensor>(nameof(Sometimes))
+    {
+        public bool Throws { get; set; }
+
+        public bool InHook { get; set; }
+
+        public override Tensor forward(Tensor x) => Throws && !InHook ? throw new NotFiniteNumberException("mine") : x * 2;
     }
 
     private sealed class Product() : nn.Module<Tensor, Tensor, Tensor>(nameof(Product))
