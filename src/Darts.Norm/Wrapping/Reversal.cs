@@ -125,7 +125,8 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
 
     private void RequireColumns(Tensor input, RINorm rin, string argument)
     {
-        Require.Input(input, rin.affine_weight, "The wrapped network", argument);
+        Require.Input(input, "The wrapped network", argument);
+        Require.Parameter(rin.affine_weight, [rin.input_dim], input, "The wrapped network's rin", nameof(rin.affine_weight), argument);
         if (input.dim() < 3 || input.size(-1) <= _columns.Max())
             throw new ArgumentException(
                 $"The wrapped network takes {argument} as (batch, time, ..., columns) with column {_columns.Max()} among them, the last target, but received {Require.Describe(input)}.", argument);
