@@ -188,4 +188,31 @@ public sealed class ExactnessTests
         norm.forward(x).backward([Layers.Of(1e10, 0).to(dtype)]);
         x.grad!.Doubles().Should().Equal(0, 0);
     }
+
+    [Fact]
+    public void LayerNorm_Float64GradientWhoseTermsNearlyCancel_IsWithin8Units()
+    {
+        double[] x = [0.06917148687578956, 0.07044832943852919, 0.0709846218878587, 0.06973570167991094, 0.07008228829058416, 0.0691530460930122, 0.07120618351387809, 0.06971171063533588, -0.9690573304016884, -0.9690936227367365, -0.9692323314918772, -0.9687114883238533, -0.9694138101459441, -0.9694932193805971, -0.9697183710744129, -0.970244716389124, -0.44969495759904854];
+        double[] gradOutput = [1.0049442801559458, 1.006033899525677, 1.0048513798148437, 1.006536711146512, -5.028644235066017, -5.03112352931343, -5.0291172414820995, -5.026022629292686, 0, 0, 0, 0, 0, 0, 0, 0, -1.003343370963083];
+        RowsAreRight(Kind.LayerNormNotAffine, 1e-12, x, gradOutput);
+    }
+
+    /// <summary>Rows of float64, as many as <paramref name="x"/> has of the weight's length: output and gradients within their bounds.</summary>
+    private static void RowsAreRight(Kind kind, double eps, double[] x, double[] gradOutput, double[]? weight = null)
+    {
+        using var scope = NewDisposeScope();
+        var width = weight?.Length ?? x.Length;
+        var problem = Problem.Simple(kind, [x.Length / width, width]) with { Dtype = ScalarType.Float64, ParameterDtype = ScalarType.Float64, Eps = eps };
+        using var layer = problem.NewLayer();
+        using (no_grad())
+        {
+            if (weight is not null)
+                layer.parameters().First().copy_(Layers.Of(weight));
+        }
+        var input = Layers.Of(x).reshape(problem.Shape);
+        using var results = Results.Of(problem, layer, input, null, Gradient);
+        Exact.Errors(problem, layer, results, input, null, Gradient).Should().AllSatisfy(error => error.units.Should().BeLessThan(error.name == "y" ? Trial.OutputUnits : Trial.GradientUnits, error.name));
+
+        Tensor Gradient(long[] shape) => Layers.Of(gradOutput).reshape(shape);
+    }
 }

@@ -39,7 +39,7 @@ internal static unsafe class Float64Rows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Project(double** x, double** go, int count, long length, RowStatistics* statistics, double* weight, double eps, Projection* to)
     {
-        double* sums = stackalloc double[4 * Float64Moments.Room], dots = stackalloc double[4 * Float64Moments.Room], means = stackalloc double[4], alongs = stackalloc double[4];
+        double* sums = stackalloc double[4 * Float64Moments.Room], dots = stackalloc double[4 * Float64Moments.Room], inverses = stackalloc double[8], totals = stackalloc double[16];
         for (var r = 0; r < count; r++)
         {
             double* rowSums = sums + (r * Float64Moments.Room), rowDots = dots + (r * Float64Moments.Room);
@@ -47,17 +47,18 @@ internal static unsafe class Float64Rows<TFormula>
                 Project<Float64x8>(x[r], go[r], length, statistics[r], weight, rowSums, rowDots);
             else
                 Project<Float64x4>(x[r], go[r], length, statistics[r], weight, rowSums, rowDots);
+            (inverses[r], inverses[4 + r]) = statistics[r].Square < double.PositiveInfinity ? (statistics[r].Inverse, statistics[r].InverseLow) : default;
         }
         var n = Float64x4.Create(length);
-        (Float64Moments.Totals(sums).High / n).Store(means);
-        (Float64Moments.Totals(dots).High / n).Store(alongs);
+        var inverse = new Pair<Float64x4>(Float64x4.Load(inverses), Float64x4.Load(inverses + 4));
+        var mean = TFormula.Centers ? Pair.Divide(Float64Moments.Totals(sums), n) : default;
+        var along = Pair.Divide(Float64Moments.Totals(dots), n) * inverse * inverse;
+        mean.High.Store(totals);
+        mean.Low.Store(totals + 4);
+        along.High.Store(totals + 8);
+        along.Low.Store(totals + 12);
         for (var r = 0; r < count; r++)
-        {
-            if (TFormula.FlowsThrough(statistics[r], eps))
-                to[r] = new() { Mean = TFormula.Centers ? means[r] : 0, Along = alongs[r] / statistics[r].Square };
-            else
-                to[r] = default;
-        }
+            to[r] = TFormula.FlowsThrough(statistics[r], eps) ? new() { Mean = totals[r], MeanLow = totals[4 + r], Along = totals[8 + r], AlongLow = totals[12 + r] } : default;
     }
 
     /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>, if it is asked for, and the row's part of the parameters' gradients.</summary>
@@ -176,18 +177,22 @@ internal static unsafe class Float64Rows<TFormula>
     private static void AddProjection<TVector>(TVector x, TVector go, RowStatistics s, double* weight, long i, ref TVector sum, ref TVector sumLost, ref TVector dot, ref TVector dotLost)
         where TVector : struct, IFloat64Vector<TVector>
     {
-        var (v, g) = (TFormula.Centered(x, s), go);
+        var v = TFormula.Center(x, s);
+        var g = weight is null ? new(go, default) : Pair<TVector>.Product(go, TVector.Load(weight + i));
+        var product = g.High * v.High;
+        var lost = TVector.Loss(g.High, v.High, product);
         if (weight is not null)
-        {
-            var w = TVector.Load(weight + i);
-            g = go * w;
-            dotLost += TVector.Loss(go, w, g) * v;
-        }
+            lost += g.Low * v.High;
         if (TFormula.Centers)
-            Sum.Add(ref sum, ref sumLost, g);
-        var product = g * v;
-        dotLost += TVector.Loss(g, v, product);
-        Sum.Add(ref dot, ref dotLost, product);
+        {
+            lost += g.High * v.Low;
+            var total = Pair<TVector>.Sum(sum, g.High);
+            sum = total.High;
+            sumLost += total.Low + g.Low;
+        }
+        var along = Pair<TVector>.Sum(dot, product);
+        dot = along.High;
+        dotLost += along.Low + lost;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -198,7 +203,7 @@ internal static unsafe class Float64Rows<TFormula>
         var (i, padded) = (0L, Lanes.Padded(length));
         for (; i <= length - TVector.Count; i += TVector.Count)
         {
-            var (v, g) = (TVector.Load(x + i), TVector.Load(go + i));
+            var (v, g) = (TFormula.Center(TVector.Load(x + i), s), TVector.Load(go + i));
             AddToSums(v, g, s, weightUnit, weightSums, biasSums, padded, i);
             if (gx is null)
                 continue;
@@ -220,7 +225,7 @@ internal static unsafe class Float64Rows<TFormula>
         double* last = stackalloc double[Lanes.Count], lastGo = stackalloc double[Lanes.Count];
         Copy(x + i, last, length - i);
         Copy(go + i, lastGo, length - i);
-        var (v, g) = (TVector.Load(last), TVector.Load(lastGo));
+        var (v, g) = (TFormula.Center(TVector.Load(last), s), TVector.Load(lastGo));
         AddToSums(v, g, s, weightUnit, weightSums, biasSums, Lanes.Padded(length), i);
         if (gx is null)
             return;
@@ -229,25 +234,33 @@ internal static unsafe class Float64Rows<TFormula>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Gradient<TVector>(TVector x, TVector go, RowStatistics s, Projection lost, double* weight, long i)
+    private static TVector Gradient<TVector>(Pair<TVector> v, TVector go, RowStatistics s, Projection lost, double* weight, long i)
         where TVector : struct, IFloat64Vector<TVector>
     {
         var g = weight is null ? new(go, default) : Pair<TVector>.Product(go, TVector.Load(weight + i));
+        var along = TVector.Create(lost.Along);
+        var low = g.Low - (v.High * TVector.Create(lost.AlongLow));
         var left = g.High;
         if (TFormula.Centers)
+        {
             left -= TVector.Create(lost.Mean);
-        left -= TFormula.Centered(x, s) * TVector.Create(lost.Along);
-        return (new Pair<TVector>(left, g.Low) * (s.Inverse, s.InverseLow)).Shifted(s.Scale * s.Unit).Rounded();
+            low -= TVector.Create(lost.MeanLow) + (v.Low * along);
+        }
+        left -= v.High * along;
+        return (new Pair<TVector>(left, low) * (s.Inverse, s.InverseLow)).Rounded() * TVector.Create(s.Scale * s.Unit);
     }
 
     /// <summary>The parameters' gradients are sums over the rows, of <c>go · x̂</c> and of <c>go</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddToSums<TVector>(TVector x, TVector go, RowStatistics s, double weightUnit, double* weightSums, double* biasSums, long padded, long i)
+    private static void AddToSums<TVector>(Pair<TVector> v, TVector go, RowStatistics s, double weightUnit, double* weightSums, double* biasSums, long padded, long i)
         where TVector : struct, IFloat64Vector<TVector>
     {
         if (weightSums is not null)
         {
-            var term = (TFormula.Center(x, s) * (s.Inverse, s.InverseLow)).Shifted(s.Unit * weightUnit) * go;
+            var term = v * (s.Inverse, s.InverseLow) * go;
+            var unit = s.Unit * weightUnit;
+            if (unit != 1)
+                term = term.Shifted(unit); // last, so that nothing between is subnormal
             AddAt(weightSums + i, padded, term.High, term.Low);
         }
         if (biasSums is not null)

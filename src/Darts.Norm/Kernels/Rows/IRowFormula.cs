@@ -25,11 +25,7 @@ internal unsafe interface IRowFormula
     /// <summary><c>x̂</c> without the factor, of values that float64 has digits to spare for.</summary>
     public static abstract Lanes Center(Lanes x, RowStatistics s);
 
-    /// <summary>The same of float64 values,</summary>
-    public static abstract TVector Centered<TVector>(TVector x, RowStatistics s)
-        where TVector : struct, IFloat64Vector<TVector>;
-
-    /// <summary>and with what the center lost.</summary>
+    /// <summary>The same of float64 values, with what the center lost.</summary>
     public static abstract Pair<TVector> Center<TVector>(TVector x, RowStatistics s)
         where TVector : struct, IFloat64Vector<TVector>;
 

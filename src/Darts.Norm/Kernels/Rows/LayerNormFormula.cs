@@ -46,10 +46,6 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
     public static Lanes Center(Lanes x, RowStatistics s) => x - s.Center - s.CenterLow;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVector Centered<TVector>(TVector x, RowStatistics s)
-        where TVector : struct, IFloat64Vector<TVector> => (x * TVector.Create(s.Scale)) - TVector.Create(s.Center) - TVector.Create(s.CenterLow);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pair<TVector> Center<TVector>(TVector x, RowStatistics s)
         where TVector : struct, IFloat64Vector<TVector>
     {

@@ -46,10 +46,6 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     public static Lanes Center(Lanes x, RowStatistics s) => x;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVector Centered<TVector>(TVector x, RowStatistics s)
-        where TVector : struct, IFloat64Vector<TVector> => x * TVector.Create(s.Scale);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pair<TVector> Center<TVector>(TVector x, RowStatistics s)
         where TVector : struct, IFloat64Vector<TVector> => new(x * TVector.Create(s.Scale), default);
 
