@@ -197,6 +197,25 @@ public sealed class ExactnessTests
         RowsAreRight(Kind.LayerNormNotAffine, 1e-12, x, gradOutput);
     }
 
+    [Theory]
+    [InlineData(new[] { 1e10, 2e10 }, new[] { 1e300, -1e300 }, null)]
+    [InlineData(new[] { 1e10, 2e10, 4e10 }, new[] { 1e308, 1e308, 1.1e308 }, null)]
+    [InlineData(new[] { 1.5e308, -1.7e308, 1e308 }, new[] { 1e300, -2e300, 1.1e300 }, null)]
+    [InlineData(new[] { 1e200, 1e200, 1.0000000001e200, 1.0000000003e200 }, new[] { 1e300, -1e300, 1e100, 3e100 }, null)]
+    [InlineData(new[] { 1e40, 2e40, 4e40 }, new[] { 1e300, -2e300, 1.1e300 }, new[] { 1e15, 1.3e15, 1.7e15 })]
+    [InlineData(new[] { 1e-300, 2e-300, 4e-300 }, new[] { 3e-160, 5e-160, 1e-160 }, new[] { 1.1e-155, 1.3e-155, 1.7e-155 })]
+    [InlineData(new[] { 1e-300, 2e-300, 4e-300 }, new[] { 7 * double.Epsilon, -3 * double.Epsilon, 11 * double.Epsilon }, null)]
+    [InlineData(new[] { 1.0, 2, 4 }, new[] { 1e300, 1e-100, 3e-101 }, new[] { 0, 1e-50, 1.1e-50 })]
+    public void Rows_OfFloat64GradientsOfAnyMagnitude_AreRight(double[] x, double[] gradOutput, double[]? weight)
+    {
+        foreach (var kind in (Kind[])[Kind.RMSNorm, Kind.LayerNormWithoutBias])
+            RowsAreRight(kind, 0, x, gradOutput, weight);
+    }
+
+    [Fact]
+    public void LayerNorm_WeightGradientOfARowOfEpsBesideOthers_IsWithin8Units() =>
+        RowsAreRight(Kind.LayerNormWithoutBias, 1, [3e-310, -5e-310, 7e-310, 1e-310, 1, 2, 3, 4], [1e100, 2e100, -3e100, 1.7e100, 0, 0, 0, 0], [1, 1, 1, 1]);
+
     /// <summary>Rows of float64, as many as <paramref name="x"/> has of the weight's length: output and gradients within their bounds.</summary>
     private static void RowsAreRight(Kind kind, double eps, double[] x, double[] gradOutput, double[]? weight = null)
     {

@@ -39,7 +39,7 @@ internal static unsafe class Float64Rows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Project(double** x, double** go, int count, long length, RowStatistics* statistics, double* weight, double eps, Projection* to)
     {
-        double* sums = stackalloc double[4 * Float64Moments.Room], dots = stackalloc double[4 * Float64Moments.Room], inverses = stackalloc double[8], totals = stackalloc double[16];
+        double* sums = stackalloc double[4 * Float64Moments.Room], dots = stackalloc double[4 * Float64Moments.Room], inverses = stackalloc double[8], totals = stackalloc double[20];
         for (var r = 0; r < count; r++)
         {
             double* rowSums = sums + (r * Float64Moments.Room), rowDots = dots + (r * Float64Moments.Room);
@@ -52,22 +52,60 @@ internal static unsafe class Float64Rows<TFormula>
         var n = Float64x4.Create(length);
         var inverse = new Pair<Float64x4>(Float64x4.Load(inverses), Float64x4.Load(inverses + 4));
         var mean = TFormula.Centers ? Pair.Divide(Float64Moments.Totals(sums), n) : default;
-        var along = Pair.Divide(Float64Moments.Totals(dots), n) * inverse * inverse;
+        var hat = Pair.Divide(Float64Moments.Totals(dots), n) * inverse; // mean(w·go · x̂)
+        var along = hat * inverse;
         mean.High.Store(totals);
         mean.Low.Store(totals + 4);
         along.High.Store(totals + 8);
         along.Low.Store(totals + 12);
+        hat.High.Store(totals + 16);
         for (var r = 0; r < count; r++)
+        {
             to[r] = TFormula.FlowsThrough(statistics[r], eps) ? new() { Mean = totals[r], MeanLow = totals[4 + r], Along = totals[8 + r], AlongLow = totals[12 + r] } : default;
+            // The largest is no smaller than the means are; one that is larger, for they cancel, is in nobody's way where the row has no scale.
+            if (!Magnitude.HoldsProducts(Math.Abs(totals[r]) + Math.Abs(totals[16 + r])) || statistics[r].Scale != 1)
+                to[r].Exponent = Magnitude.ExponentOfProducts(go[r], weight, length);
+        }
     }
 
     /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>, if it is asked for, and the row's part of the parameters' gradients.</summary>
-    public static void WriteGradient(double* x, double* go, double* gx, long length, RowStatistics s, Projection lost, double* weight, double weightUnit, double* weightSums, double* biasSums, Destination destination)
+    public static void WriteGradient(
+        double* x, double* go, double* gx, long length, RowStatistics s, Projection lost, double* weight, double eps, double weightUnit, double* weightSums, double* biasSums, Destination destination)
     {
+        if (gx is not null && lost.Exponent != 0)
+        {
+            WriteScaledGradient(x, go, gx, length, s, lost.Exponent, weight, eps);
+            gx = null;
+        }
         if (Vector512.IsHardwareAccelerated)
             WriteGradient<Float64x8>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums, destination);
         else
             WriteGradient<Float64x4>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums, destination);
+    }
+
+    /// <summary>The gradient of a row whose <c>w·go</c> are divided by a power of two before, and the gradient multiplied by it after.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void WriteScaledGradient(double* x, double* go, double* gx, long length, RowStatistics s, int exponent, double* weight, double eps)
+    {
+        using var scaled = new Float64Buffer(length);
+        using var near = weight is null ? default : new Float64Buffer(length); // the weight's values, between one and two each
+        for (var i = length; i < near.Length; i++)
+            near.At[i] = 0;
+        for (long i = 0; i < length; i++)
+        {
+            var power = weight is null || weight[i] == 0 ? 0 : Math.ILogB(weight[i]);
+            scaled.At[i] = weight is null || weight[i] != 0 ? Math.ScaleB(go[i], power - exponent) : 0;
+            if (weight is not null)
+                near.At[i] = Math.ScaleB(weight[i], -power);
+        }
+        var shift = exponent + Math.ILogB(s.Scale) + Math.ILogB(s.Unit);
+        s = s with { Unit = 1 / s.Scale };
+        var from = scaled.At;
+        Projection lost;
+        Project(&x, &from, 1, length, &s, near.At, eps, &lost);
+        WriteGradient(x, from, gx, length, s, lost, near.At, eps, 1, null, null, Destination.Caches);
+        for (long i = 0; i < length; i++)
+            gx[i] = Math.ScaleB(gx[i], shift);
     }
 
     /// <summary>Of rows times a scale, in whose units eps is.</summary>

@@ -13,7 +13,31 @@ internal static class Magnitude
 
     private const double LargestSquare = 1e290;
 
+    /// <summary>2⁴⁶⁵, about 10¹⁴⁰: what is no further from one than that leaves room to be multiplied by values whose squares are held.</summary>
+    private const int MostExponent = 465;
+
+    private const double LeastFactor = 1e-139, LargestFactor = 1e139;
+
     public static bool HoldsSquares(double meanSquare) => meanSquare is > LeastSquare and < LargestSquare;
+
+    /// <summary>Whether products with values whose squares are held, and what they lose by rounding, are.</summary>
+    public static bool HoldsProducts(double factor) => factor is > LeastFactor and < LargestFactor;
+
+    /// <summary>The exponent of the largest product of two values, however large or small; zero where products with it are held, where all are zero, and where a value is not finite.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static unsafe int ExponentOfProducts(double* values, double* weight, long length)
+    {
+        var most = int.MinValue;
+        for (long i = 0; i < length; i++)
+        {
+            var w = weight is null ? 1 : weight[i];
+            if (!double.IsFinite(values[i]) || !double.IsFinite(w))
+                return 0;
+            if (values[i] != 0 && w != 0)
+                most = Math.Max(most, Math.ILogB(values[i]) + Math.ILogB(w));
+        }
+        return most is int.MinValue or (> -MostExponent and < MostExponent) ? 0 : most;
+    }
 
     /// <summary>The power of two that brings <paramref name="magnitude"/> near one; 1 where none does.</summary>
     public static double Scale(double magnitude) =>

@@ -5,4 +5,7 @@ internal struct Projection
 {
     public double Mean, MeanLow;
     public double Along, AlongLow;
+
+    /// <summary>Of the power of two that all <c>w·go</c> are to be divided by first, for they are so large or small that products of them leave float64's range; zero where they are not.</summary>
+    public int Exponent;
 }

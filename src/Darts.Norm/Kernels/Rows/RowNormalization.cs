@@ -312,7 +312,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
             for (var r = 0; gx is not null && r < count; r += Float64x4.Count)
                 Float64Rows<TFormula>.Project(x + r, go + r, Math.Min(Float64x4.Count, count - r), length, statistics + r, Weight, Eps, lost + r);
             for (var r = 0; r < count; r++)
-                Float64Rows<TFormula>.WriteGradient(x[r], go[r], gx is null ? null : gx + (r * length), length, statistics[r], lost[r], Weight, WeightUnit, weightSums, biasSums, Destination);
+                Float64Rows<TFormula>.WriteGradient(x[r], go[r], gx is null ? null : gx + (r * length), length, statistics[r], lost[r], Weight, Eps, WeightUnit, weightSums, biasSums, Destination);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

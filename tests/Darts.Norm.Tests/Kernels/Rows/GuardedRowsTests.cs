@@ -70,7 +70,7 @@ public sealed unsafe class GuardedRowsTests
             for (var r = 0; r < Rows; r++)
             {
                 Float64Rows<TFormula>.Write(x[r], starts[2] + (r * length), length, statistics[r], weight.At, weight.At);
-                Float64Rows<TFormula>.WriteGradient(x[r], go[r], starts[3] + (r * length), length, statistics[r], lost[r], weight.At, 1, weightSums.At, biasSums.At, Destination.Caches);
+                Float64Rows<TFormula>.WriteGradient(x[r], go[r], starts[3] + (r * length), length, statistics[r], lost[r], weight.At, Eps, 1, weightSums.At, biasSums.At, Destination.Caches);
             }
             double[] results = [.. new Span<double>(starts[2], Rows * length), .. new Span<double>(starts[3], Rows * length), .. new Span<double>(weightSums.At, length), .. new Span<double>(biasSums.At, length)];
             results.Should().Equal(expected ??= results).And.OnlyContain(value => double.IsFinite(value));

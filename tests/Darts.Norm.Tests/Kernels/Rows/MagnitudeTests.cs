@@ -34,6 +34,30 @@ public sealed class MagnitudeTests
     public void Scale_OfTheLargestAndLeast_IsAPowerThatFloat64Holds(double magnitude, int exponent) =>
         Magnitude.Scale(magnitude).Should().Be(Math.ScaleB(1, exponent));
 
+    [Theory]
+    [InlineData(1, 2, 1, 4, 0)]
+    [InlineData(0, 1, 1, 0, 0)]
+    [InlineData(1e300, 1e300, 1e300, 0, 1992)]
+    [InlineData(double.Epsilon, double.Epsilon, 1, 0, -2148)]
+    [InlineData(double.Epsilon, 1, 1, 1, 0)]
+    [InlineData(0, double.MaxValue, double.Epsilon, 1, -1074)]
+    [InlineData(1e300, 1, double.NaN, 1, 0)]
+    [InlineData(1e300, 1, 1, double.NegativeInfinity, 0)]
+    public unsafe void ExponentOfProducts_OfTwo_IsThatOfTheLargestWhereItIsFarFromOne(double first, double firstWeight, double second, double secondWeight, int expected)
+    {
+        double* values = stackalloc double[] { first, second }, weight = stackalloc double[] { firstWeight, secondWeight };
+        Magnitude.ExponentOfProducts(values, weight, 2).Should().Be(expected);
+    }
+
+    [Theory]
+    [InlineData(9e-140, false)]
+    [InlineData(2e-139, true)]
+    [InlineData(9e138, true)]
+    [InlineData(2e139, false)]
+    [InlineData(double.NaN, false)]
+    public void HoldsProducts_OfAFactor_IsWhetherItIsFarFromTheEnds(double factor, bool expected) =>
+        Magnitude.HoldsProducts(factor).Should().Be(expected);
+
     [Fact]
     public unsafe void Largest_OfARow_IsWithinIt()
     {
