@@ -24,7 +24,7 @@ internal static class InPlace
         using var isInference = (Scalar)Operators.Value.invoke("is_inference", tensor);
         if (isInference.ToBoolean() && !is_inference_mode_enabled())
             return "Inplace update to inference tensor outside InferenceMode is not allowed. Make the module outside of inference_mode";
-        var (shape, stride) = tensor.is_sparse ? ([], []) : (tensor.shape, tensor.stride());
+        var (shape, stride) = Require.IsDense(tensor) ? (tensor.shape, tensor.stride()) : ([], []);
         return shape.Zip(stride).Any(axis => axis is { First: > 1, Second: 0 })
             ? "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation"
             : null;

@@ -125,6 +125,7 @@ public class LayerNorm : NormModule
     /// <param name="input">A tensor whose shape ends in normalized_shape.</param>
     /// <returns>A tensor of the input's shape and dtype.</returns>
     /// <exception cref="ArgumentException">The shape ends otherwise, or the dtype or device does not fit.</exception>
+    /// <exception cref="InvalidOperationException">A parameter was registered that does not fit.</exception>
     public override Tensor forward(Tensor input)
     {
         using var call = Enter();

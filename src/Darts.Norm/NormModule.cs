@@ -96,7 +96,8 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     /// <param name="stream">Where to write to.</param>
     /// <param name="skip">Keys to leave out.</param>
     /// <returns>This layer.</returns>
-    /// <exception cref="InvalidOperationException">A tensor has no values, being on the meta device; nothing was written.</exception>
+    /// <exception cref="InvalidOperationException">A tensor has no values, being on the meta device, or is not dense; nothing was written.</exception>
+    /// <exception cref="ObjectDisposedException">The layer, or a parameter of it, is disposed; nothing was written.</exception>
     public new nn.Module save(Stream stream, IList<string>? skip = null)
     {
         ArgumentNullException.ThrowIfNull(stream);
@@ -107,7 +108,8 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     /// <param name="writer">Where to write to; it stays open.</param>
     /// <param name="skip">Keys to leave out.</param>
     /// <returns>This layer.</returns>
-    /// <exception cref="InvalidOperationException">A tensor has no values, being on the meta device; nothing was written.</exception>
+    /// <exception cref="InvalidOperationException">A tensor has no values, being on the meta device, or is not dense; nothing was written.</exception>
+    /// <exception cref="ObjectDisposedException">The layer, or a parameter of it, is disposed; nothing was written.</exception>
     public new nn.Module save(BinaryWriter writer, IList<string>? skip = null)
     {
         ArgumentNullException.ThrowIfNull(writer);
@@ -129,6 +131,14 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     private Dictionary<string, Tensor> Savable()
     {
         using var noGrad = no_grad();
+        RequireNotDisposed();
+        foreach (var (key, parameter) in _internal_params) // TorchSharp leaves out what is disposed
+        {
+            if (parameter.IsInvalid)
+                throw new ObjectDisposedException(key, $"{GetType().Name}.save must have values to write, but '{key}' is disposed. Assign a new one first: layer.{key} = torch.nn.Parameter(...).");
+            if (!Require.IsDense(parameter))
+                throw new InvalidOperationException($"{GetType().Name}.save writes dense tensors, but '{key}' is of another layout, {Require.Describe(parameter)}. Assign a dense one first: layer.{key} = torch.nn.Parameter(...).");
+        }
         return state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.device_type != DeviceType.META
             ? entry.Value.cpu().clone().contiguous()
             : throw new InvalidOperationException(

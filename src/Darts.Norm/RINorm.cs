@@ -117,6 +117,7 @@ public sealed class RINorm : NormModule
     /// <param name="input">(batch, time, ..., components).</param>
     /// <returns>A tensor of the input's shape.</returns>
     /// <exception cref="ArgumentException">Fewer than 3 dimensions, other components, or an input that is not floating point or on another device.</exception>
+    /// <exception cref="InvalidOperationException">A parameter was registered that does not fit.</exception>
     public override Tensor forward(Tensor input)
     {
         var (output, statistics) = normalize(input);
@@ -171,6 +172,7 @@ public sealed class RINorm : NormModule
     /// <param name="mask">True where the input has a value, of a size that expands to the input's; null for everywhere.</param>
     /// <returns>A tensor of the input's shape.</returns>
     /// <exception cref="ArgumentException">Another batch size or other components than the statistics have; or a mask of another size, dtype or device.</exception>
+    /// <exception cref="InvalidOperationException">There is a mask, but <see cref="missing"/> does not say what becomes of missing values.</exception>
     public Tensor transform(Tensor input, RINormStatistics statistics, Tensor? mask = null)
     {
         using var call = Enter();

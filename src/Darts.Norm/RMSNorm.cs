@@ -61,6 +61,7 @@ public sealed class RMSNorm : NormModule
     /// <param name="input">A tensor whose last axis has size dim.</param>
     /// <returns>A tensor of the input's shape.</returns>
     /// <exception cref="ArgumentException">The last axis has another size, or the input is not floating point or on another device.</exception>
+    /// <exception cref="InvalidOperationException">A parameter was registered that does not fit.</exception>
     public override Tensor forward(Tensor input)
     {
         using var call = Enter();

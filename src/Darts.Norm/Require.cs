@@ -1,3 +1,4 @@
+using Darts.Norm.Kernels;
 using TorchSharp.Modules;
 
 namespace Darts.Norm;
@@ -57,7 +58,7 @@ internal static class Require
                 $"{layer} computes with parameters of Float16, BFloat16, Float32 or Float64, but {key} is {parameter.dtype}. Convert the layer: layer.to(ScalarType.Float32).");
         if (!HasSize(parameter, shape) || !IsDense(parameter))
             throw new InvalidOperationException(
-                $"{layer} computes with a dense {key} of size {Size(shape)}, but it has size {Size(parameter.shape)}, or another layout. Assign one that fits: layer.{key} = torch.nn.Parameter(...).");
+                $"{layer} computes with a dense {key} of size {Size(shape)}, but it has {Describe(parameter)}, or another layout. Assign one that fits: layer.{key} = torch.nn.Parameter(...).");
     }
 
     private static bool AreApart(Tensor a, Tensor b)
@@ -100,20 +101,33 @@ internal static class Require
 
     public static bool IsHalf(ScalarType dtype) => dtype is ScalarType.Float16 or ScalarType.BFloat16;
 
-    public static string Describe(Tensor tensor) => $"size {Size(tensor.shape)}, dtype {tensor.dtype}";
+    public static string Describe(Tensor tensor)
+    {
+        try
+        {
+            return $"size {Size(tensor.shape)}, dtype {tensor.dtype}";
+        }
+        catch (System.Runtime.InteropServices.ExternalException) // a nested tensor has no one size
+        {
+            return $"dtype {tensor.dtype}";
+        }
+    }
 
     public static string Size(ReadOnlySpan<long> shape) => $"[{string.Join(", ", shape.ToArray())}]";
 
-    /// <summary>Whether values lie in memory by strides.</summary>
-    public static bool IsDense(Tensor tensor)
+    /// <summary>Whether values lie in memory by strides: not so of sparse layouts, of which TorchSharp names one, of MKL-DNN's, and of zeros that are nowhere.</summary>
+    public static unsafe bool IsDense(Tensor tensor)
     {
-        if (tensor.is_sparse)
-            return false;
         try
         {
-            return tensor.dim() == 0 || tensor.stride(0) >= 0;
+            if (tensor.device_type != DeviceType.CPU)
+                return !tensor.is_sparse && (tensor.dim() == 0 || tensor.stride(0) >= 0);
+            if (TensorMemory.Start(tensor) is not null)
+                return true;
+            CheckForErrors(); // that there is no memory: the next call would find it
+            return tensor.numel() == 0 && !tensor.is_sparse;
         }
-        catch (System.Runtime.InteropServices.ExternalException) // of another sparse layout, for which TorchSharp has no name
+        catch (System.Runtime.InteropServices.ExternalException)
         {
             return false;
         }

@@ -59,8 +59,8 @@ public static class ErrorCases
         yield return new($"{layer}: truth values", Make, () => ones(shape, ScalarType.Bool), Forward, typeof(ArgumentException), [.. dtypes, "Bool"]);
         yield return new($"{layer}: complex numbers", Make, () => ones(shape, ScalarType.ComplexFloat32), Forward, typeof(ArgumentException), [.. dtypes, "ComplexFloat32"]);
         yield return new($"{layer}: a sparse tensor", Make, () => ones(shape).to_sparse(), Forward, typeof(ArgumentException), "dense tensors", "sparse one", "to_dense()");
-        foreach (var layout in new[] { "to_sparse_csr", "to_mkldnn" })
-            yield return new($"{layer}: {layout}", Make, () => Layers.Scripted($"x.{layout}()", ones(shape)), Forward, typeof(ArgumentException), "dense tensors", "of another layout", $"size [{string.Join(", ", shape)}]", "to_dense()");
+        foreach (var layout in new[] { "x.to_sparse_csr()", "x.to_mkldnn()", "torch._efficientzerotensor(x.size())" })
+            yield return new($"{layer}: {layout}", Make, () => Layers.Scripted(layout, ones(shape)), Forward, typeof(ArgumentException), "dense tensors", "of another layout", $"size [{string.Join(", ", shape)}]", "to_dense()");
         yield return new($"{layer}: after Dispose", () => Gone(layer.New()), () => layer.Input(), Forward, typeof(ObjectDisposedException), "before it is disposed", "Dispose was called", "make a new one");
         if (layer.State.Length == 0)
             yield break;

@@ -51,6 +51,31 @@ public sealed class ErrorTests : IDisposable
             Layers.SameBits(after[key], value).Should().BeTrue(key);
     }
 
+    [Theory]
+    [MemberData(nameof(Layers.NamesWithParameters), MemberType = typeof(Layers))]
+    public void ForwardAndSave_ParameterOfAnotherLayout_SaySo(string name)
+    {
+        string[] layouts = ["x.to_sparse()", "x.to_mkldnn()"];
+        foreach (var (key, layout) in Layers.All[name].Keys.SelectMany(key => layouts.Select(layout => (key, layout))))
+        {
+            var layer = Layers.All[name].New();
+            layer.pytorch().register_parameter(key, nn.Parameter(Layers.Scripted(layout, layer.get_parameter(key).detach())));
+            layer.Invoking(l => l.forward(Layers.All[name].Input())).Should().Throw<InvalidOperationException>().WithMessage($"*a dense {key} of size*layer.{key} = *");
+            layer.Invoking(l => l.save(new MemoryStream())).Should().Throw<InvalidOperationException>().WithMessage($"*dense tensors, but '{key}' is of another layout*");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Layers.NamesWithParameters), MemberType = typeof(Layers))]
+    public void Save_ParameterDisposed_IsRefusedBeforeAnythingIsWritten(string name)
+    {
+        var layer = Layers.All[name].New();
+        layer.get_parameter(Layers.All[name].Keys.Last()).Dispose();
+        using var stream = new MemoryStream();
+        layer.Invoking(l => l.save(stream)).Should().Throw<ObjectDisposedException>().WithMessage("*must have values to write*is disposed*");
+        stream.Length.Should().Be(0);
+    }
+
     [Fact]
     public void Eps_Refused_KeepsTheOldOne()
     {

@@ -183,4 +183,20 @@ public sealed class LikelihoodTests : IDisposable
         "student" => (u - 0.5).sign() * 2 * (((((4 * u * (1 - u)).sqrt().acos() / 3).cos()) / (4 * u * (1 - u)).sqrt()) - 1).clamp_min(0).sqrt(),
         _ => special.ndtri(u),
     };
+
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.Float64)]
+    public void Inverse_ZeroOfEachSign_KeepsItWhereNothingIsAdded(ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var rin = (RINorm)Layers.All["RINorm"].New(dtype);
+        rin.forward(Layers.All["RINorm"].Input(dtype));
+        foreach (var kind in (LikelihoodParameter[])[LikelihoodParameter.Scale, LikelihoodParameter.Variance, LikelihoodParameter.Probability, LikelihoodParameter.Shape])
+        {
+            foreach (var zero in new[] { 0.0, -0.0 })
+                rin.inverse(full([2, 3, 4, 1], zero, dtype), kind).Doubles().Should().AllSatisfy(value => double.IsNegative(value).Should().Be(double.IsNegative(zero), "{0}", kind));
+        }
+    }
 }

@@ -77,4 +77,22 @@ public sealed class NonFiniteTests
 
         Tensor Back(Tensor of) => (problem.IsOfSeries ? of.reshape(shape).transpose(1, 2) : of).reshape(problem.Shape).contiguous();
     }
+
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    public void RINormWeightGradient_OneInfiniteGradient_IsInfinite(ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        var rin = (RINorm)Layers.All["RINorm"].New(dtype);
+        var x = Layers.All["RINorm"].Input(dtype);
+        var y = rin.forward(x);
+        var z = rin.inverse(x.unsqueeze(-1));
+        foreach (var result in (Tensor[])[y, z])
+        {
+            var gradient = ones_like(result);
+            gradient.view(-1)[0] = double.PositiveInfinity;
+            autograd.grad([result], [rin.affine_weight!], [gradient])[0].Doubles()[0].Should().Match(value => double.IsInfinity(value));
+        }
+    }
 }

@@ -54,7 +54,16 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
                 others[index - 1] = Replaced(decoder, rin.transform(Targets(decoder), statistics));
             }
             var own = new HashSet<object>(scope.DisposablesView, ReferenceEqualityComparer.Instance);
-            var result = call(network, input, others);
+            TResult result;
+            try
+            {
+                result = call(network, input, others);
+            }
+            catch
+            {
+                scope.MoveToOuter(scope.DisposablesView.Where(made => !own.Contains(made))); // a state that the network keeps, say: as without the wrapper
+                throw;
+            }
             object?[] answers = result is ITuple tuple ? [.. Enumerable.Range(0, tuple.Length).Select(i => tuple[i])] : [result ?? throw Answered(network, "null")];
             if (answers[0] is Tensor output)
             {
@@ -64,10 +73,18 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
             }
             // What else the network made, and what it hands through, is the caller's, as without the wrapper. So is an output that it did not make now, or detached to keep it.
             var left = scope.DisposablesView.Where(made => !own.Contains(made) && !ReferenceEquals(made, answers[0]));
-            scope.MoveToOuter(left.Concat(answers.Skip(1).OfType<Tensor>()));
+            scope.MoveToOuter(left.Concat(answers.Skip(1).SelectMany(Tensors)));
             return result;
         }
     }
+
+    private static IEnumerable<Tensor> Tensors(object? answer) => answer switch
+    {
+        Tensor tensor => [tensor],
+        IEnumerable<Tensor> tensors => tensors,
+        ITuple tuple => Enumerable.Range(0, tuple.Length).SelectMany(i => Tensors(tuple[i])),
+        _ => [],
+    };
 
     private static TResult With(TResult result, Tensor first)
     {
@@ -108,7 +125,7 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
             targets.Dispose();
             return replaced.MoveToOuterDisposeScope();
         }
-        catch (ExternalException error)
+        catch (ExternalException error) when (TensorMemory.IsShortage(error))
         {
             throw TensorMemory.DoesNotFit(input.shape, targets.dtype, error);
         }

@@ -224,9 +224,42 @@ public sealed class ReversibleTests : IDisposable
     {
         using var past = Past(columns: 4).DetachFromDisposeScope();
         using var wrapped = Reversible.wrap(new Throwing(), new RINorm(4));
-        void Once() => wrapped.Invoking(w => w.call(past)).Should().Throw<FormatException>().WithMessage("mine");
         Once();
         Alone.TensorsLeft(Once).Should().Be(0);
+
+        void Once()
+        {
+            using var scope = NewDisposeScope(); // which what the network made before goes to, as without the wrapper
+            wrapped.Invoking(w => w.call(past)).Should().Throw<FormatException>().WithMessage("mine");
+        }
+    }
+
+    [Fact]
+    public void Forward_NetworkThrowsOnce_GoesOnWithTheStateThatItKept()
+    {
+        using var scope = NewDisposeScope();
+        Tensor? state = null;
+        var calls = 0;
+        using var wrapped = Reversible.wrap(new Answering<Tensor>(Next), new RINorm(3));
+        var past = Past(columns: 3);
+        wrapped.call(past);
+        wrapped.Invoking(w => w.call(past)).Should().Throw<FormatException>();
+        wrapped.Invoking(w => w.call(past)).Should().NotThrow();
+
+        Tensor Next(Tensor x)
+        {
+            state = state is null ? x * 1 : state + x;
+            return ++calls == 2 ? throw new FormatException("mine") : state * 1;
+        }
+    }
+
+    [Fact]
+    public void Forward_TensorsWithinAnAnswer_AreTheCallers()
+    {
+        using var scope = NewDisposeScope();
+        using var wrapped = Reversible.wrap(new Answering<(Tensor, (Tensor, Tensor[]))>(x => (x * 1, (x, [x * 2]))), new RINorm(3));
+        var (_, (handed, made)) = wrapped.call(Past(columns: 3));
+        (handed.IsInvalid, made[0].IsInvalid).Should().Be((false, false));
     }
 
     [Fact]

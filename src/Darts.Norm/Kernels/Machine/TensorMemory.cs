@@ -67,10 +67,6 @@ internal static unsafe class TensorMemory
         {
             throw DoesNotFit(tensor.shape, tensor.dtype, error);
         }
-        catch (ExternalException error) // no other question tells MKL-DNN's layout apart
-        {
-            throw new ArgumentException($"A layer normalises dense tensors, but received one of another layout, {Require.Describe(tensor)}. Convert it first: input.to_dense().", error);
-        }
     }
 
     /// <summary>A contiguous tensor, values to be written.</summary>

@@ -530,7 +530,7 @@ internal static unsafe class SeriesMap<TFormula>
                     }
                 }
                 var c = kind / Series.Kinds;
-                var rest = T.IsSingle ? centerLow[kind * Series.Alike] * total : 0; // what the center lost, of all values at once: in float64 each lost its own
+                var rest = T.IsSingle && double.IsFinite(total) ? centerLow[kind * Series.Alike] * total : 0; // what the center lost, of all values at once: in float64 each lost its own
                 var (weight, bias) = Series.Gradients(series, c, kind % Series.Kinds, dot + dotLost - rest, total + totalLost);
                 if (T.IsSingle)
                 {

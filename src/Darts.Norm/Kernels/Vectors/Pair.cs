@@ -68,9 +68,9 @@ internal readonly struct Pair<TVector>(TVector high, TVector low)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TVector Rounded() => TVector.Or(High + Low, High);
 
-    /// <summary>The sum with a value.</summary>
+    /// <summary>The sum with a value. What was lost is subtracted with the other sign, so that nothing lost leaves a zero its sign.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TVector Plus(TVector value) => TVector.Or(High + (value + Low), High + value);
+    public TVector Plus(TVector value) => TVector.Or(High + (value - (default(TVector) - Low)), High + value);
 }
 
 /// <summary>Quotients and roots of four values, each with what its roundings lost.</summary>
