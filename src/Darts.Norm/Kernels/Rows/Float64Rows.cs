@@ -62,7 +62,7 @@ internal static unsafe class Float64Rows<TFormula>
         for (var r = 0; r < count; r++)
         {
             to[r] = TFormula.FlowsThrough(statistics[r], eps) ? new() { Mean = totals[r], MeanLow = totals[4 + r], Along = totals[8 + r], AlongLow = totals[12 + r] } : default;
-            // The largest is no smaller than the means are; one that is larger, for they cancel, is in nobody's way where the row has no scale.
+            // The largest w·go is no smaller than its means. Where they cancel it may be much larger, which costs nothing but where the row has a scale.
             if (!Magnitude.HoldsProducts(Math.Abs(totals[r]) + Math.Abs(totals[16 + r])) || statistics[r].Scale != 1)
                 to[r].Exponent = Magnitude.ExponentOfProducts(go[r], weight, length);
         }
