@@ -161,9 +161,9 @@ public sealed class RINorm : NormModule
     public Tensor transform(Tensor input)
     {
         using var call = Enter();
-        var parameters = Parameters(input);
+        var affine = Parameters(input);
         RequireSeries(input);
-        return With(HeldStatistics(nameof(transform)), statistics => Transform(input, parameters, statistics, mask: null));
+        return With(HeldStatistics(nameof(transform)), statistics => Transform(input, affine, statistics, mask: null));
     }
 
     /// <summary>Normalises another tensor of the same series with statistics of <see cref="normalize"/>.</summary>
@@ -177,9 +177,9 @@ public sealed class RINorm : NormModule
     {
         using var call = Enter();
         ArgumentNullException.ThrowIfNull(statistics);
-        var parameters = Parameters(input);
+        var affine = Parameters(input);
         RequireSeries(input);
-        return With(statistics.Hold(), held => Transform(input, parameters, held, mask));
+        return With(statistics.Hold(), held => Transform(input, affine, held, mask));
     }
 
     /// <summary>Puts the level and scale of each series back on a forecast.</summary>

@@ -11,6 +11,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     public bool IsInSingle; // what is written; then with these parameters
     public float* Weight;
     public float* Bias;
+    public Destination Destination;
 
     public readonly void Run(long block)
     {
@@ -25,7 +26,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void WriteRows(long first, long end, int together, in Tile tile)
     {
-        var (length, eps, destination) = (Wide.X.Length, Wide.Eps, Wide.Destination);
+        var (length, eps, destination) = (Wide.X.Length, Wide.Eps, Destination);
         var farthest = Sum.Farthest(IsInSingle ? Float32Rows<TFormula>.FarInSingle : Float32Rows<TFormula>.FarInDouble, length / RowSum.Count);
         var x = stackalloc float*[Float32Statistics.Most];
         Float32Statistics measured;

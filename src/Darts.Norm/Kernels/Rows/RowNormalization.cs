@@ -57,7 +57,6 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
             Weight = w.At,
             Bias = b.At,
             Eps = eps,
-            Destination = T.IsSingle && !rows.IsHalf ? TensorMemory.DestinationOf(TensorMemory.Start(output), length * T.Size, rows.Count, inputs.IsTraining) : default,
             Blocks = blocks,
         };
         var isSingle = T.IsSingle && length >= Float32Rows<TFormula>.Shortest;
@@ -72,6 +71,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
                     IsInSingle = singleBias.IsZero && singleWeight.Fits && singleWeight.Ratio < MostRatio, // what another bias leaves of a row has fewer digits than float32
                     Weight = singleWeight.At,
                     Bias = singleBias.At,
+                    Destination = rows.IsHalf ? default : TensorMemory.DestinationOf(TensorMemory.Start(output), length * T.Size, rows.Count, inputs.IsTraining),
                 },
                 blocks.Count,
                 rows.Count * length);
@@ -155,7 +155,6 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
         public double* Weight;
         public double* Bias;
         public double Eps;
-        public Destination Destination; // of float32 only
         public Blocks Blocks;
 
         public readonly void Run(long block)
