@@ -93,6 +93,7 @@ public sealed record Problem(
         from eps in OneOf(1e-5, 1e-5, 1e-8, 1e-3, 0.0, 1e-12, 1e-30, 1e-300)
         from layouts in Gen.Select(Gen.Enum<Layout>(), Gen.Enum<Layout>())
         from frozen in Gen.Select(Gen.Int[0, 4], Gen.Int[0, 4])
+        from littleTrained in Gen.Int[0, 2]
         from series in Gen.Select(Gen.Int[1, 3], Gen.Int[0, 3], OneOf(0.0, 0, 0, 1e-3, 2), Gen.Int[0, 3], Gen.Bool)
         from seed in Gen.Int
         select new Problem(
@@ -114,7 +115,13 @@ public sealed record Problem(
             series.Item3,
             series.Item4 == 0,
             series.Item5,
-            seed);
+            seed)
+        {
+            LittleTrained = littleTrained == 0,
+        };
+
+    /// <summary>Whether the parameters are still near those of a new layer, but for their scale: weights alike and a bias that is small beside them.</summary>
+    public bool LittleTrained { get; init; }
 
     /// <summary>An ordinary one, in float32.</summary>
     public static Problem Simple(Kind kind, long[] shape) => new(
@@ -168,9 +175,10 @@ public sealed record Problem(
         var layer = NewLayer();
         var random = new Random(Seed + 1);
         using var noGrad = no_grad();
-        foreach (var parameter in layer.parameters())
+        foreach (var (name, parameter) in layer.named_parameters())
         {
-            using var values = Rounded([.. Enumerable.Range(0, (int)parameter.numel()).Select(_ => Normal(random) * ParameterScale)], parameter.shape, ParameterDtype);
+            var (level, spread) = !LittleTrained ? (0, 1) : name.EndsWith("bias", StringComparison.Ordinal) ? (0, 0.02) : (1, 0.1);
+            using var values = Rounded([.. Enumerable.Range(0, (int)parameter.numel()).Select(_ => (level + (spread * Normal(random))) * ParameterScale)], parameter.shape, ParameterDtype);
             parameter.copy_(values);
             parameter.requires_grad = !FrozenParameters;
         }
@@ -206,7 +214,7 @@ public sealed record Problem(
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{Kind} [{string.Join(", ", Shape)}] {Dtype}, parameters {ParameterDtype} x {ParameterScale:g3}, {Content} x {Scale:g17}, gradient x {GradScale:g3}, eps {Eps:g3}, {Layout}, gradient {GradLayout}, "
+        $"{Kind} [{string.Join(", ", Shape)}] {Dtype}, parameters {ParameterDtype} x {ParameterScale:g3}{(LittleTrained ? ", little trained" : "")}, {Content} x {Scale:g17}, gradient x {GradScale:g3}, eps {Eps:g3}, {Layout}, gradient {GradLayout}, "
         + $"frozen {FrozenInput} {FrozenParameters}, nr_params {Parameters}, subtract_last {SubtractLast}, min_stdev {MinStdev}, holes {Holes}, masked {Masked}, seed {Seed}");
 
     private static Gen<T> OneOf<T>(params T[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);

@@ -24,6 +24,10 @@ internal sealed class KernelCase : IDisposable
             case nameof(LayerNorm):
                 Operation = new LayerNormOperation([features], 1e-5);
                 break;
+            case "LayerNormSmallBias":
+                Operation = new LayerNormOperation([features], 1e-5);
+                (Weight, Bias) = (Leaf((1.5 + (Weight.detach().to(ScalarType.Float64) / 8)).to(dtype)), Leaf((Bias.detach().to(ScalarType.Float64) / 16).to(dtype)));
+                break;
             case "LayerNormNoBias":
                 (Operation, Weight, Bias) = (new LayerNormOperation([features], 1e-5), null, null);
                 break;
@@ -45,7 +49,7 @@ internal sealed class KernelCase : IDisposable
         GradOutput = Strided(Values(X.shape, dtype, 123).to(dtype), isStrided);
     }
 
-    public static string[] RowOperations => [nameof(RMSNorm), nameof(LayerNorm), "LayerNormNoBias"];
+    public static string[] RowOperations => [nameof(RMSNorm), nameof(LayerNorm), "LayerNormSmallBias", "LayerNormNoBias"];
 
     public static string[] SeriesOperations => ["RINorm", "RINormGaps", "RINormInverse", "RINormInverseByKind"];
 

@@ -62,7 +62,7 @@ public sealed class KernelTests : IDisposable
         var isInSingles = dtype == ScalarType.Float32 && operation switch
         {
             nameof(RMSNorm) => shape[^1] >= (result == 0 ? Float32Rows<RMSNormFormula>.Shortest : result == 1 ? Float32Gradients<RMSNormFormula>.Shortest : long.MaxValue),
-            nameof(LayerNorm) or "LayerNormNoBias" => shape[^1] >= (result == 0 ? Float32Rows<LayerNormFormula>.Shortest : result == 1 ? Float32Gradients<LayerNormFormula>.Shortest : long.MaxValue),
+            nameof(LayerNorm) or "LayerNormSmallBias" or "LayerNormNoBias" => shape[^1] >= (result == 0 ? Float32Rows<LayerNormFormula>.Shortest : result == 1 ? Float32Gradients<LayerNormFormula>.Shortest : long.MaxValue),
             "RINormGaps" => result == 0,
             _ => result <= 1,
         };

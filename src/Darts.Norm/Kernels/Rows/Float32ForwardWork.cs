@@ -11,6 +11,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     public bool IsInSingle; // what is written; then with these parameters
     public float* Weight;
     public float* Bias;
+    public float LargestBias;
     public Destination Destination;
 
     public readonly void Run(long block)
@@ -27,7 +28,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     private readonly void WriteRows(long first, long end, int together, in Tile tile)
     {
         var (length, eps, destination) = (Wide.X.Length, Wide.Eps, Destination);
-        var farthest = Sum.Farthest(IsInSingle ? Float32Rows<TFormula>.FarInSingle : Float32Rows<TFormula>.FarInDouble, length / RowSum.Count);
+        var farthest = Sum.Farthest(IsInSingle && LargestBias == 0 ? Float32Rows<TFormula>.FarInSingle : Float32Rows<TFormula>.FarInDouble, length / RowSum.Count);
         var x = stackalloc float*[Float32Statistics.Most];
         Float32Statistics measured;
         for (; first < end; first += together)
@@ -36,10 +37,12 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
             var xEnd = (float*)Wide.X.Read(first, count, (byte**)x, tile.Widened);
             float* y = (float*)tile.Start(first), yEnd = (float*)tile.End;
             Float32Rows<TFormula>.Measure(x, count, length, xEnd, eps, farthest, Ratio, &measured);
-            if (IsInSingle)
+            if (IsInSingle && LargestBias != 0)
+                Float32Rows<TFormula>.WriteShifted(x, count, length, xEnd, y, yEnd, eps, &measured, Weight, Bias, LargestBias, Wide.Weight, Wide.Bias, destination);
+            else if (IsInSingle)
                 Float32Rows<TFormula>.WriteInSingle(x, count, length, xEnd, y, yEnd, &measured, Weight, Bias, destination);
             else
-                Float32Rows<TFormula>.WriteInDouble(x, count, length, xEnd, y, yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
+                Float32Rows<TFormula>.WriteInDouble(x, 0, count, length, xEnd, y, yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
             if (Wide.Statistics is not null)
                 measured.Keep(count, eps, Wide.Statistics + first, Wide.X.Count);
             for (var r = 0; r < count; r++)

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -119,7 +120,7 @@ internal static unsafe class Float32Rows<TFormula>
     private static Vector256<double> IsBetween(double least, Vector256<double> value, double most) =>
         Vector256.GreaterThan(value, Vector256.Create(least)) & Vector256.LessThan(value, Vector256.Create(most));
 
-    /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32.</summary>
+    /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32. The bias is zero, or not there.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInSingle(
         float** rows, int count, long length, float* end, float* to, float* toEnd, Float32Statistics* measured, float* weight, float* bias, Destination destination)
@@ -207,45 +208,142 @@ internal static unsafe class Float32Rows<TFormula>
         var whole = length & -TVector.Count;
         WriteGroups(x, y, whole, row, hasRest, weight, bias, destination);
         var (from, to) = (new Float32Row(x, length, end), new Float32Row(y, length, yEnd));
+        Float32x8 largest = default;
         for (var i = whole; i < length; i += Float32x8.Count)
-            to.SetPart(i, Affine(eight.Of(new(from.Part(i)), hasRest), weight, bias, i).Values);
+            to.SetPart(i, Affine(eight.Of(new(from.Part(i)), hasRest), weight, bias, i, isWatched: false, ref largest).Values);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Standardized<TVector> Plain<TVector>(Float32Statistics* measured, int r)
         where TVector : struct, IFloat32Vector<TVector> => new(measured->Level[r], measured->PlainInverse[r]);
 
-    /// <summary>So many values in whole groups.</summary>
+    /// <summary>So many values in whole groups; if that is asked for, the largest magnitude of the values times the weight.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteGroups<TVector>(float* x, float* y, long count, Standardized<TVector> row, bool hasRest, float* weight, float* bias, Destination destination)
+    private static TVector WriteGroups<TVector>(
+        float* x, float* y, long count, Standardized<TVector> row, bool hasRest, float* weight, float* bias, Destination destination, bool isWatched = false)
         where TVector : struct, IFloat32Vector<TVector>
     {
+        TVector largest = default;
         if (destination == Destination.Memory)
         {
             for (var i = 0L; i < count; i += TVector.Count)
-                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i).Stream(y + i);
+                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i, isWatched, ref largest).Stream(y + i);
         }
         else if (destination == Destination.Caches)
         {
             for (var i = 0L; i < count; i += TVector.Count)
             {
                 TensorMemory.PrefetchResult(y + i);
-                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i).Store(y + i);
+                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i, isWatched, ref largest).Store(y + i);
             }
         }
         else
         {
             for (var i = 0L; i < count; i += TVector.Count)
-                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i).Store(y + i);
+                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i, isWatched, ref largest).Store(y + i);
+        }
+        return largest;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Affine<TVector>(TVector v, float* weight, float* bias, long i, bool isWatched, ref TVector largest)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        if (weight is not null)
+            v *= TVector.Load(weight + i);
+        if (isWatched)
+            largest = TVector.LargerMagnitude(largest, v);
+        if (bias is not null)
+            v += TVector.Load(bias + i);
+        return v;
+    }
+
+    /// <summary>The same with a small bias. Of a row that it may take below a power of two too few digits are left: such a row is written again, in float64.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void WriteShifted(
+        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, Float32Statistics* measured,
+        float* weight, float* bias, float largestBias, double* doubleWeight, double* doubleBias, Destination destination)
+    {
+        var largest = stackalloc Vector256<int>[Float32Statistics.Most];
+        if (Vector512.IsHardwareAccelerated)
+            WriteShifted<Float32x16>(rows, count, length, end, to, toEnd, measured, weight, bias, destination, largest);
+        else
+            WriteShifted<Float32x8>(rows, count, length, end, to, toEnd, measured, weight, bias, destination, largest);
+        for (var four = 0; four < count; four += Vector128<float>.Count)
+        {
+            for (var lost = Lost(Float32.Largest(largest + four), largestBias, measured, four); lost != 0; lost &= lost - 1)
+            {
+                var r = four + BitOperations.TrailingZeroCount(lost);
+                if (r < count)
+                    WriteInDouble(rows, r, 1, length, end, to, to + ((r + 1) * length), eps, measured, doubleWeight, doubleBias, destination); // the next row is there already
+            }
         }
     }
 
-    /// <summary>The same, rounded once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteShifted<TVector>(
+        float** rows, int count, long length, float* end, float* to, float* toEnd, Float32Statistics* measured,
+        float* weight, float* bias, Destination destination, Vector256<int>* largest)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        var whole = length & -TVector.Count;
+        for (var r = 0; r < count; r++, to += length)
+        {
+            if (double.IsNaN(measured->Inverse[r]))
+                continue;
+            if (float.IsNaN(measured->PlainInverse[r]))
+                WriteShiftedFar<TVector>(rows[r], whole, to, measured, r, weight, bias, destination, largest + r);
+            else
+                largest[r] = WriteGroups(rows[r], to, whole, Plain<TVector>(measured, r), hasRest: false, weight, bias, destination, isWatched: true).Folded();
+            if (whole < length)
+                WriteShiftedTail(new(rows[r], length, end), whole, new(to, length, toEnd), measured, r, weight, bias, largest + r);
+        }
+    }
+
+    // Methods of their own: in one with more loops nothing stays in registers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteShiftedFar<TVector>(
+        float* x, long whole, float* y, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination, Vector256<int>* largest)
+        where TVector : struct, IFloat32Vector<TVector> =>
+        *largest = WriteGroups(x, y, whole, new Standardized<TVector>(measured, r), hasRest: true, weight, bias, destination, isWatched: true).Folded();
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteShiftedTail(Float32Row x, long whole, Float32Row y, Float32Statistics* measured, int r, float* weight, float* bias, Vector256<int>* largest)
+    {
+        var hasRest = float.IsNaN(measured->PlainInverse[r]);
+        var row = hasRest ? new(measured, r) : Plain<Float32x8>(measured, r);
+        Float32x8 products = new(largest->AsSingle());
+        for (var i = whole; i < x.Length; i += Float32x8.Count)
+        {
+            var product = row.Of(new(x.Part(i)), hasRest) * Float32x8.Load(weight + i);
+            products = Float32x8.LargerMagnitude(products, new(product.Values & Float32x32.WideMask(x.Length - i).GetLower()));
+            y.SetPart(i, (product + Float32x8.Load(bias + i)).Values);
+        }
+        *largest = products.Folded();
+    }
+
+    /// <summary>Of four rows, a bit for each whose outputs may be more than 4 units of the largest from what is right.</summary>
+    /// <remarks>
+    /// With P the largest value times the weight and u = 2⁻²⁴, what the level leaves and the roundings of x - level, of the inverse and of their product come to
+    /// P · (2.25 u + what the inverse lost), those of the other two operations to half a unit each, where P is below the next power of two.
+    /// </remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint Lost(Vector128<float> largest, float largestBias, Float32Statistics* measured, int r)
+    {
+        var left = (largest - Vector128.Create(largestBias)) * (1 - 1e-6f); // no more than the largest output
+        var power = Vector128.GreaterThan(left, Vector128<float>.Zero) & (left.AsInt32() & Vector128.Create(0x7F800000)).AsSingle();
+        var (plain, low) = (Vector128.Load(measured->PlainInverse + r), Vector128.Abs(Vector128.Load(measured->InverseLow + r)));
+        var lost = Vector128.ConditionalSelect(Vector128.Equals(plain, plain), low / Vector128.Load(measured->InverseHigh + r) * (1 << 24), Vector128<float>.One) + Vector128.Create(2.25f);
+        return ~(Vector128.LessThan(largest, power * 2) & Vector128.LessThan(largest * lost, power * 6)).ExtractMostSignificantBits() & 0xF;
+    }
+
+    /// <summary>The same of rows from <paramref name="first"/> on, rounded once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInDouble(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, Float32Statistics* measured, double* weight, double* bias, Destination destination)
+        float** rows, int first, int count, long length, float* end, float* to, float* toEnd, double eps, Float32Statistics* measured, double* weight, double* bias, Destination destination)
     {
-        for (var r = 0; r < count; r++)
+        for (var r = first; r < first + count; r++)
         {
             if (double.IsNaN(measured->Inverse[r]))
                 continue;
@@ -275,17 +373,6 @@ internal static unsafe class Float32Rows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteTail(Row<Float32> x, Row<Float32> y, RowStatistics* s, double* weight, double* bias) =>
         y.SetTail(RowNormalization<TFormula>.Affine(new StandardizedInDouble(*s).Of(x.Tail, isFar: true), weight, bias, x.Whole)); // what is zero can be subtracted as well
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Affine<TVector>(TVector v, float* weight, float* bias, long i)
-        where TVector : struct, IFloat32Vector<TVector>
-    {
-        if (weight is not null)
-            v *= TVector.Load(weight + i);
-        if (bias is not null)
-            v += TVector.Load(bias + i);
-        return v;
-    }
 
     /// <summary><c>x̂ = (x - center) · inverse</c>. Where it is asked for, what the center is beyond its level and what the inverse lost by rounding is added last.</summary>
     private readonly struct Standardized<TVector>

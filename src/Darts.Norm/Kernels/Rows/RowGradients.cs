@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace Darts.Norm.Kernels;
 
@@ -40,7 +39,7 @@ internal static unsafe class RowGradients<TFormula>
             if (TFormula.Centers)
                 (RowSum.Totals(sums + r) / n * inverse).Store(statistics->Mean + r);
             (RowSum.Totals(dots + r) / n * inverse * inverse).Store(statistics->Along + r); // in this order: zero stays zero however large the inverse
-            Largest(largest + r).AsSingle().Store(statistics->Largest + r);
+            Float32.Largest(largest + r).Store(statistics->Largest + r);
         }
         for (var r = 0; r < rows.Count; r++)
         {
@@ -269,21 +268,6 @@ internal static unsafe class RowGradients<TFormula>
             biasSumHigh.Store(biasSums + i + 8);
         }
         return r;
-    }
-
-    /// <summary>Of four rows' bits of magnitudes, which as integers have the same order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<int> Largest(Vector256<int>* rows)
-    {
-        var (a, b, c, d) = (Fours(rows[0]), Fours(rows[1]), Fours(rows[2]), Fours(rows[3]));
-        if (!Sse2.IsSupported)
-            return Vector128.Create(Largest(a), Largest(b), Largest(c), Largest(d));
-        var (ab, cd) = (Vector128.Max(Sse2.UnpackLow(a, b), Sse2.UnpackHigh(a, b)).AsInt64(), Vector128.Max(Sse2.UnpackLow(c, d), Sse2.UnpackHigh(c, d)).AsInt64());
-        return Vector128.Max(Sse2.UnpackLow(ab, cd).AsInt32(), Sse2.UnpackHigh(ab, cd).AsInt32());
-
-        static Vector128<int> Fours(Vector256<int> v) => Vector128.Max(v.GetLower(), v.GetUpper());
-
-        static int Largest(Vector128<int> v) => Math.Max(Math.Max(v.GetElement(0), v.GetElement(1)), Math.Max(v.GetElement(2), v.GetElement(3)));
     }
 
     /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>

@@ -68,9 +68,10 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
                 {
                     Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work),
                     Ratio = singleWeight.Ratio,
-                    IsInSingle = singleBias.IsZero && singleWeight.Fits && singleWeight.Ratio < MostRatio, // what another bias leaves of a row has fewer digits than float32
+                    IsInSingle = (singleBias.IsZero || IsSmall(singleBias, singleWeight)) && singleWeight.Fits && singleWeight.Ratio < MostRatio,
                     Weight = singleWeight.At,
                     Bias = singleBias.At,
+                    LargestBias = (float)singleBias.Largest,
                     Destination = rows.IsHalf ? default : TensorMemory.DestinationOf(TensorMemory.Start(output), length * T.Size, rows.Count, inputs.IsTraining),
                 },
                 blocks.Count,
@@ -119,6 +120,9 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
         GC.KeepAlive(gradOutput);
         return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, length, wanted.Weight, 1 / work.WeightUnit), Sum.Combined<T>(biasSums, blocks.Count, length, wanted.Bias));
     }
+
+    /// <summary>Whether what a bias leaves of a row has as many digits as the row, but for a few rows that show it. Others may leave less of any.</summary>
+    private static bool IsSmall(Float32Parameter bias, Float32Parameter weight) => bias.Fits && weight.At is not null && bias.Largest <= weight.Least / 8;
 
     /// <summary><c>v · weight + bias</c>, of those that are there.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -84,6 +84,21 @@ internal readonly unsafe struct Float32 : IElement
         Vector256.Create(Narrow(values.C), Narrow(values.D)).StoreAlignedNonTemporal(p + 8);
     }
 
+    /// <summary>The largest of each of four rows, from bits of magnitudes, which as integers have the same order.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Largest(Vector256<int>* rows)
+    {
+        var (a, b, c, d) = (Fours(rows[0]), Fours(rows[1]), Fours(rows[2]), Fours(rows[3]));
+        if (!Sse2.IsSupported)
+            return Vector128.Create(Largest(a), Largest(b), Largest(c), Largest(d)).AsSingle();
+        var (ab, cd) = (Vector128.Max(Sse2.UnpackLow(a, b), Sse2.UnpackHigh(a, b)).AsInt64(), Vector128.Max(Sse2.UnpackLow(c, d), Sse2.UnpackHigh(c, d)).AsInt64());
+        return Vector128.Max(Sse2.UnpackLow(ab, cd).AsInt32(), Sse2.UnpackHigh(ab, cd).AsInt32()).AsSingle();
+
+        static Vector128<int> Fours(Vector256<int> v) => Vector128.Max(v.GetLower(), v.GetUpper());
+
+        static int Largest(Vector128<int> v) => Math.Max(Math.Max(v.GetElement(0), v.GetElement(1)), Math.Max(v.GetElement(2), v.GetElement(3)));
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> Widen(Vector128<float> v) =>
         Avx.IsSupported ? Avx.ConvertToVector256Double(v) : Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v));

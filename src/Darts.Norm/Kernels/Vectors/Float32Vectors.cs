@@ -20,6 +20,12 @@ internal unsafe interface IFloat32Vector<TSelf>
     /// <summary>The same past the caches, to memory that is aligned for it.</summary>
     public void Stream(float* to);
 
+    /// <summary>The larger of <paramref name="largest"/>, which is not negative, and the magnitude of <paramref name="value"/>.</summary>
+    public static abstract TSelf LargerMagnitude(TSelf largest, TSelf value);
+
+    /// <summary>The bits of eight values that are not negative, of which the largest is the same.</summary>
+    public Vector256<int> Folded();
+
     public static abstract TSelf operator +(TSelf x, TSelf y);
 
     public static abstract TSelf operator -(TSelf x, TSelf y);
@@ -45,6 +51,13 @@ internal readonly unsafe struct Float32x8(Vector256<float> values) : IFloat32Vec
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Stream(float* to) => Values.StoreAlignedNonTemporal(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x8 LargerMagnitude(Float32x8 largest, Float32x8 value) =>
+        new(Vector256.Max(largest.Values.AsInt32(), value.Values.AsInt32() & Vector256.Create(int.MaxValue)).AsSingle()); // the bits have the same order
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector256<int> Folded() => Values.AsInt32();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float32x8 operator +(Float32x8 x, Float32x8 y) => new(x.Values + y.Values);
@@ -74,6 +87,13 @@ internal readonly unsafe struct Float32x16(Vector512<float> values) : IFloat32Ve
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Stream(float* to) => Values.StoreAlignedNonTemporal(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float32x16 LargerMagnitude(Float32x16 largest, Float32x16 value) =>
+        new(Vector512.Max(largest.Values.AsInt32(), value.Values.AsInt32() & Vector512.Create(int.MaxValue)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector256<int> Folded() => Vector256.Max(Values.GetLower().AsInt32(), Values.GetUpper().AsInt32());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float32x16 operator +(Float32x16 x, Float32x16 y) => new(x.Values + y.Values);

@@ -118,6 +118,9 @@ public sealed unsafe class GuardedRowsTests
         Float32Statistics measured;
         Float32Rows<TFormula>.Measure(rows, Rows, length, xEnd, Eps, Float32Rows<TFormula>.FarInSingle, ratio: 1, &measured);
         Float32Rows<TFormula>.WriteInSingle(rows, Rows, length, xEnd, y, yEnd, &measured, single.At, single.At, Destination.NearCaches);
+        var count = Rows * length;
+        var inSingle = new Span<float>(y, count).ToArray();
+        Float32Rows<TFormula>.WriteShifted(rows, Rows, length, xEnd, y, yEnd, Eps, &measured, single.At, single.At, largestBias: 0.25f, weight.At, weight.At, Destination.NearCaches);
 
         GradientStatistics statistics;
         for (var r = 0; r < Rows; r++)
@@ -126,9 +129,9 @@ public sealed unsafe class GuardedRowsTests
         RowGradients<TFormula>.Reduce(taken, weight.At, Eps, &statistics, weightSums.At, TFormula.Centers ? biasSums.At : null, loses: true);
         Float32Gradients<TFormula>.Write(taken, gx, gxEnd, &statistics, weight.At, single, Destination.NearCaches);
 
-        var count = Rows * length;
         return
         [
+            .. inSingle.Select(value => (double)value),
             .. new Span<float>(y, count).ToArray().Select(value => (double)value),
             .. new Span<float>(gx, count).ToArray().Select(value => (double)value),
             .. new Span<double>(weightSums.At, length).ToArray(),
