@@ -69,6 +69,7 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
             {
                 if (output.IsInvalid)
                     throw Answered(network, "a disposed one");
+                RequireForecast(output, network, past);
                 result = With(result, Inverse(rin, output, statistics, past.dim()));
             }
             // What else the network made, and what it hands through, is the caller's, as without the wrapper. So is an output that it did not make now, or detached to keep it.
@@ -147,6 +148,16 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
         if (input.dim() < 3 || input.size(-1) <= _columns.Max())
             throw new ArgumentException(
                 $"The wrapped network takes {argument} as (batch, time, ..., columns) with column {_columns.Max()} among them, the last target, but received {Require.Describe(input)}.", argument);
+    }
+
+    private void RequireForecast(Tensor output, nn.Module network, Tensor past)
+    {
+        var behind = output.dim() - past.dim(); // nr_params
+        if (behind is 0 or 1 && output.size(0) == past.size(0) && output.size((int)(-1 - behind)) == _columns.Length)
+            return;
+        throw new ArgumentException(
+            $"A wrapped network must answer (batch, time, ..., targets), or with nr_params behind, for batch {past.size(0)} and {_columns.Length} targets, but {PythonText.ClassName(network)} answered {Require.Describe(output)}. "
+            + "Return the forecast of the targets alone, with the axes of the past, or wrap the network with a RINorm of as many components as it forecasts.");
     }
 
     private static InvalidOperationException Answered(nn.Module network, string what) =>

@@ -11,6 +11,7 @@ public sealed class ReversibleNetwork<[DynamicallyAccessedMembers(DynamicallyAcc
     internal ReversibleNetwork(nn.Module<Tensor, TResult> network, RINorm rin, long[]? columns, LikelihoodParameter[]? likelihood)
         : base("ReversibleNetwork")
     {
+        RegisterComponents(); // of no fields yet: a module that takes this one in would register them under the compiler's names
         _reversal = new(network, rin, columns, likelihood, null);
         this.network = network;
         this.rin = rin;
@@ -41,6 +42,7 @@ public sealed class ReversibleNetwork<T2, [DynamicallyAccessedMembers(Dynamicall
     internal ReversibleNetwork(nn.Module<Tensor, T2, TResult> network, RINorm rin, long[]? columns, LikelihoodParameter[]? likelihood, int? decoder_input)
         : base("ReversibleNetwork")
     {
+        RegisterComponents(); // of no fields yet: a module that takes this one in would register them under the compiler's names
         _reversal = new(network, rin, columns, likelihood, decoder_input, typeof(T2));
         this.network = network;
         this.rin = rin;
@@ -74,6 +76,7 @@ public sealed class ReversibleNetwork<T2, T3, [DynamicallyAccessedMembers(Dynami
     internal ReversibleNetwork(nn.Module<Tensor, T2, T3, TResult> network, RINorm rin, long[]? columns, LikelihoodParameter[]? likelihood, int? decoder_input)
         : base("ReversibleNetwork")
     {
+        RegisterComponents(); // of no fields yet: a module that takes this one in would register them under the compiler's names
         _reversal = new(network, rin, columns, likelihood, decoder_input, typeof(T2), typeof(T3));
         this.network = network;
         this.rin = rin;

@@ -170,6 +170,24 @@ public sealed class ReversibleTests : IDisposable
     }
 
     [Fact]
+    public void State_OfAModuleThatHoldsWrappedNetworks_HasTheirKeysOnce()
+    {
+        var holder = new Holder(
+            Reversible.wrap(nn.Linear(4, 4), new RINorm(4)),
+            Reversible.wrap(new TwoInputs((x, _) => x), new RINorm(4)),
+            Reversible.wrap(new ThreeInputs(), new RINorm(4)),
+            nn.ModuleList<nn.Module>(Reversible.wrap(nn.Linear(4, 4), new RINorm(4))));
+        string[] keys =
+        [
+            "one.rin.affine_weight", "one.rin.affine_bias", "one.network.weight", "one.network.bias", "two.rin.affine_weight", "two.rin.affine_bias",
+            "three.rin.affine_weight", "three.rin.affine_bias", "list.0.rin.affine_weight", "list.0.rin.affine_bias", "list.0.network.weight", "list.0.network.bias",
+        ];
+        holder.state_dict().Keys.Should().BeEquivalentTo(keys);
+        holder.pytorch().state_dict().Keys.Should().BeEquivalentTo(keys);
+        Reversible.wrap(holder.one, new RINorm(4)).state_dict().Keys.Should().HaveCount(6, "a wrapped network may be wrapped");
+    }
+
+    [Fact]
     public void Training_OfAWrappedNetwork_LearnsTheLevel()
     {
         random.manual_seed(3);
@@ -391,7 +409,13 @@ public sealed class ReversibleTests : IDisposable
         disposed.Dispose();
         wrapped.Invoking(w => w.call(disposed)).Should().Throw<ObjectDisposedException>().WithMessage("*wrapped network received a disposed tensor*past*");
         var other = Reversible.wrap(nn.Linear(4, 3), new RINorm(4));
-        other.Invoking(w => w.call(Past(columns: 4))).Should().Throw<ArgumentException>().WithMessage("*4 components*[2, 6, 3, 1]*", "the network forecasts other components");
+        other.Invoking(w => w.call(Past(columns: 4))).Should().Throw<ArgumentException>()
+            .WithMessage("A wrapped network must answer (batch, time, ..., targets), or with nr_params behind, for batch 2 and 4 targets, but Linear answered size [2, 6, 3]*RINorm*", "the network forecasts other components");
+        foreach (var answer in (long[][])[[2, 24], [3, 6, 4], [2, 6, 4, 1, 1], [2, 6, 3, 4]])
+        {
+            Reversible.wrap(new Answering<Tensor>(_ => zeros(answer)), new RINorm(4)).Invoking(w => w.call(Past(columns: 4)))
+                .Should().Throw<ArgumentException>().WithMessage($"*but Answering answered size [{string.Join(", ", answer)}]*");
+        }
     }
 
     private static Tensor Gone(Tensor x)
@@ -463,6 +487,20 @@ public sealed class ReversibleTests : IDisposable
     private sealed class TwoInputs(Func<Tensor, Tensor, Tensor> answer) : nn.Module<Tensor, Tensor, Tensor>(nameof(TwoInputs))
     {
         public override Tensor forward(Tensor past, Tensor other) => answer(past, other);
+    }
+
+    private sealed class Holder : nn.Module
+    {
+        public readonly ReversibleNetwork<Tensor> one;
+        private readonly nn.Module two;
+        private readonly nn.Module three;
+        private readonly TorchSharp.Modules.ModuleList<nn.Module> list;
+
+        public Holder(ReversibleNetwork<Tensor> one, nn.Module two, nn.Module three, TorchSharp.Modules.ModuleList<nn.Module> list) : base(nameof(Holder))
+        {
+            (this.one, this.two, this.three, this.list) = (one, two, three, list);
+            RegisterComponents();
+        }
     }
 
     private sealed class First : nn.Module<Tensor, Tensor>
