@@ -12,34 +12,38 @@ internal static class Lookup
         if (target.Length == 0)
             return module;
         foreach (var name in target.Split('.'))
-        {
-            RequireAttribute(module, name);
-            module = Registry.Children(module).Find(entry => entry.name == name).module ?? throw new MissingMemberException($"`{name}` is not an nn.Module");
-        }
+            module = Child(module, name);
         return module;
     }
 
     public static Parameter Parameter(nn.Module module, string target)
     {
-        var (owner, name) = Owner(module, target);
+        var (owner, name) = Owner(module, target, (holder, path) => Registry.Parameters(holder).Exists(entry => entry.name == path));
         return Registry.Parameters(owner).Find(entry => entry.name == name).parameter ?? throw new MissingMemberException($"`{name}` is not an nn.Parameter");
     }
 
     public static Tensor? Buffer(nn.Module module, string target)
     {
-        var (owner, name) = Owner(module, target);
+        var (owner, name) = Owner(module, target, Registry.HasBuffer);
         return Registry.HasBuffer(owner, name)
             ? Registry.Buffers(owner).Find(entry => entry.name == name).buffer
             : throw new MissingMemberException($"`{name}` is not a buffer");
     }
 
-    /// <summary>What holds the last name of a dotted path.</summary>
-    public static (nn.Module owner, string name) Owner(nn.Module module, string target)
+    // What holds the end of a dotted path: the last name mostly, but TorchSharp's MultiheadAttention has a parameter "out_proj.weight".
+    private static (nn.Module owner, string name) Owner(nn.Module module, string target, Func<nn.Module, string, bool> holds)
     {
-        var dot = target.LastIndexOf('.');
-        var (owner, name) = (Submodule(module, dot < 0 ? "" : target[..dot]), target[(dot + 1)..]);
-        RequireAttribute(owner, name);
-        return (owner, name);
+        var name = target;
+        while (!holds(module, name) && name.Split('.', 2) is [var child, var rest])
+            (module, name) = (Child(module, child), rest);
+        RequireAttribute(module, name);
+        return (module, name);
+    }
+
+    private static nn.Module Child(nn.Module module, string name)
+    {
+        RequireAttribute(module, name);
+        return Registry.Children(module).Find(entry => entry.name == name).module ?? throw new MissingMemberException($"`{name}` is not an nn.Module");
     }
 
     public static void RequireAttribute(nn.Module module, string name)

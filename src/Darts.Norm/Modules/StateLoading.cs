@@ -106,8 +106,8 @@ internal sealed class StateLoading : IDisposable
 
         foreach (var key in state.Keys.Where(key => key.StartsWith(prefix, StringComparison.Ordinal) && key != extraKey))
         {
-            var path = key[prefix.Length..].Split('.', 2);
-            if (path.Length > 1 ? !Registry.HasChild(module, path[0]) : !own.Contains(path[0]))
+            var name = key[prefix.Length..]; // with dots, as "out_proj.weight" of TorchSharp's MultiheadAttention, if it is not a child's
+            if (!own.Contains(name) && !(name.Split('.', 2) is [var child, _] && Registry.HasChild(module, child)))
                 _unexpected.Add(key);
         }
 

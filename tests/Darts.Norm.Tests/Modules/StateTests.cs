@@ -33,6 +33,32 @@ public sealed class StateTests : IDisposable
     }
 
     [Fact]
+    public void LoadStateDict_OfTorchSharpsModulesWithDotsInTheirNames_LoadsWhatTheyGive()
+    {
+        var (saved, loaded) = (Made(), Made());
+        var state = saved.state_dict();
+        state.Keys.Should().Contain("attention.out_proj.weight").And.Contain("encoder.layers.1.self_attn.in_proj_weight");
+        loaded.load_state_dict(state).ToString().Should().Be("<All keys matched successfully>");
+        Same(loaded, state);
+        state["attention.out_proj.more"] = state["attention.out_proj.weight"];
+        state.Remove("attention.out_proj.weight");
+        loaded.Invoking(l => l.load_state_dict(state)).Should().Throw<InvalidOperationException>()
+            .WithMessage("*Missing key(s) in state_dict: \"attention.out_proj.weight\"*Unexpected key(s) in state_dict: \"attention.out_proj.more\"*");
+
+        static PyTorchModule<ModuleDict<nn.Module>> Made() =>
+            nn.ModuleDict<nn.Module>(("attention", nn.MultiheadAttention(4, 2)), ("encoder", nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8), 2))).pytorch();
+    }
+
+    [Fact]
+    public void GetParameter_OfTorchSharpsModulesWithDotsInTheirNames_IsWhatNamedParametersGive()
+    {
+        var net = nn.ModuleDict<nn.Module>(("attention", nn.MultiheadAttention(4, 2))).pytorch();
+        foreach (var (name, parameter) in net.named_parameters())
+            net.get_parameter(name).Should().BeSameAs(parameter);
+        net.Invoking(n => n.get_parameter("attention.out_proj.more")).Should().Throw<MissingMemberException>().WithMessage("MultiheadAttention has no attribute `out_proj`");
+    }
+
+    [Fact]
     public void LoadStateDict_NotStrict_WritesWhatFits()
     {
         var net = new Net().pytorch();
