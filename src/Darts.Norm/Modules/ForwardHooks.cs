@@ -27,6 +27,8 @@ internal static class ForwardHooks
         var hookable = module.GetType();
         while (hookable is not null && !(hookable.IsGenericType && hookable.GetGenericTypeDefinition() == typeof(nn.HookableModule<,>)))
             hookable = hookable.BaseType;
+        if (hookable is null && Registry.IsContainer(module))
+            return; // nobody calls it, in PyTorch neither, where it takes hooks: those of a loop over all modules
         if (hookable is null)
             throw new NotSupportedException(
                 $"Hooks run on call, and {PythonText.ClassName(module)} has none: it is no nn.Module<T, TResult>. Hook the modules that it holds: foreach (var child in module.children()).");

@@ -56,6 +56,9 @@ internal static class Registry
 
     public static bool IsModuleList(nn.Module module) => ContainerOf(module, typeof(ModuleList<>)) is not null;
 
+    /// <summary>Whether the module holds others, or parameters, and has no <c>call</c>.</summary>
+    public static bool IsContainer(nn.Module module) => module is ParameterList or ParameterDict || IsModuleList(module) || ContainerOf(module, typeof(ModuleDict<>)) is not null;
+
     /// <summary>The type of TorchSharp's that makes the module a container of this kind.</summary>
     public static Type? ContainerOf(nn.Module module, Type definition)
     {

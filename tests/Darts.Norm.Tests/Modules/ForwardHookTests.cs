@@ -50,7 +50,24 @@ public sealed class ForwardHookTests : IDisposable
         norm.Invoking(n => n.register_forward_pre_hook((ForwardPreHook)null!)).Should().Throw<ArgumentNullException>();
         norm.register_forward_pre_hook((_, args, _) => (args, new Dictionary<string, object?> { ["scale"] = 2 }));
         norm.Invoking(n => n.module.call(ones(2))).Should().Throw<NotSupportedException>().WithMessage("*['scale']*");
-        nn.ModuleList<nn.Module>().Invoking(list => list.pytorch().register_forward_hook((_, _, _) => { })).Should().Throw<NotSupportedException>().WithMessage("*ModuleList has none*");
+        new Callless().Invoking(module => module.pytorch().register_forward_hook((_, _, _) => { })).Should().Throw<NotSupportedException>().WithMessage("*Callless has none*");
+    }
+
+    [Fact]
+    public void Hooks_OnAllModulesOfANetworkWithLists_RunForThoseThatAreCalled()
+    {
+        var list = nn.ModuleList<nn.Module<Tensor, Tensor>>(new RMSNorm(2), new LayerNormNoBias(2));
+        nn.Module[] containers = [list, nn.ModuleDict<nn.Module>(), nn.ParameterList(), nn.ParameterDict()];
+        var handles = containers.SelectMany(container => container.pytorch().modules()).SelectMany(module => (RemovableHandle[])
+        [
+            module.pytorch().register_forward_pre_hook((m, _) => _seen.Add($"before {m.GetType().Name}")),
+            module.pytorch().register_forward_hook((m, _, _) => _seen.Add($"after {m.GetType().Name}")),
+            module.register_full_backward_hook((m, _, _) => _seen.Add($"back through {m.GetType().Name}")),
+        ]).ToList();
+        list[1].call(list[0].call(randn(1, 2, requires_grad: true))).sum().backward();
+        _seen.Should().Equal(
+            "before RMSNorm", "after RMSNorm", "before LayerNormNoBias", "after LayerNormNoBias", "back through LayerNormNoBias", "back through RMSNorm");
+        handles.ForEach(handle => handle.remove());
     }
 
     [Fact]
@@ -185,4 +202,6 @@ public sealed class ForwardHookTests : IDisposable
     {
         public override Tensor forward(Tensor x, double by) => x * by;
     }
+
+    private sealed class Callless() : nn.Module(nameof(Callless));
 }
