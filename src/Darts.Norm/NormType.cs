@@ -92,8 +92,9 @@ public sealed class NormType
     /// <inheritdoc/>
     public override string ToString() => name ?? "a norm without a name";
 
-    private static long Single(long[] size, string name) =>
-        size.Length == 1
-            ? size[0]
-            : throw new ArgumentException($"{name} takes one size, that of the last axis, but received {Require.Size(size)}. Make it with the last one, or choose LayerNorm, which takes several.", nameof(size));
+    private static long Single(long[] normalized_shape, string name) =>
+        normalized_shape.Length == 1
+            ? normalized_shape[0]
+            : throw new ArgumentException(
+                $"{name} takes one size, that of the last axis, but received {Require.Size(normalized_shape)}. Make it with the last one, or choose LayerNorm, which takes several.", nameof(normalized_shape));
 }

@@ -274,7 +274,10 @@ public sealed class RINorm : NormModule
         if (input.size(0) != statistics.Shape[0] || input.size(-2) != input_dim || statistics.Shape[^1] != input_dim)
             throw new ArgumentException(
                 $"RINorm.inverse takes a forecast of the series that the statistics are of, with batch {statistics.Shape[0]} and {statistics.Shape[^1]} components on the last axis but one, "
-                + $"but received {Require.Describe(input)}. Call forward on the batch that this forecast belongs to.",
+                + $"but received {Require.Describe(input)}. "
+                + (input.size(0) == statistics.Shape[0] && statistics.Shape[^1] == input_dim
+                    ? "Forecast each component of forward's input, and put them before nr_params."
+                    : "Call forward on the batch that this forecast belongs to."),
                 nameof(input));
         RequireDevice(input, statistics);
         return new RINormInverseOperation(statistics, eps, Likelihood.Kinds(input, parameters)).Apply(input, affine.weight, affine.bias);

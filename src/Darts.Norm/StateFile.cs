@@ -20,7 +20,7 @@ public static unsafe class StateFile
     private const int MostDimensions = 64; // libtorch's own limit
     private const int Chunk = 1 << 20;
 
-    private const string Advice = "The file is damaged or is no file of weights: save it again with save, or copy it again.";
+    private const string Advice = "The file is damaged, or of another form than save's, as .pt and .safetensors are: save it again with save, copy it again, or export it as docs/loading.md says.";
 
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
@@ -60,6 +60,7 @@ public static unsafe class StateFile
     /// <exception cref="InvalidDataException">The file holds no entries, or more than them.</exception>
     public static Dictionary<string, Tensor> Read(string location)
     {
+        ArgumentNullException.ThrowIfNull(location);
         using var reader = new BinaryReader(Opened(location));
         var tensors = Read(reader);
         if (reader.BaseStream.ReadByte() < 0)

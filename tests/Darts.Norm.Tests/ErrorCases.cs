@@ -145,8 +145,8 @@ public static class ErrorCases
         yield return Used("inverse without nr_params", () => ones(2, 5, 4), Inverse, "nr_params", "[2, 5, 4]", "unsqueeze(-1)");
         yield return Used("inverse of another batch", () => ones(3, 5, 4, 1), Inverse, "batch 2", "[3, 5, 4, 1]", "Call forward on");
         yield return Used("inverse of a batch of one", () => ones(1, 5, 4, 1), Inverse, "batch 2", "[1, 5, 4, 1]", "Call forward on");
-        yield return Used("inverse of other components", () => ones(2, 5, 3, 1), Inverse, "4 components on the last axis but one", "[2, 5, 3, 1]", "Call forward on");
-        yield return Used("inverse of one component", () => ones(2, 5, 1, 4), Inverse, "4 components on the last axis but one", "[2, 5, 1, 4]", "Call forward on");
+        yield return Used("inverse of other components", () => ones(2, 5, 3, 1), Inverse, "4 components on the last axis but one", "[2, 5, 3, 1]", "Forecast each component of forward's input");
+        yield return Used("inverse of one component", () => ones(2, 5, 1, 4), Inverse, "4 components on the last axis but one", "[2, 5, 1, 4]", "put them before nr_params");
         yield return Used("inverse of another axis", () => ones([2, 5, 3, 4, 1]), Inverse, "4 dimensions", "[2, 5, 3, 4, 1]", "Keep the axes");
         yield return Used("inverse of two dimensions", () => ones(2, 4), Inverse, "4 dimensions", "[2, 4]", "Keep the axes");
         yield return Used("inverse of integers", () => ones(2, 5, 4, 1).to(ScalarType.Int64), Inverse, "Float32", "Int64", "Convert it first");

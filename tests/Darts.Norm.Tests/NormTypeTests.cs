@@ -28,7 +28,7 @@ public sealed class NormTypeTests : IDisposable
         new NormType("LayerNorm").make(4, 6).ToString().Should().StartWith("LayerNorm((4, 6),");
         new NormType("LayerNormNoBias").make(4, 6).ToString().Should().StartWith("LayerNormNoBias((4, 6),");
         foreach (var name in (string[])["RMSNorm", "RINorm"])
-            FluentActions.Invoking(() => new NormType(name).make(4, 6)).Should().Throw<ArgumentException>().WithMessage($"{name}*one size*[4, 6]*LayerNorm*");
+            FluentActions.Invoking(() => new NormType(name).make(4, 6)).Should().Throw<ArgumentException>().WithMessage($"{name}*one size*[4, 6]*LayerNorm*").WithParameterName("normalized_shape");
         foreach (var sizes in (long[][])[[], [0], [-1], [4, -1]])
             FluentActions.Invoking(() => new NormType(size => nn.BatchNorm1d(size[0])).make(sizes)).Should().Throw<ArgumentException>().WithMessage("*at least 1*", "a factory gets sizes that can be");
     }

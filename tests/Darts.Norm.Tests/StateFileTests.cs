@@ -140,6 +140,15 @@ public sealed class StateFileTests : IDisposable
         Same(_layer, (LayerNorm)Layers.All["LayerNorm"].New()).Should().BeTrue();
     }
 
+    [Theory]
+    [InlineData("PK\u0003\u0004\0\0\b\b\0\0\0\0\0\0\0\0\0\0network/data.pkl")]
+    [InlineData("@\0\0\0\0\0\0\0{\"g\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}        \0\0\0\0")]
+    public void Load_AFileOfPyTorchsOrSafetensors_SaysWhereItsWeightsAreExported(string content)
+    {
+        File.WriteAllText(_path, content);
+        _layer.Invoking(l => l.load(_path)).Should().Throw<Exception>().WithMessage("*.pt and .safetensors*export*docs/loading.md*");
+    }
+
     [Fact]
     public void Load_NoSuchFile_IsDotNetsError()
     {
@@ -147,6 +156,7 @@ public sealed class StateFileTests : IDisposable
         foreach (var read in (Action[])[() => _layer.load(Path.GetTempPath()), () => StateFile.Read(Path.GetTempPath())])
             read.Should().Throw<IOException>().WithMessage($"*must be in a file*'{Path.GetTempPath()}' is a folder*Name the file*").WithInnerException<UnauthorizedAccessException>();
         FluentActions.Invoking(() => StateFile.Read((BinaryReader)null!)).Should().Throw<ArgumentNullException>().WithParameterName("reader");
+        FluentActions.Invoking(() => StateFile.Read((string)null!)).Should().Throw<ArgumentNullException>().WithParameterName("location");
         _layer.Invoking(l => l.load((string)null!)).Should().Throw<ArgumentNullException>().WithParameterName("location");
         _layer.Invoking(l => l.load((BinaryReader)null!)).Should().Throw<ArgumentNullException>().WithParameterName("reader");
         _layer.Dispose();
