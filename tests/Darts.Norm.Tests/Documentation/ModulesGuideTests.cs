@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Darts.Norm.Tests.Documentation;
 
 /// <summary>The script of docs/modules.md.</summary>
@@ -6,26 +8,24 @@ public sealed class ModulesGuideTests
     [Fact]
     public void Script_PortedLineByLine_DoesWhatItSays()
     {
-        var lines = new List<string>();
-        Action<string> log = lines.Add;
         using var scope = NewDisposeScope();
 
         var net = new Forecaster();
-        log(net.pytorch().text());
+        Console.WriteLine(net.pytorch().text());
 
         foreach (var p in net.block.parameters())                 // freezing
             p.requires_grad_(false);
         net.head.requires_grad_(true);
 
         net.set_submodule("block.0", new LayerNorm(4));           // surgery on the network
-        ((LayerNorm)net.get_submodule("block.0")).normalized_shape.Should().Equal(4);
+        Debug.Assert(((LayerNorm)net.get_submodule("block.0")).normalized_shape is [4]);
 
         var state = net.pytorch().state_dict();                   // surgery on the state
         state["head.weight"] = state["head.weight"] * 2;
         state.Remove("head.bias");
         state["old.g"] = torch.ones(4);
         var (missing, unexpected) = net.pytorch().load_state_dict(state, strict: false);
-        log($"{string.Join(" ", missing)} | {string.Join(" ", unexpected)}");
+        Console.WriteLine($"{string.Join(" ", missing)} | {string.Join(" ", unexpected)}");
 
         var norms = new Dictionary<string, double>();
         void watch(nn.Module module, object?[] args, object? output) =>
@@ -40,11 +40,12 @@ public sealed class ModulesGuideTests
         clip.remove();
         foreach (var h in handles)
             h.remove();
-        log(string.Join(" ", net.pytorch().named_parameters().Where(e => e.parameter.grad is not null).Select(e => e.name)));
+        Console.WriteLine(string.Join(" ", net.pytorch().named_parameters().Where(e => e.parameter.grad is not null).Select(e => e.name)));
         net.pytorch().zero_grad();
         net.pytorch().eval();
 
-        lines.Should().Equal(
+        ((LayerNorm)net.get_submodule("block.0")).normalized_shape.Should().Equal(4);
+        Console.Lines.Should().Equal(
             "Forecaster(\n  (rin): RINorm()\n  (block): Sequential(\n    (0): RMSNorm()\n    (1): Linear(in_features=4, out_features=4, bias=True)\n  )\n  (head): LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=True)\n)",
             "head.bias | old.g",
             "rin.affine_weight rin.affine_bias block.0.weight block.0.bias head.weight head.bias");
@@ -52,6 +53,13 @@ public sealed class ModulesGuideTests
         norms.Keys.Should().BeEquivalentTo("RINorm", "LayerNorm", "Linear", "Sequential");
         x.grad!.Doubles().All(double.IsFinite).Should().BeTrue();
         (net.training, net.head.weight!.grad).Should().Be((false, null));
+    }
+
+    private static class Console
+    {
+        public static List<string> Lines { get; } = [];
+
+        public static void WriteLine(string line) => Lines.Add(line);
     }
 
     private sealed class Forecaster : nn.Module<Tensor, Tensor>
