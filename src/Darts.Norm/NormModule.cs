@@ -85,7 +85,8 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     /// <param name="location">The file's path. A file that is there is overwritten.</param>
     /// <param name="skip">Keys to leave out.</param>
     /// <returns>This layer.</returns>
-    /// <exception cref="InvalidOperationException">A tensor has no values, being on the meta device; the file is as it was.</exception>
+    /// <exception cref="InvalidOperationException">A tensor has no values, being on the meta device, or is not dense; the file is as it was.</exception>
+    /// <exception cref="ObjectDisposedException">The layer, or a parameter of it, is disposed; the file is as it was.</exception>
     public new nn.Module save(string location, IList<string>? skip = null)
     {
         ArgumentNullException.ThrowIfNull(location);
