@@ -111,4 +111,64 @@ public sealed class SecondOrderTests : IDisposable
             return [first, .. autograd.grad([(first * Layers.Values(first.shape, ScalarType.Float64, start: 70)).sum()], [x, gradient], allow_unused: true).Where(second => second is { IsInvalid: false })];
         }
     }
+
+    /// <summary>Where a layer's input depends on its parameters too, each use of them counts once.</summary>
+    [Theory]
+    [InlineData("RMSNorm")]
+    [InlineData("LayerNorm")]
+    [InlineData("RINorm")]
+    public void CreateGraph_OfALayerUsedTwice_GivesTheGradientsOfTheFormula(string name)
+    {
+        using var layer = Layers.All[name].New(ScalarType.Float64);
+        var x = Layers.Values([2, 5, Features], ScalarType.Float64, start: 5).requires_grad_();
+        List<Tensor> leaves = [x, .. layer.parameters()];
+        var expected = Gradients(input => OpByOp.Output(layer, input));
+        foreach (var (actual, other) in Gradients(layer.forward).Zip(expected))
+            (actual - other).abs().max().item<double>().Should().BeLessThanOrEqualTo(Float64Bound * other.abs().max().item<double>());
+
+        List<Tensor> Gradients(Func<Tensor, Tensor> forward)
+        {
+            var first = autograd.grad([forward(forward(x).square()).pow(3).sum()], leaves, retain_graph: true, create_graph: true);
+            var projected = first.Select((each, i) => (each * Layers.Values(each.shape, ScalarType.Float64, start: 70 + i)).sum()).Aggregate((a, b) => a + b);
+            return [.. first, .. autograd.grad([projected], leaves)];
+        }
+    }
+
+    [Fact]
+    public void CreateGraph_OfRINormsInverseOfItsForward_GivesTheGradientsWithout()
+    {
+        using var rin = (RINorm)Layers.All["RINorm"].New(ScalarType.Float64);
+        var x = Layers.Values([2, 5, Features], ScalarType.Float64, start: 5).requires_grad_();
+        foreach (var (actual, other) in Gradients(createGraph: true).Zip(Gradients(createGraph: false)))
+            (actual - other).abs().max().item<double>().Should().BeLessThanOrEqualTo(Float64Bound * other.abs().max().item<double>());
+
+        Tensor[] Gradients(bool createGraph)
+        {
+            var loss = rin.inverse(rin.forward(x).square().unsqueeze(-1)).pow(3).sum();
+            return [.. autograd.grad([loss], [x, rin.affine_weight!, rin.affine_bias!], create_graph: createGraph)];
+        }
+    }
+
+    [Fact]
+    public void CreateGraph_OfALayersOwnParameterAsItsInput_GivesTheGradientWithout()
+    {
+        using var layer = (RMSNorm)Layers.All["RMSNorm"].New(ScalarType.Float64);
+        var (actual, expected) = (Gradient(createGraph: true), Gradient(createGraph: false));
+        (actual - expected).abs().max().item<double>().Should().BeLessThanOrEqualTo(Float64Bound);
+
+        Tensor Gradient(bool createGraph) => autograd.grad([layer.forward(layer.g).pow(3).sum()], [layer.g], create_graph: createGraph)[0];
+    }
+
+    /// <summary>As of libtorch's own functions. It ended the process: libtorch is asked for the gradient of what needs none.</summary>
+    [Fact]
+    public void CreateGraph_OfAParameterFrozenSinceForward_GivesItNone()
+    {
+        using var layer = (RMSNorm)Layers.All["RMSNorm"].New(ScalarType.Float64);
+        var x = Layers.Values([2, Features], ScalarType.Float64).requires_grad_();
+        var loss = layer.forward(x).pow(3).sum();
+        layer.g.requires_grad = false;
+        loss.backward(create_graph: true);
+        (x.grad is null, layer.g.grad is null).Should().Be((false, true));
+        x.grad = null; // holds the graph that holds x
+    }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 
 namespace Darts.Norm.Kernels;
@@ -90,9 +91,15 @@ internal sealed class FusedFunction : IBackward
     /// <summary>The gradients as expressions that can be differentiated again.</summary>
     private Gradients Differentiable(Inputs inputs, Tensor gradOutput)
     {
-        if (_wanted.Bias is { } place && inputs.Bias is null)
-            inputs = inputs with { Bias = zeros(place.Shape, place.Dtype, CPU).requires_grad_() }; // whatever it is, the gradients are the same
-        inputs = inputs with { Statistics = _operation.StatisticsOf(_kept) };
+        inputs = inputs with
+        {
+            X = Apart(inputs.X, _wanted.X),
+            Weight = Apart(inputs.Weight, _wanted.Weight is not null),
+            Bias = inputs.Bias is null && _wanted.Bias is { } place
+                ? zeros(place.Shape, place.Dtype, CPU).requires_grad_() // whatever it is, the gradients are the same
+                : Apart(inputs.Bias, _wanted.Bias is not null),
+            Statistics = _operation.StatisticsOf(_kept),
+        };
         var output = _operation.Formula(inputs);
         List<Tensor> asked = [];
         if (_wanted.X)
@@ -105,6 +112,14 @@ internal sealed class FusedFunction : IBackward
         return new(Next(_wanted.X), Next(_wanted.Weight is not null), Next(_wanted.Bias is not null));
 
         Tensor? Next(bool isWanted) => isWanted && gradients.Dequeue() is { IsInvalid: false } gradient ? gradient : null;
+    }
+
+    // A view of its own: the input may come from the same parameters, by a part of the graph that is another node's. One that was frozen since asks for its gradient all the same.
+    [return: NotNullIfNotNull(nameof(tensor))]
+    private static Tensor? Apart(Tensor? tensor, bool isWanted)
+    {
+        var view = tensor?.view_as(tensor);
+        return isWanted && view is { requires_grad: false } ? view.requires_grad_() : view;
     }
 
     private static Tensor? Failed(Place? place) => place is null ? null : BackwardFailure.Gradient(place.Shape, place.Dtype, CPU);
