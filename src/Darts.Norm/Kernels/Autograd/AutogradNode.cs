@@ -30,6 +30,13 @@ internal sealed unsafe class AutogradNode
     [ThreadStatic]
     private static nint[]? _answer;
 
+    // What deleted nodes saved and this thread has not freed yet.
+    [ThreadStatic]
+    private static Stack<nint>? _savedOfDeleted;
+
+    [ThreadStatic]
+    private static bool _isFreeing;
+
     private readonly ApplyFunction _applyFunction; // held, since libtorch has their addresses alone
     private readonly DeleteFunction _deleteFunction;
     private readonly nint _apply;
@@ -160,7 +167,7 @@ internal sealed unsafe class AutogradNode
         foreach (ref var saved in _saved.AsSpan())
         {
             if (saved != 0)
-                THSAutograd_SavedVariable_dispose(saved);
+                (_savedOfDeleted ??= new()).Push(saved);
             saved = 0;
         }
         if (_node.Weak != 0)
@@ -168,6 +175,7 @@ internal sealed unsafe class AutogradNode
         _node = default;
         _function!.Dispose();
         _function = null;
+        FreeSaved();
         lock (Unused)
         {
             if (Unused.Count < Most)
@@ -175,6 +183,17 @@ internal sealed unsafe class AutogradNode
             else
                 _self.Free();
         }
+    }
+
+    // What was saved may be the last to hold the graph before it, and with that a node that is deleted meanwhile: the stack would not do for a long chain of them.
+    private static void FreeSaved()
+    {
+        if (_isFreeing || _savedOfDeleted is null)
+            return;
+        _isFreeing = true;
+        while (_savedOfDeleted.TryPop(out var saved))
+            THSAutograd_SavedVariable_dispose(saved);
+        _isFreeing = false;
     }
 
     private struct Handles

@@ -192,6 +192,30 @@ public sealed class AutogradNodeTests
         }
     }
 
+    /// <summary>As of libtorch's own functions, whatever the stack: a step of a recurrence takes none of it.</summary>
+    [Fact]
+    public void Dispose_OfALongChain_FreesItWithoutRecursion()
+    {
+        var times = 0;
+        var thread = new Thread(
+            () =>
+            {
+                using var leaf = ones(2).requires_grad_();
+                var last = leaf.alias();
+                for (var i = 0; i < 10_000; i++)
+                {
+                    using var input = last;
+                    using var output = zeros(2);
+                    last = AutogradNode.Tie([input], [output], [input], new Function((_, _) => [null], () => times++))[0];
+                }
+                last.Dispose();
+            },
+            maxStackSize: 256 * 1024);
+        thread.Start();
+        thread.Join();
+        times.Should().Be(10_000);
+    }
+
     [Fact]
     public void Tie_OfADisposedTensor_ThrowsAndDisposesTheFunction()
     {
