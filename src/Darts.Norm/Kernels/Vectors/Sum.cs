@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
@@ -95,8 +96,9 @@ internal static unsafe class Sum
     {
         if (sums is null)
             return null;
-        new Span<double>(sums + (block * length), (int)length).Clear();
-        return sums + (block * length);
+        sums += block * length;
+        NativeMemory.Clear(sums, (nuint)length * sizeof(double));
+        return sums;
     }
 
     /// <summary>The gradient of a parameter from the sums of all blocks, added in order and rounded once.</summary>
