@@ -131,6 +131,25 @@ public sealed class ExactnessTests
         rin.affine_weight!.grad!.Doubles().Should().AllSatisfy(value => Math.Abs(value).Should().BeLessThan(8 * Math.ScaleB(1, -23))); // the largest term is 1.2
     }
 
+    /// <summary>What each operation loses is alike in many values: that of their differences to the mean, and what is left of a series' sum.</summary>
+    [Theory]
+    [InlineData(1, 2000)]
+    [InlineData(6, 2001)]
+    [InlineData(2, 1_000_003)]
+    public void RINorm_ParameterGradientsOfFloat64ThatCancel_AreWithin8Units(int batch, int steps)
+    {
+        using var scope = NewDisposeScope();
+        var (random, rin) = (new Random(9), new RINorm(1, dtype: ScalarType.Float64));
+        double[] go = [.. Enumerable.Range(0, batch * steps).Select(i => i % 2 == 0 ? 1.0 : -1 + (random.NextDouble() * 1e-12))];
+        var x = Layers.Of([.. go.Select(_ => 0.3 + random.NextDouble())]).reshape(batch, steps, 1);
+        rin.forward(x).sum().backward();
+        rin.affine_weight!.grad!.Doubles().Should().AllSatisfy(value => Math.Abs(value).Should().BeLessThan(8 * Math.ScaleB(1, -52))); // of a truth of 0; the largest term is 1.7
+        rin.zero_grad();
+        rin.forward(x).backward([Layers.Of(go).reshape(batch, steps, 1)]);
+        var truth = go.Aggregate(Wide.Zero, (sum, value) => sum + value);
+        Exact.Units(rin.affine_bias!.grad!.item<double>(), truth, (Wide)1, ScalarType.Float64).Should().BeLessThan(8);
+    }
+
     [Fact]
     public void RINorm_FirstOfALongSeriesFarFromTheOthers_IsWithin4Units()
     {

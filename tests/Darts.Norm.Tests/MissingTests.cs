@@ -113,6 +113,20 @@ public sealed class MissingTests : IDisposable
     }
 
     /// <summary>The mean of the last time's values, which no float64 holds, goes out of the series with the digits that it lost by rounding.</summary>
+    [Theory]
+    [InlineData(1, ScalarType.Float32)]
+    [InlineData(20, ScalarType.Float32)]
+    [InlineData(20, ScalarType.Float64)]
+    public void Backward_OfASeriesWithoutSpreadOrEps_ReachesNoHole(int components, ScalarType dtype)
+    {
+        var rin = new RINorm(components, eps: 0, dtype: dtype) { missing = Missing.Zero };
+        var x = full([1, 9, components], 5, dtype: dtype);
+        x[.., 3] = double.NaN;
+        x.requires_grad_();
+        rin.forward(x).sum().backward();
+        x.grad![.., 3].Doubles().Should().AllBeEquivalentTo(0.0);
+    }
+
     [Fact]
     public void Normalize_LastValueOfSeveralAxes_SubtractsTheirMeanExactly()
     {

@@ -194,14 +194,6 @@ internal static unsafe class SeriesMap<TFormula>
     private static int Runs<T>()
         where T : IElement => T.IsSingle ? 4 : 6;
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Lanes Centered<T>(Lanes x, double* center, long run)
-        where T : IElement
-    {
-        var v = x - Lanes.Load(center);
-        return T.IsSingle ? v : v - Lanes.Load(center + run);
-    }
-
     /// <summary>The columns of a series that float32 does not do for, by float64, from what was there before the others were mapped: without a center and a shift where these are null.</summary>
     private static void MapLost<T>(Float32Series singles, SeriesGroups x, byte* y, long series, double* center, double* factor, double* shift, bool fillsWithZero, byte* gathered, byte* narrowed)
         where T : IElement
@@ -340,7 +332,7 @@ internal static unsafe class SeriesMap<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Lanes Mapped(Lanes x, double* center, long run, bool fillsWithZero)
         {
-            var y = (Centered<T>(x, center, run) * Lanes.Load(center + (2 * run))) + Lanes.Load(center + (3 * run));
+            var y = ((x - Lanes.Load(center)) * Lanes.Load(center + (2 * run))) + Lanes.Load(center + (3 * run));
             return T.HasGaps && fillsWithZero ? y & x.Observed() : y;
         }
     }
@@ -388,8 +380,12 @@ internal static unsafe class SeriesMap<TFormula>
                         Scale(x, go, X.Write<T>(GradX, series, group, chunk, narrowed), columns, coefficients + (2 * run));
                     if (GradX is not null)
                         X.Narrow(GradX, series, group, chunk, narrowed);
-                    if (weightSums is not null)
-                        AddUp(x, go, columns, coefficients, run, along, along + sums);
+                    if (weightSums is not null && T.IsSingle)
+                        AddUp(x, go, columns, coefficients, along, along + sums);
+                    else if (weightSums is not null && Vector512.IsHardwareAccelerated)
+                        AddUp<Float64x8>((double*)x.Start, (double*)go.Start, x.Length, columns, coefficients, run, along, along + sums);
+                    else if (weightSums is not null)
+                        AddUp<Float64x4>((double*)x.Start, (double*)go.Start, x.Length, columns, coefficients, run, along, along + sums);
                 }
                 if (areSingles)
                     MapLost<T>(inSingles, GradOutput, GradX, series, null, coefficients + (2 * run), null, false, gatheredGrad, narrowed);
@@ -405,17 +401,17 @@ internal static unsafe class SeriesMap<TFormula>
             {
                 var (i, length) = (0L, Math.Min(columns, go.Length - at));
                 for (; i <= length - Lanes.Count; i += Lanes.Count)
-                    gx.Set(at + i, Reaching(go[at + i], x, at + i) * Lanes.Load(factor + i));
+                    gx.Set(at + i, Reaching(go[at + i] * Lanes.Load(factor + i), x, at + i)); // last, as the factor may be infinite
                 if (i < length)
-                    gx.SetPart(at + i, (T.HasGaps ? go.Part(at + i) & x.Part(at + i).Observed() : go.Part(at + i)) * Lanes.Load(factor + i), length - i);
+                    gx.SetPart(at + i, ReachingPart(go.Part(at + i) * Lanes.Load(factor + i), x, at + i), length - i);
             }
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void AddUp(Row<T> x, Row<T> go, long columns, double* center, long run, double* along, double* sums)
+        private static void AddUp(Row<T> x, Row<T> go, long columns, double* center, double* along, double* sums)
         {
             var (at, four) = (0L, SeriesGroups.AtATime * columns);
-            for (; T.IsSingle && at <= x.Length - four; at += four) // four groups at a time: the sums pass through registers once
+            for (; at <= x.Length - four; at += four) // four groups at a time: the sums pass through registers once
             {
                 var i = 0L;
                 for (; i <= columns - Lanes.Count; i += Lanes.Count)
@@ -435,12 +431,24 @@ internal static unsafe class SeriesMap<TFormula>
             {
                 var (i, length) = (0L, Math.Min(columns, x.Length - at));
                 for (; i <= length - Lanes.Count; i += Lanes.Count)
-                {
-                    var v = Centered<T>(x[at + i], center + i, run);
-                    Add(T.HasGaps ? v & x[at + i].Observed() : v, Reaching(go[at + i], x, at + i), along, sums, run, i);
-                }
+                    Add(x[at + i], go[at + i], center + i, along + i, sums + i);
                 if (i < length)
-                    AddLast(x, go, at + i, length - i, center + i, run, along + i, sums + i);
+                    AddLast(x, go, at + i, length - i, center + i, along + i, sums + i);
+            }
+        }
+
+        /// <summary>The same of float64, with what each operation loses.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void AddUp<TVector>(double* x, double* go, long length, long columns, double* center, long run, double* along, double* sums)
+            where TVector : struct, IFloat64Vector<TVector>
+        {
+            for (; length > 0; length -= columns, x += columns, go += columns)
+            {
+                var (i, count) = (0L, Math.Min(columns, length));
+                for (; i <= count - TVector.Count; i += TVector.Count)
+                    Add(TVector.Load(x + i), TVector.Load(go + i), center + i, run, along + i, sums + i);
+                if (i < count)
+                    AddLast<TVector>(x + i, go + i, count - i, center + i, run, along + i, sums + i);
             }
         }
 
@@ -484,11 +492,44 @@ internal static unsafe class SeriesMap<TFormula>
             AddFour(x, go, at, columns, x.Part(at + (3 * columns)), go.Part(at + (3 * columns)), center, along, sums);
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void AddLast(Row<T> x, Row<T> go, long at, long count, double* center, long run, double* along, double* sums)
+        private static void AddLast(Row<T> x, Row<T> go, long at, long count, double* center, double* along, double* sums) =>
+            Add(x.Part(at).First(count), go.Part(at).First(count), center, along, sums);
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private static void AddLast<TVector>(double* x, double* go, long count, double* center, long run, double* along, double* sums)
+            where TVector : struct, IFloat64Vector<TVector>
         {
-            var part = x.Part(at);
-            var (v, g) = (Centered<T>(part, center, run).First(count), go.Part(at).First(count));
-            Add(T.HasGaps ? v & part.Observed() : v, T.HasGaps ? g & part.Observed() : g, along, sums, run, 0);
+            double* lastX = stackalloc double[TVector.Count], lastGo = stackalloc double[TVector.Count];
+            Buffer.MemoryCopy(x, lastX, count * sizeof(double), count * sizeof(double));
+            Buffer.MemoryCopy(go, lastGo, count * sizeof(double), count * sizeof(double));
+            Add(TVector.Load(lastX), TVector.Load(lastGo), center, run, along, sums);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Add(Lanes x, Lanes go, double* center, double* along, double* sums)
+        {
+            var (dot, sum) = (Lanes.Load(along), Lanes.Load(sums));
+            AddTo(ref dot, ref sum, x, go, Lanes.Load(center));
+            dot.Store(along);
+            sum.Store(sums);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Add<TVector>(TVector x, TVector go, double* center, long run, double* along, double* sums)
+            where TVector : struct, IFloat64Vector<TVector>
+        {
+            var v = Pair<TVector>.Difference(x, TVector.Load(center));
+            v = new(v.High, v.Low - TVector.Load(center + run));
+            if (T.HasGaps)
+                (v, go) = (new(v.High & x.Observed(), v.Low & x.Observed()), go & x.Observed());
+            v *= go;
+            TVector dot = TVector.Load(along), dotLost = TVector.Load(along + run), sum = TVector.Load(sums), sumLost = TVector.Load(sums + run);
+            Sum.Add(ref dot, ref dotLost, v.High);
+            Sum.Add(ref sum, ref sumLost, go);
+            dot.Store(along);
+            (dotLost + v.Low).Store(along + run);
+            sum.Store(sums);
+            sumLost.Store(sums + run);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -501,45 +542,44 @@ internal static unsafe class SeriesMap<TFormula>
             sum += g;
         }
 
-        /// <summary>The incoming gradient where there is a value for it to reach, else zero.</summary>
+        /// <summary>A gradient where there is a value for it to reach, else zero.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Lanes Reaching(Lanes go, Row<T> x, long i) => T.HasGaps ? go & x[i].Observed() : go;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Add(Lanes v, Lanes go, double* along, double* sums, long run, long i)
-        {
-            Sum.AddProductAt<T>(along, run, i, go, v);
-            Sum.AddAt<T>(sums, run, i, go);
-        }
+        private static Lanes ReachingPart(Lanes go, Row<T> x, long i) => T.HasGaps ? go & x.Part(i).Observed() : go;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void AddSeries(long series, double* along, double* sums, double* centerLow, double* weightSums, double* biasSums)
         {
-            var (columns, width, lost) = (X.Columns, X.Width, Lanes.Padded(Series.Components));
-            Sum.Round<T>(along, columns);
-            Sum.Round<T>(sums, columns);
+            var (columns, width, run, lost) = (X.Columns, X.Width, Lanes.Padded(X.Columns), Lanes.Padded(Series.Components));
             for (long kind = 0; kind < Series.Components * Series.Kinds; kind++)
             {
-                double total = 0, totalLost = 0, dot = 0, dotLost = 0;
+                double total = 0, totalLost = 0, dot = 0, dotLost = 0; // of float32 nothing is lost that shows
                 for (var first = kind * Series.Alike; first < columns; first += width)
                 {
                     for (var i = first; i < first + Series.Alike; i++)
                     {
                         Sum.Add<T>(ref total, ref totalLost, sums[i]);
                         Sum.Add<T>(ref dot, ref dotLost, along[i]);
+                        if (!T.IsSingle)
+                            (totalLost, dotLost) = (totalLost + sums[run + i], dotLost + along[run + i]);
                     }
                 }
                 var c = kind / Series.Kinds;
-                var rest = T.IsSingle && double.IsFinite(total) ? centerLow[kind * Series.Alike] * total : 0; // what the center lost, of all values at once: in float64 each lost its own
-                var (weight, bias) = Series.Gradients(series, c, kind % Series.Kinds, dot + dotLost - rest, total + totalLost);
                 if (T.IsSingle)
                 {
+                    var rest = double.IsFinite(total) ? centerLow[kind * Series.Alike] * total : 0; // what the center lost, of all values at once: in float64 each lost its own
+                    var (weight, bias) = Series.Gradients(series, c, kind % Series.Kinds, dot - rest, total);
                     weightSums[c] += weight;
                     biasSums[c] += bias;
                     continue;
                 }
-                Sum.Add<T>(ref weightSums[c], ref weightSums[lost + c], weight);
-                Sum.Add<T>(ref biasSums[c], ref biasSums[lost + c], bias);
+                var gradients = Series.Gradients(series, c, kind % Series.Kinds, dot, total);
+                var rests = Series.Gradients(series, c, kind % Series.Kinds, double.IsFinite(dot) ? dotLost : 0, double.IsFinite(total) ? totalLost : 0); // what an infinity lost says nothing
+                Sum.Add<T>(ref weightSums[c], ref weightSums[lost + c], gradients.weight);
+                Sum.Add<T>(ref biasSums[c], ref biasSums[lost + c], gradients.bias);
+                (weightSums[lost + c], biasSums[lost + c]) = (weightSums[lost + c] + rests.weight, biasSums[lost + c] + rests.bias);
             }
         }
     }
