@@ -8,7 +8,7 @@ internal readonly unsafe struct Float32Parameter : IDisposable
 {
     private readonly Float64Buffer _room;
 
-    /// <param name="values">The same values in float64; none for a parameter that is not there.</param>
+    /// <param name="values">The same values in float64, none of more digits than float32 has; none for a parameter that is not there.</param>
     /// <param name="length">How many, at least four.</param>
     /// <param name="unit">A power of two that they are multiplied by.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -26,7 +26,7 @@ internal readonly unsafe struct Float32Parameter : IDisposable
             var (rounded, magnitude) = (Float32.Narrow(value), Vector256.Abs(value));
             (rounded * unit).Store(At + i);
             var isPlain = Vector256.GreaterThan(magnitude, Vector256.Create(1e-18)) & Vector256.LessThan(magnitude, Vector256.Create(1e18));
-            fits &= Vector256.Equals(Float32.Widen(rounded), value) & (isPlain | Vector256.Equals(value, Vector256<double>.Zero));
+            fits &= isPlain | Vector256.Equals(value, Vector256<double>.Zero);
             (least, largest) = (Vector256.Min(least, magnitude), Vector256.Max(largest, magnitude));
             if (i == last)
                 break;
