@@ -121,7 +121,7 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
         try
         {
             var replaced = _areFirst
-                ? cat([targets, input.narrow(-1, _columns.Length, input.size(-1) - _columns.Length).to(targets.dtype)], -1)
+                ? cat([targets, input.narrow(-1, _columns.Length, input.size(-1) - _columns.Length)], -1) // which promotes
                 : input.to(targets.dtype).index_copy(-1, tensor(_columns, device: input.device), targets);
             targets.Dispose();
             return replaced.MoveToOuterDisposeScope();
