@@ -101,11 +101,14 @@ public sealed class Float32GradientsTests : IDisposable
 
     /// <summary>What the mean loses is much of the one value's difference to it, with which a large gradient comes.</summary>
     [Theory]
-    [InlineData(40)]
-    [InlineData(1208)]
-    public void Gradients_OfALargeGradientAtTheOneValueBesideALevel_AreRight(int length)
+    [InlineData(40, 1)]
+    [InlineData(1208, 1)]
+    [InlineData(1208, 1e19)] // a weight that is left to float64
+    public void Gradients_OfALargeGradientAtTheOneValueBesideALevel_AreRight(int length, double weight)
     {
         using var norm = new LayerNorm(length, eps: 1.5e-5);
+        using (no_grad())
+            norm.weight!.fill_(weight);
         var go = GradOutput(length, [8.8e-7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])[..1];
         go[0, length - 3] *= 1e10f;
 
@@ -152,6 +155,8 @@ public sealed class Float32GradientsTests : IDisposable
         var together = GradientsOf(norm, x, go, ScalarType.Float32).x;
         for (var row = 0; row < 4; row++)
             Layers.SameBits(GradientsOf(norm, x[row..(row + 1)], go[row..(row + 1)], ScalarType.Float32).x, together[row..(row + 1)]).Should().BeTrue();
+        go[1..] = 0;
+        Layers.SameBits(GradientsOf(norm, x[..1], go[..1], ScalarType.Float32).weight, GradientsOf(norm, x, go, ScalarType.Float32).weight).Should().BeTrue();
     }
 
     [Fact]

@@ -107,6 +107,7 @@ public sealed class Float32RowsTests : IDisposable
         {
             norm.weight!.fill_(weight);
             norm.weight![7] = 1000 * weight;
+            norm.weight![length - 2] = 1000 * weight; // behind the whole groups, if any is
             norm.bias!.fill_(bias);
         }
 

@@ -97,4 +97,17 @@ public sealed unsafe class RowNormalizationTests : IDisposable
         rms.g.grad!.Doubles().Should().AllSatisfy(value => value.Should().BeApproximately(2e-20, 1e-34));
         x.grad!.Doubles().Should().AllSatisfy(value => value.Should().BeApproximately(1e280, 1e266));
     }
+
+    /// <summary>Each row's part would be rounded to a third more.</summary>
+    [Fact]
+    public void WeightGradient_OfManySubnormalRowsBesideOneOfZeros_KeepsItsDigits()
+    {
+        using var rms = new RMSNorm(2, eps: 1, dtype: ScalarType.Float64);
+        var x = full([701, 2], 5 * double.Epsilon, ScalarType.Float64);
+        x[0] = 0;
+
+        rms.forward(x).backward([full([701, 2], 0.3, ScalarType.Float64)]);
+
+        rms.g.grad!.Doubles().Should().AllSatisfy(value => (value / double.Epsilon).Should().BeApproximately(1050, 1));
+    }
 }
