@@ -64,6 +64,10 @@ public sealed class FormulasTests : IDisposable
     }
 
     [Fact]
+    public void Statistics_FarFromZero_HaveTheSpreadAboutTheMeanAndItsRest() =>
+        Formulas.SeriesStatistics(Layers.Of(1e15, 1e15 + 1, 1e15 + 1).reshape(1, 3, 1), default, default).select(0, 2).Doubles()[0].Should().BeApproximately(Math.Sqrt(2.0 / 9), 1e-12);
+
+    [Fact]
     public void RINorm_StatisticsWithARest_SubtractsIt()
     {
         var x = Layers.Of(1, 2, 3).reshape(1, 3, 1);

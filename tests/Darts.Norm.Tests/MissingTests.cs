@@ -52,23 +52,33 @@ public sealed class MissingTests : IDisposable
         }
     }
 
-    /// <summary>It is mapped by itself, from what was there before the others were written.</summary>
+    /// <summary>It is mapped by itself, from what was there before the others were written; where all are like that, a time step from what was there before the last.</summary>
     [Theory]
     [InlineData(Marked.ByNaN)]
     [InlineData(Marked.ByMask)]
     [InlineData(Marked.ByBoth)]
     public void Normalize_OfAComponentThatFloat32HasNoRangeFor_IsRightBesideTheOthers(Marked marked)
     {
-        foreach (var shape in (long[][])[[3, 50, 7], [2, 40, 129]])
+        foreach (var (shape, first, end) in ((long[], int, int)[])[([3, 50, 7], 4, 5), ([3, 50, 3], 1, 2), ([2, 40, 129], 4, 5), ([2, 40, 129], 0, 129)])
         {
             var (x, mask, observed) = Holed(shape, ScalarType.Float32, marked, level: 0);
-            x[.., .., 4] *= 1e30f;
+            x[.., .., first..end] *= 1e30f;
             var rin = new RINorm(shape[^1]) { missing = Missing.Zero };
 
             var (y, _) = rin.normalize(x, mask);
 
             Judged(y, where(observed, ByHand(x, observed, rin).y, 0), ScalarType.Float32);
         }
+    }
+
+    [Fact]
+    public void WeightGradient_ThatCanBeDifferentiatedAgain_IsThatOfWhatWasObserved()
+    {
+        var (rin, x) = (new RINorm(2) { missing = Missing.Zero }, Layers.Values([2, 6, 2], ScalarType.Float32));
+        x[0, 3, 1] = double.NaN;
+        Of(createGraph: true).Zip(Of(createGraph: false)).Should().AllSatisfy(pair => pair.First.Should().BeApproximately(pair.Second, 1e-5));
+
+        double[] Of(bool createGraph) => autograd.grad([rin.forward(x)], [rin.affine_weight!], [Layers.Values([2, 6, 2], ScalarType.Float32).flip(1)], create_graph: createGraph)[0].Doubles();
     }
 
     /// <summary>Which NaN it is, too.</summary>
