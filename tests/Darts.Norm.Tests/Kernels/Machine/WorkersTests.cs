@@ -113,6 +113,22 @@ public sealed class WorkersTests : IDisposable
             Many);
     }
 
+    [Fact]
+    public void Run_OfMuchWork_HoldsNothingOfItAfterwards()
+    {
+        var counts = Shared();
+        Alone.Collect();
+        counts.IsAlive.Should().BeFalse();
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static WeakReference Shared()
+        {
+            var counts = new int[40];
+            Workers.Run(new Work(block => counts[block]++), 40, Many);
+            return new(counts);
+        }
+    }
+
     [Theory]
     [InlineData(10, 10)]
     [InlineData(1, Many)]
