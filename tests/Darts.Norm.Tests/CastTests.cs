@@ -114,6 +114,15 @@ public sealed class CastTests : IDisposable
         layer.Invoking(l => l.forward(Layers.All[name].Input())).Should().Throw<InvalidOperationException>().WithMessage("*ComplexFloat32*layer.to(ScalarType.Float32)*");
     }
 
+    [Fact]
+    public void Statistics_AfterAComplexCast_StayReal()
+    {
+        var rin = new RINorm(4);
+        rin.forward(Layers.Values([2, 5, 4]));
+        rin.cfloat();
+        rin.mean!.dtype.Should().Be(ScalarType.Float32);
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void Move_ToTheMetaDeviceAndBack_IsRefusedWhereValuesAreLost(string name)

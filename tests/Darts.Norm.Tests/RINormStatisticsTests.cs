@@ -187,8 +187,10 @@ public sealed class RINormStatisticsTests
         Layers.SameBits(rin.inverse(z, statistics), before).Should().BeTrue();
     }
 
-    [Fact]
-    public void Mean_ShownOnAnotherThreadToo_OutlivesDispose()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Mean_ShownOnAnotherThreadToo_OutlivesDispose(bool isMoved)
     {
         using var scope = NewDisposeScope();
         var (_, statistics) = new RINorm(4).normalize(Layers.All["RINorm"].Input());
@@ -196,6 +198,12 @@ public sealed class RINormStatisticsTests
         var other = new Thread(() => _ = statistics.mean);
         other.Start();
         other.Join();
+        if (isMoved)
+        {
+            using var before = statistics;
+            statistics = before.Moved(ScalarType.Float64, CPU);
+            statistics.mean.Should().BeSameAs(mean);
+        }
         statistics.Dispose();
         mean.IsInvalid.Should().BeFalse("that thread may be computing with it");
         mean.Dispose();

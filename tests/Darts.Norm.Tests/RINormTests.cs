@@ -149,6 +149,9 @@ public sealed class RINormTests : IDisposable
         var before = rin.mean!.Doubles();
         rin.mean!.Dispose();
         rin.mean!.Doubles().Should().Equal(before);
+        rin.mean!.Dispose();
+        rin.to(ScalarType.Float64);
+        rin.mean!.to(ScalarType.Float32).Doubles().Should().Equal(before);
     }
 
     [Fact]

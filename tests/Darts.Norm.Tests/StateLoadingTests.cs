@@ -293,6 +293,17 @@ public sealed class StateLoadingTests : IDisposable
         return stream.ToArray();
     }
 
+    [Fact]
+    public void Save_AParameterThatIsTransposed_WritesItsValues()
+    {
+        LayerNorm norm = new([2, 3]) { weight = nn.Parameter(Layers.Values([3, 2]).t()) }, other = new([2, 3]);
+        using var stream = new MemoryStream();
+        norm.save(new BinaryWriter(stream));
+        stream.Position = 0;
+        other.load(new BinaryReader(stream));
+        other.weight!.Doubles().Should().Equal(norm.weight!.Doubles());
+    }
+
     private static Dictionary<string, Tensor> Good(NormModule layer) =>
         layer.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.detach().clone());
 

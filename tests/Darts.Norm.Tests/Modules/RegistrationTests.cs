@@ -144,6 +144,7 @@ public sealed class RegistrationTests : IDisposable
         holder.module.Invoking(h => h.forward(ones(4))).Should().Throw<NullReferenceException>("the field is null, as self.norm is None in Python");
         holder.register_module("norm", new RINorm(4));
         holder.state_dict().Keys.Should().Contain("norm.affine_weight");
+        holder.text().Should().NotContain("None");
     }
 
     [Fact]

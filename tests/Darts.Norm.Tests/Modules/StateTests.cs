@@ -180,6 +180,18 @@ public sealed class StateTests : IDisposable
     }
 
     [Fact]
+    public void LoadStateDict_WithHooks_RunsThemInTheCallersGradMode()
+    {
+        var norm = new RMSNorm(2).pytorch();
+        List<bool> seen = [];
+        norm.register_load_state_dict_pre_hook((_, _, _, _, _, _, _, _) => seen.Add(is_grad_enabled()));
+        norm.load_state_dict(norm.state_dict());
+        using (no_grad())
+            norm.load_state_dict(norm.state_dict());
+        seen.Should().Equal(true, false);
+    }
+
+    [Fact]
     public void LoadStateDict_HookThatChangesWhatIsNotLoadedAndThrows_RestoresThat()
     {
         var net = nn.Sequential(new RMSNorm(2), new RMSNorm(2));

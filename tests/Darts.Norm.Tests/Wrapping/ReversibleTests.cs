@@ -115,6 +115,11 @@ public sealed class ReversibleTests : IDisposable
     }
 
     [Fact]
+    public void Forward_DecoderInputWithoutATarget_SaysSo() =>
+        Reversible.wrap(new Decoding(), new RINorm(4), decoder_input: 1).Invoking(network => network.call(Past(columns: 4), Layers.Values([2, 3, 3])))
+            .Should().Throw<ArgumentException>().WithMessage("*takes decoder_input as (batch, time, ..., columns) with column 3 among them*[2, 3, 3]*");
+
+    [Fact]
     public void Forward_DecoderInputThatIsNull_IsHandedOn()
     {
         var network = new ThreeInputs();
