@@ -59,28 +59,3 @@ internal abstract class FusedOperation
     /// <summary>The gradients by kernels, with what <see cref="Forward"/> kept.</summary>
     public abstract Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted);
 }
-
-/// <summary>What an operation computes with. What is kept of a forward goes to room that is asked for, or not at all.</summary>
-internal readonly record struct Inputs(Tensor X, Tensor? Weight, Tensor? Bias, Tensor? Statistics, Tensor? Mask, Float64Buffer Kept = default)
-{
-    /// <summary>Whether a backward follows: what is read and written until then pushes large results out of the caches.</summary>
-    public bool IsTraining { get; init; }
-}
-
-/// <summary>Which gradients somebody asks for: of the parameters, those that have a place for one.</summary>
-internal readonly record struct Wanted(bool X, Place? Weight, Place? Bias)
-{
-    public bool IsAny => X || Weight is not null || Bias is not null;
-
-    public static Wanted Of(Tensor x, Tensor? weight, Tensor? bias) => new(
-        x.requires_grad, weight?.requires_grad == true ? Place.Of(weight) : null, bias?.requires_grad == true ? Place.Of(bias) : null);
-}
-
-/// <summary>The size and dtype of a gradient, when the tensor that it belongs to may be gone.</summary>
-internal sealed record Place(long[] Shape, ScalarType Dtype)
-{
-    public static Place Of(Tensor tensor) => new(tensor.dim() == 1 ? [tensor.numel()] : tensor.shape, tensor.dtype); // a shape takes longer to ask for than all the rest
-}
-
-/// <summary>Gradients in the order of the inputs, null where nobody asks for one.</summary>
-internal readonly record struct Gradients(Tensor? X, Tensor? Weight, Tensor? Bias);

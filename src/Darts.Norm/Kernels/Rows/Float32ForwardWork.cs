@@ -6,7 +6,7 @@ namespace Darts.Norm.Kernels;
 internal unsafe struct Float32ForwardWork<TFormula> : IWork
     where TFormula : IRowFormula
 {
-    public RowNormalization<TFormula>.ForwardWork<Float32> Wide; // the same work in float64, for rows that need it
+    public ForwardWork<TFormula, Float32> Wide; // the same work in float64, for rows that need it
     public double Ratio; // of the weight's magnitudes
     public bool IsInSingle; // what is written; then with these parameters
     public float* Weight;

@@ -49,7 +49,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
         using var w = Float64Buffer.Of(weight, length);
         using var b = Float64Buffer.Of(bias, length);
         var blocks = new Blocks(rows.Count, length);
-        var work = new ForwardWork<T>
+        var work = new ForwardWork<TFormula, T>
         {
             X = rows,
             Y = TensorMemory.Start(output),
@@ -66,7 +66,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
             Workers.Run(
                 new Float32ForwardWork<TFormula>
                 {
-                    Wide = Unsafe.As<ForwardWork<T>, ForwardWork<Float32>>(ref work),
+                    Wide = Unsafe.As<ForwardWork<TFormula, T>, ForwardWork<TFormula, Float32>>(ref work),
                     Ratio = singleWeight.Ratio,
                     IsInSingle = (singleBias.IsZero || IsSmall(singleBias, singleWeight)) && singleWeight.Fits && singleWeight.Ratio < MostRatio,
                     Weight = singleWeight.At,
@@ -95,7 +95,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
         using var singleWeight = T.IsSingle && gradX is not null && length >= Float32Gradients<TFormula>.Shortest ? new Float32Parameter(w, length, Float32Gradients<TFormula>.WeightUnit) : default;
         using var weightSums = wanted.Weight is null ? default : new Float64Buffer(sums * blocks.Count);
         using var biasSums = wanted.Bias is null ? default : new Float64Buffer(sums * blocks.Count);
-        var work = new BackwardWork<T>
+        var work = new BackwardWork<TFormula, T>
         {
             X = rows,
             GradOutput = gradRows,
@@ -148,177 +148,5 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
                 return 1;
         }
         return Math.ScaleB(1, 200);
-    }
-
-    public struct ForwardWork<T> : IWork
-        where T : IElement
-    {
-        public Rows X;
-        public byte* Y;
-        public double* Statistics;
-        public double* Weight;
-        public double* Bias;
-        public double Eps;
-        public Blocks Blocks;
-
-        public readonly void Run(long block)
-        {
-            var (first, end) = (Blocks.First(block), Blocks.End(block));
-            var together = (int)Math.Min(Together(X.Length), end - first);
-            using var tile = new Tile(X, Y, together, end);
-            for (; first < end; first += together)
-                WriteRows(first, (int)Math.Min(together, end - first), tile);
-        }
-
-        [SkipLocalsInit]
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void WriteRows(long first, int count, in Tile tile)
-        {
-            var length = X.Length;
-            var statistics = stackalloc RowStatistics[RowsTogether];
-            var x = stackalloc byte*[RowsTogether];
-            var xEnd = X.Read(first, count, x, tile.Widened);
-            byte* y = tile.Start(first), yEnd = tile.End;
-            for (var r = 0; !T.IsSingle && r < count; r += Float64x4.Count)
-                Float64Rows<TFormula>.Measure((double**)x + r, Math.Min(Float64x4.Count, count - r), length, Eps, statistics + r);
-            for (var r = 0; T.IsSingle && r < count; r++)
-                TFormula.Measure(new(x[r], length, xEnd), Eps, statistics + r);
-            for (var r = 0; r < count; r++)
-                Write(new(x[r], length, xEnd), new(y + (r * length * T.Size), length, yEnd), statistics + r);
-            tile.Write(first, count);
-            if (Statistics is null)
-                return;
-            for (var r = 0; r < count; r++)
-                Keep(first + r, statistics[r]);
-        }
-
-        /// <summary>One row of float32, and its statistics where they are asked for.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        public readonly void WriteRow(long row, byte* x, byte* xEnd, byte* y)
-        {
-            RowStatistics statistics;
-            TFormula.Measure(new(x, X.Length, xEnd), Eps, &statistics);
-            if (Statistics is not null)
-                Keep(row, statistics);
-            Write(new(x, X.Length, xEnd), new(y, X.Length, y + (X.Length * T.Size)), &statistics);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private readonly void Keep(long row, RowStatistics s) => (T.IsSingle ? s.WithoutHiddenLow(Eps) : s).Store<T>(Statistics + row, X.Count);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private readonly void Write(Row<T> x, Row<T> y, RowStatistics* s)
-        {
-            if (T.IsSingle)
-                Write(x, y, s->Inverse, s->Center, s->CenterLow, Weight, Bias);
-            else
-                Float64Rows<TFormula>.Write((double*)x.Start, (double*)y.Start, x.Length, *s, Weight, Bias);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void Write(Row<T> x, Row<T> y, double inverse, double center, double centerLow, double* weight, double* bias)
-        {
-            var s = new RowStatistics(inverse, center, centerLow);
-            var i = 0L;
-            for (; i < x.Whole; i += Lanes.Count)
-                y.Set(i, Normalized(x[i], s, weight, bias, i));
-            if (i < x.Length)
-                y.SetTail(Normalized(x.Tail, s, weight, bias, i));
-        }
-
-        /// <summary><c>y = x̂ · weight + bias</c>.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Lanes Normalized(Lanes x, RowStatistics s, double* weight, double* bias, long i) =>
-            Affine(TFormula.Center(x, s) * s.Inverse, weight, bias, i);
-    }
-
-    public struct BackwardWork<T> : IWork
-        where T : IElement
-    {
-        public Rows X;
-        public Rows GradOutput;
-        public byte* GradX;
-        public double* Statistics;
-        public double* Weight;
-        public Float32Parameter SingleWeight;
-        public double* WeightSums;
-        public double* BiasSums;
-        public double WeightUnit;
-        public double Eps;
-        public Destination Destination;
-        public Blocks Blocks;
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public readonly void Run(long block)
-        {
-            var sums = Float64Buffer.Padded<T>(X.Length);
-            var weightSums = Sum.Cleared(WeightSums, block, sums);
-            var biasSums = Sum.Cleared(BiasSums, block, sums);
-            var (first, end) = (Blocks.First(block), Blocks.End(block));
-            var together = (int)Math.Min(T.IsSingle ? GradientStatistics.Together(X.Length) : Together(X.Length), end - first);
-            using var tile = new Tile(X, GradX, together, end, inputs: 2);
-            for (; first < end; first += together)
-            {
-                var count = (int)Math.Min(together, end - first);
-                if (T.IsSingle)
-                    Write(first, count, tile, weightSums, biasSums);
-                else
-                    WriteDoubles(first, count, GradX is null ? null : (double*)GradX + (first * X.Length), weightSums, biasSums);
-            }
-            if (Destination == Destination.Memory)
-                TensorMemory.Fence();
-        }
-
-        /// <summary>Gradients of the input and the parameters, or of the parameters alone.</summary>
-        [SkipLocalsInit]
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void Write(long first, int count, in Tile tile, double* weightSums, double* biasSums)
-        {
-            var length = X.Length;
-            byte** x = stackalloc byte*[GradientStatistics.Most], go = stackalloc byte*[GradientStatistics.Most];
-            var xEnd = X.Read(first, count, x, tile.Widened);
-            var goEnd = GradOutput.Read(first, count, go, tile.Widened + (count * length));
-            var rows = new GradientRows(x, xEnd, go, goEnd, count, length);
-            GradientStatistics statistics;
-            if (Float32Gradients<TFormula>.MeasuresAgain)
-                Float32Gradients<TFormula>.Measure(rows, Eps, &statistics);
-            else
-                statistics.Set(Statistics + first, X.Count, count);
-            RowGradients<TFormula>.Reduce(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
-            if (GradX is null)
-                return;
-            byte* gx = tile.Start(first), gxEnd = tile.End;
-            if (SingleWeight.Fits)
-            {
-                Float32Gradients<TFormula>.Write(rows, (float*)gx, (float*)gxEnd, &statistics, Weight, SingleWeight, Destination);
-            }
-            else
-            {
-                for (var r = 0; r < count; r++, gx += length * sizeof(float))
-                    RowGradients<TFormula>.WriteRow(rows.X(r), rows.GradOutput(r), new(gx, length, gxEnd), &statistics, r, Weight);
-            }
-            tile.Write(first, count);
-        }
-
-        /// <summary>The same of rows of float64.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void WriteDoubles(long first, int count, double* gx, double* weightSums, double* biasSums)
-        {
-            var length = X.Length;
-            double** x = stackalloc double*[RowsTogether], go = stackalloc double*[RowsTogether];
-            X.Starts(first, count, (byte**)x);
-            GradOutput.Starts(first, count, (byte**)go);
-            var statistics = stackalloc RowStatistics[RowsTogether];
-            for (var r = 0; r < count; r++)
-                statistics[r] = At(first + r);
-            var lost = stackalloc Projection[RowsTogether];
-            for (var r = 0; gx is not null && r < count; r += Float64x4.Count)
-                Float64Rows<TFormula>.Project(x + r, go + r, Math.Min(Float64x4.Count, count - r), length, statistics + r, Weight, Eps, lost + r);
-            for (var r = 0; r < count; r++)
-                Float64Rows<TFormula>.WriteGradient(x[r], go[r], gx is null ? null : gx + (r * length), length, statistics[r], lost[r], Weight, Eps, WeightUnit, weightSums, biasSums, Destination);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private readonly RowStatistics At(long row) => RowStatistics.Load(Statistics + row, X.Count);
     }
 }
