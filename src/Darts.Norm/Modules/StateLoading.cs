@@ -13,8 +13,6 @@ internal sealed class StateLoading : IDisposable
     /// <summary>Where the error of a loading has those of taking the old state back, in its <see cref="Exception.Data"/>.</summary>
     private const string NotTakenBack = "not taken back";
 
-    private const string OfTorchScript = "RuntimeError: ";
-
     private readonly List<string> _missing = [];
     private readonly List<string> _unexpected = [];
     private readonly List<string> _errors = [];
@@ -166,8 +164,7 @@ internal sealed class StateLoading : IDisposable
         }
         catch (ExternalException error)
         {
-            var lines = error.Message.Split('\n');
-            _errors.Add(Failed(key, value, target, Array.FindLast(lines, line => line.StartsWith(OfTorchScript, StringComparison.Ordinal))?[OfTorchScript.Length..] ?? lines[0]));
+            _errors.Add(Failed(key, value, target, TorchScript.Told(error)));
         }
     }
 

@@ -108,10 +108,10 @@ internal sealed class FusedFunction : IBackward
             asked.Add(inputs.Weight!);
         if (_wanted.Bias is not null)
             asked.Add(inputs.Bias!);
-        var gradients = new Queue<Tensor>(autograd.grad([output], asked, [gradOutput], retain_graph: true, create_graph: true, allow_unused: true));
+        var gradients = new Queue<Tensor?>(Differentiation.Gradients(output, [.. asked], gradOutput));
         return new(Next(_wanted.X), Next(_wanted.Weight is not null), Next(_wanted.Bias is not null));
 
-        Tensor? Next(bool isWanted) => isWanted && gradients.Dequeue() is { IsInvalid: false } gradient ? gradient : null;
+        Tensor? Next(bool isWanted) => isWanted ? gradients.Dequeue() : null;
     }
 
     // A view of its own: the input may come from the same parameters, by a part of the graph that is another node's. One that was frozen since asks for its gradient all the same.

@@ -26,6 +26,19 @@ public sealed class FusedFunctionTests
         layer.bias!.grad!.Doubles().Should().Equal(2, 2, 2);
     }
 
+    /// <summary>As where the memory does not suffice for the gradients' graph.</summary>
+    [Fact]
+    public void Backward_WithAGraphThatLibtorchRefuses_IsAnExceptionAndNotTheEndOfTheProcess()
+    {
+        using var scope = NewDisposeScope();
+        var x = ones(2, 3).requires_grad_();
+        new Constant().Apply(x, null, null).sum().Invoking(y => y.backward(create_graph: true)).Should().Throw<ExternalException>().WithMessage("*does not require grad*").WithInnerException<InvalidOperationException>();
+
+        using var layer = new LayerNorm(3);
+        layer.forward(x).sum().backward();
+        layer.bias!.grad!.Doubles().Should().Equal(2, 2, 2);
+    }
+
     /// <summary>With the larger size libtorch runs out of memory as well, before the pass is at its end.</summary>
     [Theory]
     [InlineData(6)]
@@ -222,6 +235,15 @@ public sealed class FusedFunctionTests
             Given = full_like(inputs.X, 3).MoveToOuterDisposeScope();
             return new(Given, null, null);
         }
+    }
+
+    private sealed class Constant : FusedOperation
+    {
+        public override Tensor Formula(Inputs inputs) => inputs.X.detach();
+
+        public override Tensor Forward(Inputs inputs) => inputs.X.clone();
+
+        public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) => throw new NotSupportedException();
     }
 
     private sealed class Keeping : FusedOperation
