@@ -326,7 +326,7 @@ internal static unsafe class Float32Rows<TFormula>
     /// <summary>Of four rows, a bit for each whose outputs may be more than 4 units of the largest from what is right.</summary>
     /// <remarks>
     /// With P the largest value times the weight and u = 2⁻²⁴, what the level leaves and the roundings of x - level, of the inverse and of their product come to
-    /// P · (2.25 u + what the inverse lost), those of the other two operations to half a unit each, where P is below the next power of two.
+    /// P · (2.25 u + what the inverse lost), those of the other two operations to half a unit each, where P is below the next power of two; the last one's to a whole unit of those below it, where the bias may take P over that.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint Lost(Vector128<float> largest, float largestBias, Float32Statistics* measured, int r)
@@ -335,7 +335,8 @@ internal static unsafe class Float32Rows<TFormula>
         var power = Vector128.GreaterThan(left, Vector128<float>.Zero) & (left.AsInt32() & Vector128.Create(0x7F800000)).AsSingle();
         var (plain, low) = (Vector128.Load(measured->PlainInverse + r), Vector128.Abs(Vector128.Load(measured->InverseLow + r)));
         var lost = Vector128.ConditionalSelect(Vector128.Equals(plain, plain), low / Vector128.Load(measured->InverseHigh + r) * (1 << 24), Vector128<float>.One) + Vector128.Create(2.25f);
-        return ~(Vector128.LessThan(largest, power * 2) & Vector128.LessThan(largest * lost, power * 6)).ExtractMostSignificantBits() & 0xF;
+        var room = Vector128.ConditionalSelect(Vector128.LessThan((largest + Vector128.Create(largestBias)) * (1 + 1e-6f), power * 2), power * 6, power * 5);
+        return ~(Vector128.LessThan(largest, power * 2) & Vector128.LessThan(largest * lost, room)).ExtractMostSignificantBits() & 0xF;
     }
 
     /// <summary>The same of rows from <paramref name="first"/> on, rounded once.</summary>

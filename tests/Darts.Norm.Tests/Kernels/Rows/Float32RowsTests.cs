@@ -127,6 +127,25 @@ public sealed class Float32RowsTests : IDisposable
         ShouldBeRight(norm, stack([x, x.reshape(4, -1).t().reshape(-1)]));
     }
 
+    /// <summary>Roundings that are all as large as they may be take the row's largest value over a power of two, where the last is twice as large.</summary>
+    [Fact]
+    public void LayerNorm_WhoseSmallBiasEndsAtAPowerOfTwo_IsRight()
+    {
+        var x = tensor(new[]
+        {
+            1.0404036f, -0.9685087f, 1.0178503f, -0.9508171f, 0.99270874f, -0.9282976f, 0.9796909f, -0.9746661f,
+            0.99533737f, -0.940635f, 0.9656128f, -0.9428793f, 0.99875075f, -0.9340802f, 1.0045052f, -0.9489288f,
+        }).unsqueeze(0);
+        using var norm = new LayerNorm(16);
+        using (no_grad())
+        {
+            norm.weight!.fill_(1.9098699f);
+            norm.bias![0] = 0.010010007f;
+        }
+
+        ShouldBeRight(norm, x);
+    }
+
     /// <summary>Its mean is as large beside its spread as it may be before squares are taken about it: whichever they are, no other row decides it.</summary>
     [Theory]
     [InlineData(new float[] { 5195619, 5357294, 5180841, 5348783, 5193933, 5356591, 5193122, 5346833, 5191706, 5351433, 5195620, 5351600, 5189080, 5357163, 5180099, 5359201, 5193775, 5354988, 5182077, 5357587, 5197548, 5344800, 5188622, 5347117, 5183313, 5360940, 5183531, 5355759 })]
