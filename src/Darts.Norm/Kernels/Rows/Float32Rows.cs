@@ -326,7 +326,7 @@ internal static unsafe class Float32Rows<TFormula>
     /// <summary>Of four rows, a bit for each whose outputs may be more than 4 units of the largest from what is right.</summary>
     /// <remarks>
     /// With P the largest value times the weight and u = 2⁻²⁴, what the level leaves and the roundings of x - level, of the inverse and of their product come to
-    /// P · (2.25 u + what the inverse lost), those of the other two operations to half a unit each, where P is below the next power of two; the last one's to a whole unit of those below it, where the bias may take P over that.
+    /// P · (2.25 u + what the inverse lost), those of the other two operations to half a unit each, where P is below the next power of two; that of the sum to a whole one, where the bias may take it over that power.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint Lost(Vector128<float> largest, float largestBias, Float32Statistics* measured, int r)
