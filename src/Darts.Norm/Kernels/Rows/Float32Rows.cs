@@ -30,6 +30,9 @@ internal static unsafe class Float32Rows<TFormula>
     /// <summary>2⁻⁵², the square of a quarter of a unit in the last place of the spread.</summary>
     private const double HiddenSquare = 1.0 / (1L << 52);
 
+    /// <summary>2⁻²⁴: more a float32 does not lose by rounding.</summary>
+    private const double Unit = 1.0 / (1L << 24);
+
     /// <summary>What is subtracted from each row, as a float32 and the rest, and what it is multiplied by: NaN where the mean square is out of range.</summary>
     /// <remarks>From the squares of the values, or where the mean is far larger than their spread, of the differences to it: which is each row's own affair.</remarks>
     /// <param name="rows">Where each begins.</param>
@@ -107,11 +110,12 @@ internal static unsafe class Float32Rows<TFormula>
                 continue;
             }
             var rest = Vector256.Load(to->Rest + r);
-            var hidden = rest * ratio;
-            var isPlain = Vector256.LessThanOrEqual(hidden * hidden, meanSquare * HiddenSquare);
+            var lost = factor - Float32.Widen(high);
+            var (hidden, room) = (rest * ratio, (factor * Unit) - Vector256.Abs(lost)); // together the two come to no more than one rounding
+            var isPlain = Vector256.LessThanOrEqual(hidden * hidden, meanSquare * HiddenSquare) & Vector256.LessThanOrEqual(hidden * hidden * (factor * factor), meanSquare * (room * room));
             Float32.Narrow(Vector256.ConditionalSelect(isPlain, factor, Vector256.Create(double.NaN))).Store(to->PlainInverse + r);
             high.Store(to->InverseHigh + r);
-            Float32.Narrow(factor - Float32.Widen(high)).Store(to->InverseLow + r);
+            Float32.Narrow(lost).Store(to->InverseLow + r);
             Float32.Narrow(-rest * factor).Store(to->Shift + r);
         }
     }
