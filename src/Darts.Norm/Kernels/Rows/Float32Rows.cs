@@ -271,9 +271,9 @@ internal static unsafe class Float32Rows<TFormula>
     {
         var largest = stackalloc Vector256<int>[Float32Statistics.Most];
         if (Vector512.IsHardwareAccelerated)
-            WriteShifted<Float32x16>(rows, count, length, end, to, toEnd, measured, weight, bias, destination, largest);
+            WriteWatched<Float32x16>(rows, count, length, end, to, toEnd, measured, weight, bias, destination, largest);
         else
-            WriteShifted<Float32x8>(rows, count, length, end, to, toEnd, measured, weight, bias, destination, largest);
+            WriteWatched<Float32x8>(rows, count, length, end, to, toEnd, measured, weight, bias, destination, largest);
         for (var four = 0; four < count; four += Vector128<float>.Count)
         {
             for (var lost = Lost(Float32.Largest(largest + four), largestBias, measured, four); lost != 0; lost &= lost - 1)
@@ -286,7 +286,7 @@ internal static unsafe class Float32Rows<TFormula>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteShifted<TVector>(
+    private static void WriteWatched<TVector>(
         float** rows, int count, long length, float* end, float* to, float* toEnd, Float32Statistics* measured,
         float* weight, float* bias, Destination destination, Vector256<int>* largest)
         where TVector : struct, IFloat32Vector<TVector>
@@ -297,23 +297,23 @@ internal static unsafe class Float32Rows<TFormula>
             if (double.IsNaN(measured->Inverse[r]))
                 continue;
             if (float.IsNaN(measured->PlainInverse[r]))
-                WriteShiftedFar<TVector>(rows[r], whole, to, measured, r, weight, bias, destination, largest + r);
+                WriteWatchedFar<TVector>(rows[r], whole, to, measured, r, weight, bias, destination, largest + r);
             else
                 largest[r] = WriteGroups(rows[r], to, whole, Plain<TVector>(measured, r), hasRest: false, weight, bias, destination, isWatched: true).Folded();
             if (whole < length)
-                WriteShiftedTail(new(rows[r], length, end), whole, new(to, length, toEnd), measured, r, weight, bias, largest + r);
+                WriteWatchedTail(new(rows[r], length, end), whole, new(to, length, toEnd), measured, r, weight, bias, largest + r);
         }
     }
 
     // Methods of their own: in one with more loops nothing stays in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteShiftedFar<TVector>(
+    private static void WriteWatchedFar<TVector>(
         float* x, long whole, float* y, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination, Vector256<int>* largest)
         where TVector : struct, IFloat32Vector<TVector> =>
         *largest = WriteGroups(x, y, whole, new Standardized<TVector>(measured, r), hasRest: true, weight, bias, destination, isWatched: true).Folded();
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteShiftedTail(Float32Row x, long whole, Float32Row y, Float32Statistics* measured, int r, float* weight, float* bias, Vector256<int>* largest)
+    private static void WriteWatchedTail(Float32Row x, long whole, Float32Row y, Float32Statistics* measured, int r, float* weight, float* bias, Vector256<int>* largest)
     {
         var hasRest = float.IsNaN(measured->PlainInverse[r]);
         var row = hasRest ? new(measured, r) : Plain<Float32x8>(measured, r);

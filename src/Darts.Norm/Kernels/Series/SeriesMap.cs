@@ -566,20 +566,21 @@ internal static unsafe class SeriesMap<TFormula>
                             (totalLost, dotLost) = (totalLost + sums[run + i], dotLost + along[run + i]);
                     }
                 }
-                var c = kind / Series.Kinds;
+                var (c, of) = (kind / Series.Kinds, kind % Series.Kinds);
+                if (T.IsSingle)
+                    dot -= double.IsFinite(total) ? centerLow[kind * Series.Alike] * total : 0; // what the center lost, of all values at once: in float64 each lost its own
+                var (weight, bias) = Series.Gradients(series, c, of, dot, total);
                 if (T.IsSingle)
                 {
-                    var rest = double.IsFinite(total) ? centerLow[kind * Series.Alike] * total : 0; // what the center lost, of all values at once: in float64 each lost its own
-                    var (weight, bias) = Series.Gradients(series, c, kind % Series.Kinds, dot - rest, total);
                     weightSums[c] += weight;
                     biasSums[c] += bias;
                     continue;
                 }
-                var gradients = Series.Gradients(series, c, kind % Series.Kinds, dot, total);
-                var rests = Series.Gradients(series, c, kind % Series.Kinds, double.IsFinite(dot) ? dotLost : 0, double.IsFinite(total) ? totalLost : 0); // what an infinity lost says nothing
-                Sum.Add<T>(ref weightSums[c], ref weightSums[lost + c], gradients.weight);
-                Sum.Add<T>(ref biasSums[c], ref biasSums[lost + c], gradients.bias);
-                (weightSums[lost + c], biasSums[lost + c]) = (weightSums[lost + c] + rests.weight, biasSums[lost + c] + rests.bias);
+                Sum.Add<T>(ref weightSums[c], ref weightSums[lost + c], weight);
+                Sum.Add<T>(ref biasSums[c], ref biasSums[lost + c], bias);
+                (weight, bias) = Series.Gradients(series, c, of, double.IsFinite(dot) ? dotLost : 0, double.IsFinite(total) ? totalLost : 0); // what an infinity lost says nothing
+                weightSums[lost + c] += weight;
+                biasSums[lost + c] += bias;
             }
         }
     }
