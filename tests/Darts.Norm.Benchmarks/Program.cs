@@ -17,7 +17,7 @@ if (args is ["--quick", .. var which])
     var threads = which.Where(argument => argument.StartsWith("threads=")).Select(argument => int.Parse(argument[8..])).ToList();
     var dtypes = which.Where(argument => Enum.IsDefined(typeof(ScalarType), argument)).Select(Enum.Parse<ScalarType>).ToList();
     var names = which.Where(argument => !argument.StartsWith("threads=") && !Enum.IsDefined(typeof(ScalarType), argument)).ToList();
-    Quick.Print(Row.All.Where(row => names.All(name => row.ToString().Contains(name))), threads is [] ? [1, 2] : threads, dtypes is [] ? ScalarType.Float32 : dtypes[0]);
+    Quick.Print([.. Row.All.Where(row => names.All(name => row.ToString().Contains(name)))], threads is [] ? [1, 2] : threads, dtypes is [] ? ScalarType.Float32 : dtypes[0]);
     return;
 }
 

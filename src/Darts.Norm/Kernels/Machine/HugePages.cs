@@ -7,7 +7,6 @@ namespace Darts.Norm.Kernels;
 /// </remarks>
 internal static unsafe class HugePages
 {
-    private const long PageSize = 2 << 20;
     private const int MADV_HUGEPAGE = 14;
 
     private static readonly delegate* unmanaged[Cdecl]<byte*, nint, int, int> madvise =
@@ -17,9 +16,8 @@ internal static unsafe class HugePages
     {
         if (madvise is null)
             return;
-        var first = ((nint)start + PageSize - 1) & -PageSize;
-        var end = ((nint)start + bytes) & -PageSize;
-        if (first < end)
-            _ = madvise((byte*)first, (nint)(end - first), MADV_HUGEPAGE); // a refusal leaves the pages as they were
+        var pageSize = Environment.SystemPageSize;
+        var first = (nint)start & -pageSize; // a block of its own begins a few bytes behind the first page's beginning, and that page may begin a huge one
+        _ = madvise((byte*)first, (nint)(start + bytes) - first, MADV_HUGEPAGE); // a refusal leaves the pages as they were
     }
 }
