@@ -137,13 +137,13 @@ public sealed class RINormStatistics : IDisposable
         var shape = new long[x.dim()];
         shape.AsSpan().Fill(1);
         (shape[0], shape[^1]) = (x.size(0), x.size(-1)); // a shape takes longer to ask for
-        return new(TensorMemory.New([3, .. shape], ScalarType.Float64, CPU), x.dtype, shape);
+        return new(TensorMemory.New([3, .. shape], ScalarType.Float64), x.dtype, shape);
     }
 
     /// <summary>What was kept of <see cref="Values"/>, as these were.</summary>
     internal unsafe Tensor Copy(Float64Buffer kept)
     {
-        var copy = TensorMemory.New([3, .. Shape], ScalarType.Float64, CPU);
+        var copy = TensorMemory.New([3, .. Shape], ScalarType.Float64);
         Buffer.MemoryCopy(kept.At, TensorMemory.Start(copy), kept.Length * sizeof(double), copy.numel() * sizeof(double));
         return copy;
     }

@@ -70,11 +70,11 @@ internal static unsafe class TensorMemory
     }
 
     /// <summary>A contiguous tensor, values to be written.</summary>
-    public static Tensor New(long[] shape, ScalarType dtype, Device device)
+    public static Tensor New(long[] shape, ScalarType dtype)
     {
         try
         {
-            return empty(shape, dtype, device);
+            return empty(shape, dtype, CPU);
         }
         catch (ExternalException error) when (IsShortage(error))
         {

@@ -117,7 +117,7 @@ internal static unsafe class Sum
         Round<T>(sums.At, length);
         for (long i = 0; unit != 1 && i < length; i++)
             sums.At[i] *= unit;
-        var gradient = TensorMemory.New(place.Shape, place.Dtype, CPU);
+        var gradient = TensorMemory.New(place.Shape, place.Dtype);
         Float64Buffer.Write(sums.At, gradient);
         return gradient;
     }

@@ -40,7 +40,7 @@ public sealed unsafe class TensorMemoryTests : IDisposable
                 (TensorMemory.Start(like) == TensorMemory.Start(tensor)).Should().BeFalse();
             }
         }
-        var made = TensorMemory.New([4, 5], ScalarType.Float64, CPU);
+        var made = TensorMemory.New([4, 5], ScalarType.Float64);
         made.shape.Should().Equal(4, 5);
         made.dtype.Should().Be(ScalarType.Float64);
     }
@@ -49,7 +49,7 @@ public sealed unsafe class TensorMemoryTests : IDisposable
     public void New_BeyondMemory_SaysWhatDoesNotFit()
     {
         var huge = zeros(1).expand(1L << 50);
-        foreach (var make in (Action[])[() => TensorMemory.Like(huge), () => TensorMemory.New([1L << 50], ScalarType.Float32, CPU)])
+        foreach (var make in (Action[])[() => TensorMemory.Like(huge), () => TensorMemory.New([1L << 50], ScalarType.Float32)])
             make.Should().Throw<InsufficientMemoryException>().WithMessage("*size [1125899906842624], dtype Float32*Pass the batch in parts.");
     }
 }
