@@ -38,12 +38,12 @@ internal readonly unsafe struct SeriesGroups
         Width = width;
         _isMasked = mask is not null;
         _together = Together(width, Steps);
-        _lieTogether = _rows.LieTogether(Steps, Steps);
+        _lieTogether = _rows.LieTogether(Steps);
         if (!_isMasked)
             return;
         _isMaskedByRow = width > 1 && mask!.size(-1) == 1;
         _mask = new(ref mask!, _isMaskedByRow ? 1 : width);
-        _maskLiesTogether = _mask.LieTogether(Steps, Steps);
+        _maskLiesTogether = _mask.LieTogether(Steps);
     }
 
     /// <inheritdoc cref="SeriesGroups(ref Tensor, long, ref Tensor?)"/>

@@ -90,17 +90,15 @@ internal readonly unsafe struct Rows
 
     private byte* ReadHalf(long first, int count, byte** to, float* widened)
     {
-        Widen(first, count, _axes is null && LieTogether(count, count), widened);
+        Widen(first, count, _axes is null && LieTogether(count), widened);
         for (var r = 0; r < count; r++)
             to[r] = (byte*)(widened + (r * Length));
         return (byte*)(widened + (count * Length) + Lanes.Count);
     }
 
-    /// <summary>Whether any <paramref name="count"/> rows that follow each other within <paramref name="run"/> rows lie side by side.</summary>
-    /// <param name="run">The rows from one multiple of this to the next belong together.</param>
-    /// <param name="count">How many are read together.</param>
-    public bool LieTogether(long run, long count) =>
-        count == 1 || (_axes is null ? _stride == Length * Size || Count == 1 : _axes[^1].stride == Length * Size && _axes[^1].size % run == 0);
+    /// <summary>Whether the rows from one multiple of <paramref name="count"/> to the next lie side by side.</summary>
+    public bool LieTogether(long count) =>
+        count == 1 || (_axes is null ? _stride == Length * Size || Count == 1 : _axes[^1].stride == Length * Size && _axes[^1].size % count == 0);
 
     private long Offset(long row)
     {

@@ -93,20 +93,20 @@ public sealed unsafe class RowsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("every second", 3, 1, true)]
-    [InlineData("every second", 3, 2, false)]
-    [InlineData("contiguous", 6, 2, true)]
-    [InlineData("repeated", 3, 2, false)]
-    [InlineData("a part of an inner axis", 3, 2, true)]
-    [InlineData("a part of an inner axis", 2, 2, false)]
-    [InlineData("a part of an inner axis", 6, 2, false)]
-    [InlineData("a part of the rows' values", 4, 2, false)]
-    [InlineData("outer axes swapped", 2, 2, false)]
-    public void LieTogether_OfStridedRows_IsWhetherTheyFollowInMemory(string name, long run, long count, bool expected)
+    [InlineData("every second", 1, true)]
+    [InlineData("every second", 3, false)]
+    [InlineData("contiguous", 6, true)]
+    [InlineData("repeated", 3, false)]
+    [InlineData("a part of an inner axis", 3, true)]
+    [InlineData("a part of an inner axis", 2, false)]
+    [InlineData("a part of an inner axis", 6, false)]
+    [InlineData("a part of the rows' values", 4, false)]
+    [InlineData("outer axes swapped", 2, false)]
+    public void LieTogether_OfStridedRows_IsWhetherTheyFollowInMemory(string name, long count, bool expected)
     {
         var (make, length) = Cases[name];
         var tensor = make();
-        new Rows(ref tensor, length).LieTogether(run, count).Should().Be(expected);
+        new Rows(ref tensor, length).LieTogether(count).Should().Be(expected);
     }
 
     private static double Read(byte* row, long i, ScalarType dtype) => dtype == ScalarType.Float64 ? ((double*)row)[i] : ((float*)row)[i];
