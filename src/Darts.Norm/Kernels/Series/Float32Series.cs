@@ -163,7 +163,7 @@ internal readonly unsafe struct Float32Series
             var (rounded, high) = (Float32.Narrow(center), Float32.Narrow(factor));
             high = (high.AsInt32() + Narrow(Vector256.GreaterThan(Vector256.Abs(Float32.Widen(high)), Vector256.Abs(factor)))).AsSingle(); // toward zero
             shift -= (center - Float32.Widen(rounded)) * factor;
-            var fits = IsBelow(Most, center) & IsBelow(Most, shift) & IsBelow(Most, factor)
+            var fits = IsBelowMost(center) & IsBelowMost(shift) & IsBelowMost(factor)
                 & (Vector256.GreaterThan(Vector256.Abs(factor), Vector256.Create(1 / Most)) | Vector256.Equals(factor, Vector256<double>.Zero));
             rounded.Store(to + i);
             high.Store(to + run + i);
@@ -178,7 +178,7 @@ internal readonly unsafe struct Float32Series
     private static Vector128<int> Narrow(Vector256<double> mask) => Vector128.Narrow(mask.GetLower().AsInt64(), mask.GetUpper().AsInt64());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<double> IsBelow(double most, Vector256<double> value) => Vector256.LessThan(Vector256.Abs(value), Vector256.Create(most));
+    private static Vector256<double> IsBelowMost(Vector256<double> value) => Vector256.LessThan(Vector256.Abs(value), Vector256.Create(Most));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static long CountLost(int* lost, long width)
