@@ -26,7 +26,7 @@ internal static unsafe class RowGradients<TFormula>
             Add<OfSome>(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
         if (rows.Length % Lanes.Count != 0)
         {
-            var done = Float32.IsWide ? AddTailsWide(rows, weight, statistics, weightSums, biasSums, sums, dots, largest) : 0;
+            var done = Vector512.IsHardwareAccelerated ? AddTailsWide(rows, weight, statistics, weightSums, biasSums, sums, dots, largest) : 0;
             if (done < rows.Count)
                 AddTails(rows, done, weight, statistics, weightSums, biasSums, sums, dots, largest);
         }
@@ -52,9 +52,9 @@ internal static unsafe class RowGradients<TFormula>
         GradientRows rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
         where TAsked : IAsked
     {
-        if (Float32.IsWide)
+        if (Vector512.IsHardwareAccelerated)
             AddTwo<TAsked>(rows, weight, statistics, weightSums, biasSums, sums, dots, largest);
-        AddEach<TAsked>(rows, Float32.IsWide ? rows.Count & ~1 : 0, weight, statistics, weightSums, biasSums, sums, dots, largest);
+        AddEach<TAsked>(rows, Vector512.IsHardwareAccelerated ? rows.Count & ~1 : 0, weight, statistics, weightSums, biasSums, sums, dots, largest);
     }
 
     /// <summary>Two rows of float32 at a time, so that the sums over the rows are read and written once for both. The last of an odd number is left.</summary>

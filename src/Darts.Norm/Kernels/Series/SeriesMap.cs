@@ -417,7 +417,7 @@ internal static unsafe class SeriesMap<TFormula>
                 for (; i <= columns - Lanes.Count; i += Lanes.Count)
                 {
                     var last = at + (3 * columns) + i;
-                    if (T.IsWide)
+                    if (Vector512.IsHardwareAccelerated)
                         AddFour<Float64x8>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
                     else
                         AddFour<Float64x4>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);

@@ -180,7 +180,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             for (; i <= columns - Lanes.Count; i += Lanes.Count)
             {
                 var last = at + (3 * columns) + i;
-                if (T.IsWide && centers is null)
+                if (Vector512.IsHardwareAccelerated && centers is null)
                     AddFour<Float64x8>((float*)x.Start + at + i, columns, sums + i, squares + i, counts + i);
                 else if (centers is null)
                     AddFour<Float64x4>((float*)x.Start + at + i, columns, sums + i, squares + i, counts + i);

@@ -13,9 +13,6 @@ internal unsafe interface IElement
     /// <summary>Whether values are float32, which float64 has digits and range to spare for: its sums need no compensation, and squares neither overflow nor vanish.</summary>
     public static abstract bool IsSingle { get; }
 
-    /// <summary>Whether they are, and the machine has registers of 512 bits: then sums are taken in those.</summary>
-    public static virtual bool IsWide => false;
-
     /// <summary>Whether NaN marks a value that is missing.</summary>
     public static abstract bool HasGaps { get; }
 
@@ -51,8 +48,6 @@ internal readonly unsafe struct Float32 : IElement
     public static int Size => sizeof(float);
 
     public static bool IsSingle => true;
-
-    public static bool IsWide => Vector512.IsHardwareAccelerated;
 
     public static bool HasGaps => false;
 
@@ -127,8 +122,6 @@ internal readonly unsafe struct WithGaps<T> : IElement
     public static int Size => T.Size;
 
     public static bool IsSingle => T.IsSingle;
-
-    public static bool IsWide => T.IsWide;
 
     public static bool HasGaps => true;
 
