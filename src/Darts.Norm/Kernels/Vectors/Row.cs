@@ -32,7 +32,7 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     public Lanes Tail
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Whole == Length ? default : OnRow(LoadTail());
+        get => Whole == Length ? default : OnRow(Part(Whole));
     }
 
     /// <summary>A whole group of values.</summary>
@@ -93,21 +93,7 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
 
     /// <summary>Rounds and writes the values from <see cref="Whole"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void SetTail(Lanes values)
-    {
-        var to = _start + (Whole * T.Size);
-        if (to + (Lanes.Count * T.Size) <= _end)
-            T.Store(values, to);
-        else
-            StoreLast(values, to, Length - Whole);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Lanes LoadTail()
-    {
-        var from = _start + (Whole * T.Size);
-        return from + (Lanes.Count * T.Size) <= _end ? T.Load(from) : LoadLast(from, Length - Whole);
-    }
+    public void SetTail(Lanes values) => SetPart(Whole, values, Length - Whole);
 
     // No methods of the row's own: a row whose address is taken does not stay in registers.
     [MethodImpl(MethodImplOptions.NoInlining)]
