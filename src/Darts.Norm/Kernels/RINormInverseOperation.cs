@@ -18,10 +18,10 @@ internal sealed class RINormInverseOperation(RINormStatistics statistics, double
 
     public override Tensor Formula(Inputs inputs) => Formulas.RINormInverse(inputs, eps, kinds, ResultDtype(inputs.X, inputs.Weight, inputs.Bias));
 
-    public override Tensor Forward(Inputs inputs) => SeriesMap<RINormInverseFormula>.Forward(Of(inputs), inputs, options: null, default);
+    public override Tensor Forward(Inputs inputs) => SeriesMap<RINormInverseFormula>.Forward(Of(inputs), inputs, options: null, Missing.None);
 
     public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
-        SeriesMap<RINormInverseFormula>.Backward(Of(inputs), inputs, statistics.Shape[^1], gradOutput, default, wanted);
+        SeriesMap<RINormInverseFormula>.Backward(Of(inputs), inputs, statistics.Shape[^1], gradOutput, Missing.None, wanted);
 
     // Without a weight there is nothing to keep from zero, and nothing is added to it.
     private RINormInverseFormula Of(Inputs inputs) => new(inputs.X.size(-1), kinds, inputs.Weight is null ? 0 : eps);

@@ -16,12 +16,10 @@ internal sealed class RINormOperation(RINormStatistics statistics, StatisticsOpt
 
     public override ScalarType ResultDtype(Tensor x, Tensor? weight, Tensor? bias) => statistics.Promote(x.dtype, weight, bias);
 
-    public override Tensor Formula(Inputs inputs) => Formulas.RINorm(inputs, Of(inputs), ResultDtype(inputs.X, inputs.Weight, inputs.Bias));
+    public override Tensor Formula(Inputs inputs) => Formulas.RINorm(inputs, gaps with { Mask = inputs.Mask }, ResultDtype(inputs.X, inputs.Weight, inputs.Bias));
 
-    public override Tensor Forward(Inputs inputs) => SeriesMap<RINormFormula>.Forward(default, inputs, options, Of(inputs));
+    public override Tensor Forward(Inputs inputs) => SeriesMap<RINormFormula>.Forward(default, inputs, options, gaps.Missing);
 
     public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
-        SeriesMap<RINormFormula>.Backward(default, inputs, statistics.Shape[^1], gradOutput, Of(inputs), wanted);
-
-    private MissingValues Of(Inputs inputs) => gaps with { Mask = inputs.Mask };
+        SeriesMap<RINormFormula>.Backward(default, inputs, statistics.Shape[^1], gradOutput, gaps.Missing, wanted);
 }

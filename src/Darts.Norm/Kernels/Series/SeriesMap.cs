@@ -10,18 +10,18 @@ internal static unsafe class SeriesMap<TFormula>
     /// <param name="formula">What to compute.</param>
     /// <param name="inputs">x is (batch, time, ..., components) and, where the formula repeats, an axis of that size; weight and bias are (components), or null for one and zero.</param>
     /// <param name="options">How to take the statistics from x first; null where they are there.</param>
-    /// <param name="gaps">Which values of x are missing.</param>
-    public static Tensor Forward(TFormula formula, Inputs inputs, StatisticsOptions? options, MissingValues gaps) => (inputs.X.dtype, gaps.Missing != Missing.None) switch
+    /// <param name="missing">What becomes of values that are NaN, or where the mask is false.</param>
+    public static Tensor Forward(TFormula formula, Inputs inputs, StatisticsOptions? options, Missing missing) => (inputs.X.dtype, missing != Missing.None) switch
     {
-        (ScalarType.Float64, false) => Forward<Float64>(formula, inputs, options, gaps),
-        (ScalarType.Float64, true) => Forward<WithGaps<Float64>>(formula, inputs, options, gaps),
-        (_, false) => Forward<Float32>(formula, inputs, options, gaps),
-        _ => Forward<WithGaps<Float32>>(formula, inputs, options, gaps),
+        (ScalarType.Float64, false) => Forward<Float64>(formula, inputs, options, missing),
+        (ScalarType.Float64, true) => Forward<WithGaps<Float64>>(formula, inputs, options, missing),
+        (_, false) => Forward<Float32>(formula, inputs, options, missing),
+        _ => Forward<WithGaps<Float32>>(formula, inputs, options, missing),
     };
 
     /// <summary>The gradients that are wanted, the others null, with the statistics that were kept.</summary>
-    public static Gradients Backward(TFormula formula, Inputs inputs, long components, Tensor gradOutput, MissingValues gaps, Wanted wanted) =>
-        (inputs.X.dtype, gaps.Missing != Missing.None) switch
+    public static Gradients Backward(TFormula formula, Inputs inputs, long components, Tensor gradOutput, Missing missing, Wanted wanted) =>
+        (inputs.X.dtype, missing != Missing.None) switch
         {
             (ScalarType.Float64, false) => Backward<Float64>(formula, inputs, components, gradOutput, wanted),
             (ScalarType.Float64, true) => Backward<WithGaps<Float64>>(formula, inputs, components, gradOutput, wanted),
@@ -29,7 +29,7 @@ internal static unsafe class SeriesMap<TFormula>
             _ => Backward<WithGaps<Float32>>(formula, inputs, components, gradOutput, wanted),
         };
 
-    private static Tensor Forward<T>(TFormula formula, Inputs inputs, StatisticsOptions? options, MissingValues gaps)
+    private static Tensor Forward<T>(TFormula formula, Inputs inputs, StatisticsOptions? options, Missing missing)
         where T : IElement
     {
         var (x, weight, bias, statistics, mask, kept) = inputs;
@@ -51,7 +51,7 @@ internal static unsafe class SeriesMap<TFormula>
                 Series = new(formula, groups, (double*)TensorMemory.Start(statistics), w, b),
                 Measured = options is null ? null : (double*)TensorMemory.Start(statistics),
                 Options = options.GetValueOrDefault(),
-                FillsWithZero = gaps.Missing == Missing.Zero,
+                FillsWithZero = missing == Missing.Zero,
                 Blocks = blocks,
             },
             blocks.Count,
