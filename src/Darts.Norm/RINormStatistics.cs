@@ -144,7 +144,8 @@ public sealed class RINormStatistics : IDisposable
     internal unsafe Tensor Copy(Float64Buffer kept)
     {
         var copy = TensorMemory.New([3, .. Shape], ScalarType.Float64);
-        Buffer.MemoryCopy(kept.At, TensorMemory.Start(copy), kept.Length * sizeof(double), copy.numel() * sizeof(double));
+        var bytes = copy.numel() * sizeof(double);
+        Buffer.MemoryCopy(kept.At, TensorMemory.Start(copy), bytes, bytes);
         return copy;
     }
 
