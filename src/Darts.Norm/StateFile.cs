@@ -102,7 +102,7 @@ public static unsafe class StateFile
 
     private static Tensor Values(BinaryReader reader, string what)
     {
-        var dtype = (ScalarType)Number(reader, $"the dtype of {what}", int.MaxValue);
+        var dtype = (ScalarType)Number(reader, $"the dtype of {what}", sbyte.MaxValue); // a ScalarType holds no more
         var size = Size(dtype);
         if (size == 0)
             throw new InvalidDataException($"Weights must have a dtype that TorchSharp knows, but {what} has number {(int)dtype}. {Advice}");

@@ -26,6 +26,7 @@ public sealed class StateFileTests : IDisposable
         ["no such dtype"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", dtype: 99); }, typeof(InvalidDataException), "'weight' has number 99"),
         ["a quantised dtype"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", dtype: 12); }, typeof(InvalidDataException), "'weight' has number 12"),
         ["a gigantic dtype"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", dtype: (1L << 32) + 6); }, typeof(InvalidDataException), "the dtype of entry 1"),
+        ["a dtype that is Float32 in its last byte"] = (w => { w.Write7BitEncodedInt64(2); Entry(w, "weight", dtype: 256 + 6); Entry(w, "bias"); }, typeof(InvalidDataException), "the dtype of entry 1"),
         ["a gigantic rank"] = (w => { w.Write7BitEncodedInt64(1); w.Write("weight"); w.Write7BitEncodedInt64(6); w.Write7BitEncodedInt64(1L << 40); }, typeof(InvalidDataException), "at most 64 dimensions"),
         ["a negative rank"] = (w => { w.Write7BitEncodedInt64(1); w.Write("weight"); w.Write7BitEncodedInt64(6); w.Write7BitEncodedInt64(-1); }, typeof(InvalidDataException), "number of dimensions"),
         ["a negative size"] = (w => { w.Write7BitEncodedInt64(1); Entry(w, "weight", shape: [-4]); }, typeof(InvalidDataException), "the sizes of entry 1"),
