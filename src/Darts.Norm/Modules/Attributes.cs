@@ -24,7 +24,7 @@ internal static class Attributes
     public static bool HasParameter(nn.Module module, string name) =>
         Registry.Parameters(module).Exists(entry => entry.name == name)
         || ModuleRecord.Find(module)?.NullParameters.Contains(name) == true
-        || (module.GetType().GetProperty(name)?.PropertyType == typeof(Parameter) && !Registry.HasBuffer(module, name) && !Registry.HasChild(module, name));
+        || (Array.Exists(module.GetType().GetProperties(), property => property.Name == name && property.PropertyType == typeof(Parameter)) && !Registry.HasBuffer(module, name) && !Registry.HasChild(module, name));
 
     public static IEnumerable<FieldInfo> FieldsHolding(nn.Module module, object value) =>
         Fields.GetOrAdd(module.GetType(), FieldsOf).Where(field => ReferenceEquals(field.GetValue(module), value));

@@ -177,6 +177,18 @@ public sealed class RegistrationTests : IDisposable
         new LayerNorm(2, elementwise_affine: false).pytorch().Invoking(n => n.register_parameter("weight", nn.Parameter(ones(2)))).Should().NotThrow("PyTorch registers it without a value");
     }
 
+    /// <summary>TorchSharp's dictionaries have two indexers, and a class may hide a property by one of another type.</summary>
+    [Fact]
+    public void Names_ThatTwoPropertiesHave_AreTakenAsAnyOther()
+    {
+        var dictionary = nn.ModuleDict<nn.Module>().pytorch();
+        dictionary.Invoking(d => d.get_parameter("Item")).Should().Throw<MissingMemberException>().WithMessage("`Item` is not an nn.Parameter");
+        dictionary.Invoking(d => d.register_buffer("Item", zeros(1))).Should().Throw<KeyNotFoundException>().WithMessage("attribute 'Item' already exists");
+        var net = new Narrowed();
+        net.pytorch().register_parameter("scale", nn.Parameter(ones(2)));
+        net.pytorch().get_parameter("scale").shape.Should().Equal(2);
+    }
+
     [Fact]
     public void Registered_InAScope_OutlivesIt()
     {
@@ -255,6 +267,16 @@ public sealed class RegistrationTests : IDisposable
     private sealed class Typed(params (string, nn.Module)[] modules) : Sequential<Tensor, Tensor>(modules)
     {
         public override Tensor forward(Tensor x) => ((nn.Module<Tensor, Tensor>)this[0]).call(x);
+    }
+
+    private class Scaled() : nn.Module(nameof(Scaled))
+    {
+        public Tensor? scale { get; }
+    }
+
+    private sealed class Narrowed : Scaled
+    {
+        public new Parameter? scale => get_parameter(nameof(scale));
     }
 
     private sealed class Containers : nn.Module
