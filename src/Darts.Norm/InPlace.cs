@@ -39,11 +39,14 @@ internal static class InPlace
         var data = tensor.to(targetDtype, targetDevice, copy: false, non_blocking: non_blocking);
         if (data.dtype == tensor.dtype && data.device_type == tensor.device_type && data.device_index == tensor.device_index)
             return;
-        var grad = tensor.grad?.to(targetDtype, targetDevice, copy: false, non_blocking: non_blocking);
-        tensor.grad = null;
-        SetData(tensor, data);
-        tensor.grad = grad;
+        SetData(tensor, data, tensor.grad?.to(targetDtype, targetDevice, copy: false, non_blocking: non_blocking));
     }
 
-    public static void SetData(Tensor tensor, Tensor data) => Operators.Value.invoke("set_data", tensor, data);
+    /// <summary>Gives the tensor other values, and a gradient that fits them: what it had may be of another dtype.</summary>
+    public static void SetData(Tensor tensor, Tensor data, Tensor? grad)
+    {
+        tensor.grad = null;
+        Operators.Value.invoke("set_data", tensor, data);
+        tensor.grad = grad;
+    }
 }

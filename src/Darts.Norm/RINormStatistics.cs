@@ -246,6 +246,6 @@ public sealed class RINormStatistics : IDisposable
         if (shown is null || shown.IsInvalid)
             return;
         using var data = Row(row);
-        InPlace.SetData(shown, data);
+        InPlace.SetData(shown, data, grad: null);
     }
 }

@@ -139,9 +139,7 @@ internal static class Conversion
             return true;
         if (!InPlace.IsPossible(tensor, data.device))
             return false;
-        tensor.grad = null;
-        InPlace.SetData(tensor, data);
-        tensor.grad = grad;
+        InPlace.SetData(tensor, data, grad);
         return true;
     }
 }

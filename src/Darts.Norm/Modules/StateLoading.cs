@@ -190,13 +190,8 @@ internal sealed class StateLoading : IDisposable
             var (old, grad) = (Own(target.detach()), target.grad);
             if (grad is not null)
                 Own(grad);
-            _undo.Push(() =>
-            {
-                InPlace.SetData(target, old);
-                target.grad = grad;
-            });
-            target.grad = null;
-            InPlace.SetData(target, data);
+            _undo.Push(() => InPlace.SetData(target, old, grad));
+            InPlace.SetData(target, data, grad: null);
         }
         else
         {
