@@ -32,12 +32,12 @@ internal static class ForwardHooks
         if (hookable is null)
             throw new NotSupportedException(
                 $"Hooks run on call, and {PythonText.ClassName(module)} has none: it is no nn.Module<T, TResult>. Hook the modules that it holds: foreach (var child in module.children()).");
-        Add(module, hookable, "pre_hooks", nameof(PreHook));
-        Add(module, hookable, "post_hooks", nameof(PostHook));
+        Add(module, hookable, "pre_hooks", PreHook);
+        Add(module, hookable, "post_hooks", PostHook);
     }
 
     // Into a new dictionary: TorchSharp may be iterating over the old one, in the hook that registers this one.
-    private static void Add(nn.Module module, Type hookable, string name, string runner)
+    private static void Add(nn.Module module, Type hookable, string name, Func<Type, Delegate> runner)
     {
         var field = hookable.GetField(name, Hidden) ?? throw Registry.Unknown(name);
         var hooks = (IDictionary)field.GetValue(module)!;
@@ -45,7 +45,7 @@ internal static class ForwardHooks
             return;
         var type = field.FieldType.GenericTypeArguments[1];
         var copy = (IDictionary)Activator.CreateInstance(field.FieldType, hooks)!;
-        copy.Add(Key, Runners.GetOrAdd(type, type => runner == nameof(PreHook) ? PreHook(type) : PostHook(type)));
+        copy.Add(Key, Runners.GetOrAdd(type, runner));
         field.SetValue(module, copy);
     }
 
