@@ -18,8 +18,7 @@ internal sealed class BackwardCall
     private readonly nn.Module _module;
     private readonly IReadOnlyList<BackwardPreHook> _preHooks;
     private readonly IReadOnlyList<BackwardHook> _hooks;
-    private Place?[] _inputs; // null for what is no tensor
-    private Place?[] _outputs = [];
+    private TensorMetadata?[] _inputs; // null for what is no tensor
     private object?[]? _given; // until forward has answered
     private bool _areInputsTied;
     private readonly ConcurrentDictionary<int, Pass> _passes = []; // by thread: several may run one graph backward
@@ -29,7 +28,7 @@ internal sealed class BackwardCall
         _module = module;
         _preHooks = record.BackwardPreHooks.Hooks;
         _hooks = record.BackwardHooks.Hooks;
-        _inputs = new Place?[inputs];
+        _inputs = new TensorMetadata?[inputs];
     }
 
     /// <summary>A call with the backward hooks that there are now; null where there are none.</summary>
@@ -42,7 +41,7 @@ internal sealed class BackwardCall
     public object?[] TieInputs(object?[] args, nint frame)
     {
         _views?.RemoveAll(entry => !entry.view.TryGetTarget(out var view) || view.IsInvalid || (entry.frame <= frame && FreeOwn(view)));
-        _inputs = Places(args);
+        _inputs = MetadataOf(args);
         var tied = Tie(args, _inputs, isInput: true);
         if (tied is null)
             return args;
@@ -76,9 +75,8 @@ internal sealed class BackwardCall
     public object? TieOutputs(object?[] args, object? output)
     {
         var items = Items(output);
-        _outputs = Places(items);
         var views = Views(args);
-        if (Tie(items, _outputs, isInput: false) is { } tied)
+        if (Tie(items, MetadataOf(items), isInput: false) is { } tied)
         {
             foreach (var (index, view) in tied)
                 items[index] = Adopted((Tensor)items[index]!, view, args);
@@ -124,14 +122,14 @@ internal sealed class BackwardCall
         return output;
     }
 
-    private List<(int index, Tensor view)>? Tie(object?[] items, Place?[] places, bool isInput)
+    private List<(int index, Tensor view)>? Tie(object?[] items, TensorMetadata?[] metadata, bool isInput)
     {
         if (!is_grad_enabled())
             return null;
         var indices = Enumerable.Range(0, items.Length).Where(i => items[i] is Tensor { IsInvalid: false, requires_grad: true }).ToArray();
         if (indices.Length == 0)
             return null;
-        var side = new Side(this, places, indices, isInput);
+        var side = new Side(this, metadata, indices, isInput);
         Tensor[] tensors = [.. indices.Select(i => (Tensor)items[i]!)];
         return [.. indices.Zip(AutogradNode.Tie(tensors, tensors, [], side))];
     }
@@ -175,11 +173,11 @@ internal sealed class BackwardCall
         }
         return gradInput;
 
-        Tensor? Zeros(Place? place)
+        Tensor? Zeros(TensorMetadata? metadata)
         {
-            if (place is null)
+            if (metadata is null)
                 return null;
-            var zero = zeros(place.Shape, place.Dtype, place.Device).DetachFromDisposeScope();
+            var zero = zeros(metadata.Shape, metadata.Dtype, metadata.Device).DetachFromDisposeScope();
             Current.Own.Add(zero);
             return zero;
         }
@@ -203,7 +201,7 @@ internal sealed class BackwardCall
         public List<Tensor> Own { get; } = []; // gradients that came from libtorch or were made here
     }
 
-    private static Place?[] Places(object?[] items) => Array.ConvertAll(items, item => item is Tensor { IsInvalid: false } tensor ? new Place(tensor.shape, tensor.dtype, tensor.device) : null);
+    private static TensorMetadata?[] MetadataOf(object?[] items) => Array.ConvertAll(items, item => item is Tensor { IsInvalid: false } tensor ? new TensorMetadata(tensor.shape, tensor.dtype, tensor.device) : null);
 
     // By reference: equality of tensors is that of their values.
     private static bool Holds(object?[] items, Tensor tensor) => Array.Exists(items, item => ReferenceEquals(item, tensor));
@@ -231,7 +229,7 @@ internal sealed class BackwardCall
     private static extern ref nint Handle(Tensor tensor);
 
     /// <summary>What is known of an input or output when its tensor is gone.</summary>
-    internal sealed record Place(long[] Shape, ScalarType Dtype, Device Device)
+    private sealed record TensorMetadata(long[] Shape, ScalarType Dtype, Device Device)
     {
         // As libtorch: what is broadcast is summed.
         public bool Fits(Tensor gradient)
@@ -244,7 +242,7 @@ internal sealed class BackwardCall
     }
 
     /// <summary>The inputs or the outputs, of which some are tied.</summary>
-    private sealed class Side(BackwardCall call, Place?[] places, int[] tied, bool isInput) : IBackward
+    private sealed class Side(BackwardCall call, TensorMetadata?[] metadata, int[] tied, bool isInput) : IBackward
     {
         /// <summary>Of the tied tensors' gradients, those to go on with. A hook is told of an output that has none.</summary>
         public Tensor?[] Backward(AutogradNode node, Tensor?[] gradOutputs)
@@ -255,17 +253,17 @@ internal sealed class BackwardCall
             Tensor?[] answer;
             try
             {
-                var gradients = new Tensor?[places.Length];
+                var gradients = new Tensor?[metadata.Length];
                 foreach (var (index, gradient) in tied.Zip(gradOutputs))
                     gradients[index] = gradient;
                 gradients = isInput ? call.Inputs(gradients) : call.Outputs(gradients);
-                answer = Array.ConvertAll(tied, index => Reference(gradients[index], places[index]!, index));
+                answer = Array.ConvertAll(tied, index => Reference(gradients[index], metadata[index]!, index));
             }
             catch (Exception error)
             {
                 BackwardFailure.Record(error, $"A backward hook of {PythonText.ClassName(call._module)} failed");
                 call.Current.GradOutput = null;
-                answer = Array.ConvertAll(tied, index => (Tensor?)BackwardFailure.Gradient(places[index]!.Shape, places[index]!.Dtype, places[index]!.Device).DetachFromDisposeScope());
+                answer = Array.ConvertAll(tied, index => (Tensor?)BackwardFailure.Gradient(metadata[index]!.Shape, metadata[index]!.Dtype, metadata[index]!.Device).DetachFromDisposeScope());
             }
             if (call.Current.GradOutput is null || isInput)
                 call.Release(Environment.CurrentManagedThreadId);
@@ -280,15 +278,15 @@ internal sealed class BackwardCall
         }
 
         // Another reference to the same tensor, for libtorch: the hook's own stays the hook's.
-        private static Tensor? Reference(Tensor? gradient, Place place, int index)
+        private static Tensor? Reference(Tensor? gradient, TensorMetadata metadata, int index)
         {
             if (gradient is null)
                 return null;
             if (gradient.IsInvalid)
                 throw new ObjectDisposedException("gradient", $"The gradient at index {index} that a backward hook returned is disposed.");
-            if (!place.Fits(gradient))
+            if (!metadata.Fits(gradient))
                 throw new InvalidOperationException(
-                    $"A backward hook returned an invalid gradient at index {index} - got {Require.Size(gradient.shape)} on {gradient.device} but expected shape compatible with {Require.Size(place.Shape)} on {place.Device}");
+                    $"A backward hook returned an invalid gradient at index {index} - got {Require.Size(gradient.shape)} on {gradient.device} but expected shape compatible with {Require.Size(metadata.Shape)} on {metadata.Device}");
             return gradient.positive().DetachFromDisposeScope();
         }
     }
