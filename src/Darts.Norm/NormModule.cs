@@ -24,6 +24,8 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     // Parameters that a move replaced, with their replacements: layers that share one go on sharing.
     private static readonly ConditionalWeakTable<Parameter, Parameter> Replacements = [];
 
+    private readonly Device _parameterDevice;
+    private readonly ScalarType _parameterDtype;
     private volatile bool _disposed;
     private int _calls; // in flight
     private int _freed;
@@ -31,10 +33,10 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     private protected NormModule(string name, Device? device, ScalarType? dtype)
         : base(name)
     {
-        ParameterDevice = device ?? get_default_device();
-        ParameterDtype = Require.FloatingPoint(dtype ?? get_default_dtype(), name);
-        _deviceType = ParameterDevice.type;
-        _deviceIndex = ParameterDevice.type == DeviceType.CUDA ? ParameterDevice.index : -1;
+        _parameterDevice = device ?? get_default_device();
+        _parameterDtype = Require.FloatingPoint(dtype ?? get_default_dtype(), name);
+        _deviceType = _parameterDevice.type;
+        _deviceIndex = _parameterDevice.type == DeviceType.CUDA ? _parameterDevice.index : -1;
     }
 
     /// <summary>A flag of PyTorch's classes without a meaning in .NET.</summary>
@@ -42,10 +44,6 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
 
     /// <summary>A flag of PyTorch's classes without a meaning in .NET.</summary>
     public static bool dump_patches => false;
-
-    private protected Device ParameterDevice { get; }
-
-    private protected ScalarType ParameterDtype { get; }
 
     /// <summary>What stands between the parentheses of the layer's text.</summary>
     /// <returns>PyTorch's text: the arguments of a LayerNorm, nothing for the others.</returns>
@@ -352,11 +350,11 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
         using var _ = no_grad();
         try
         {
-            return (Parameter)nn.Parameter(empty(shape, ParameterDtype, ParameterDevice)).DetachFromDisposeScope();
+            return (Parameter)nn.Parameter(empty(shape, _parameterDtype, _parameterDevice)).DetachFromDisposeScope();
         }
         catch (System.Runtime.InteropServices.ExternalException error)
         {
-            var what = $"a parameter of size {Require.Size(shape)}, dtype {ParameterDtype}, on {ParameterDevice}: {error.Message.Split('\n')[0]}";
+            var what = $"a parameter of size {Require.Size(shape)}, dtype {_parameterDtype}, on {_parameterDevice}: {error.Message.Split('\n')[0]}";
             throw TensorMemory.IsShortage(error)
                 ? new InsufficientMemoryException($"{GetName()} could not allocate {what}", error)
                 : new ArgumentException($"{GetName()} needs a device that this libtorch has, but could not make {what}", error);
