@@ -4,25 +4,13 @@ namespace Darts.Norm.Kernels;
 /// <param name="statistics">Mean and stdev of each series.</param>
 /// <param name="eps">Its square keeps the weight from zero.</param>
 /// <param name="kinds">What each on the last axis is, or one for all of them.</param>
-internal sealed class RINormInverseOperation(RINormStatistics statistics, double eps, LikelihoodParameter[] kinds) : FusedOperation
+internal sealed class RINormInverseOperation(RINormStatistics statistics, double eps, LikelihoodParameter[] kinds)
+    : SeriesOperation<RINormInverseFormula>(statistics, options: null, Missing.None)
 {
-    public override Tensor Statistics => statistics.Values;
-
-    public override Tensor StatisticsOf(Float64Buffer kept) => statistics.Copy(kept);
-
-    public override long Keeps(Tensor x) => statistics.Values.numel();
-
     public override bool NeedsBias => true;
-
-    public override ScalarType ResultDtype(Tensor x, Tensor? weight, Tensor? bias) => statistics.Promote(x.dtype, weight, bias);
 
     public override Tensor Formula(Inputs inputs) => Formulas.RINormInverse(inputs, eps, kinds, ResultDtype(inputs.X, inputs.Weight, inputs.Bias));
 
-    public override Tensor Forward(Inputs inputs) => SeriesMap<RINormInverseFormula>.Forward(Of(inputs), inputs, options: null, Missing.None);
-
-    public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
-        SeriesMap<RINormInverseFormula>.Backward(Of(inputs), inputs, statistics.Shape[^1], gradOutput, Missing.None, wanted);
-
     // Without a weight there is nothing to keep from zero, and nothing is added to it.
-    private RINormInverseFormula Of(Inputs inputs) => new(inputs.X.size(-1), kinds, inputs.Weight is null ? 0 : eps);
+    protected override RINormInverseFormula Map(Inputs inputs) => new(inputs.X.size(-1), kinds, inputs.Weight is null ? 0 : eps);
 }
