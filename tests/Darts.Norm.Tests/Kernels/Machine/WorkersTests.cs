@@ -168,22 +168,6 @@ public sealed class WorkersTests : IDisposable
         Run_OfMuchWork_IsOnAllThreadsAtOnce(Many);
     }
 
-    [Fact]
-    public void Run_OfWork_HoldsNothingOfIt()
-    {
-        var used = Run();
-        Alone.Collect();
-        used.IsAlive.Should().BeFalse();
-
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        static WeakReference Run()
-        {
-            var used = new object();
-            Workers.Run(new Work(_ => GC.KeepAlive(used)), 20, Many);
-            return new(used);
-        }
-    }
-
     [Theory]
     [InlineData(10, 16 * 1024, 1, 1, 10)]
     [InlineData(10, 16 * 1024, 4, 4, 3)]
