@@ -8,7 +8,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
 {
     public ForwardWork<TFormula, Float32> Wide; // the same work in float64, for rows that need it
     public double Ratio; // of the weight's magnitudes
-    public bool IsInSingle; // what is written; then with these parameters
+    public bool IsInSingle; // whether results are computed in float32, with the parameters below
     public float* Weight;
     public float* Bias;
     public float LargestBias;
@@ -38,7 +38,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
             float* y = (float*)tile.Start(first), yEnd = (float*)tile.End;
             Float32Rows<TFormula>.Measure(x, count, length, xEnd, eps, farthest, Ratio, &measured);
             if (IsInSingle && LargestBias != 0)
-                Float32Rows<TFormula>.WriteShifted(x, count, length, xEnd, y, yEnd, eps, &measured, Weight, Bias, LargestBias, Wide.Weight, Wide.Bias, destination);
+                Float32Rows<TFormula>.WriteWatched(x, count, length, xEnd, y, yEnd, eps, &measured, Weight, Bias, LargestBias, Wide.Weight, Wide.Bias, destination);
             else if (IsInSingle)
                 Float32Rows<TFormula>.WriteInSingle(x, count, length, xEnd, y, yEnd, &measured, Weight, Bias, destination);
             else

@@ -265,7 +265,7 @@ internal static unsafe class Float32Rows<TFormula>
     /// <summary>The same with a small bias. Of a row that it may take below a power of two too few digits are left: such a row is written again, in float64.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void WriteShifted(
+    public static void WriteWatched(
         float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, Float32Statistics* measured,
         float* weight, float* bias, float largestBias, double* doubleWeight, double* doubleBias, Destination destination)
     {

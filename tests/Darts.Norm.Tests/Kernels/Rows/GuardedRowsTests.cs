@@ -120,7 +120,7 @@ public sealed unsafe class GuardedRowsTests
         Float32Rows<TFormula>.WriteInSingle(rows, Rows, length, xEnd, y, yEnd, &measured, single.At, single.At, Destination.NearCaches);
         var count = Rows * length;
         var inSingle = new Span<float>(y, count).ToArray();
-        Float32Rows<TFormula>.WriteShifted(rows, Rows, length, xEnd, y, yEnd, Eps, &measured, single.At, single.At, largestBias: 0.25f, weight.At, weight.At, Destination.NearCaches);
+        Float32Rows<TFormula>.WriteWatched(rows, Rows, length, xEnd, y, yEnd, Eps, &measured, single.At, single.At, largestBias: 0.25f, weight.At, weight.At, Destination.NearCaches);
 
         GradientStatistics statistics;
         for (var r = 0; r < Rows; r++)
