@@ -305,7 +305,7 @@ public sealed class RINorm : NormModule
             throw new ObjectDisposedException(nameof(mask), "RINorm received a disposed mask.");
         if (!Require.IsDense(mask))
             throw new ArgumentException($"RINorm takes a dense mask, but received one of another layout, a sparse one say, {Require.Describe(mask)}. Convert it first: mask.to_dense().", nameof(mask));
-        if (mask.dtype != ScalarType.Bool || mask.device_type != input.device_type || mask.device_index != input.device_index || !CanExpand(mask, input, out var hasSize))
+        if (mask.dtype != ScalarType.Bool || Require.AreApart(mask, input) || !CanExpand(mask, input, out var hasSize))
             throw new ArgumentException(
                 $"RINorm takes a mask of dtype Bool on the input's device, true where there is a value, whose size expands to {Require.Size(input.shape)}, "
                 + $"but received {Require.Describe(mask)} on {mask.device}. Compare: mask = weights > 0, and keep axes of size 1.",
@@ -376,9 +376,8 @@ public sealed class RINorm : NormModule
 
     private static void RequireDevice(Tensor input, RINormStatistics statistics)
     {
-        var device = statistics.Device;
-        if (input.device_type != device.type || input.device_index != device.index)
+        if (Require.AreApart(input, statistics.Values))
             throw new ArgumentException(
-                $"RINorm kept its statistics on {device}, but the input, {Require.Describe(input)}, is on {input.device}. Move one: layer.to(device), or input.to(device).", nameof(input));
+                $"RINorm kept its statistics on {statistics.Device}, but the input, {Require.Describe(input)}, is on {input.device}. Move one: layer.to(device), or input.to(device).", nameof(input));
     }
 }

@@ -61,7 +61,8 @@ internal static class Require
                 $"{layer} computes with a dense {key} of size {Size(shape)}, but it has {Describe(parameter)}, or another layout. Assign one that fits: layer.{key} = torch.nn.Parameter(...).");
     }
 
-    private static bool AreApart(Tensor a, Tensor b)
+    /// <summary>Whether they lie on different devices.</summary>
+    public static bool AreApart(Tensor a, Tensor b)
     {
         var type = a.device_type;
         return type != b.device_type || (type != DeviceType.CPU && a.device_index != b.device_index);
@@ -115,7 +116,7 @@ internal static class Require
 
     public static string Size(ReadOnlySpan<long> shape) => $"[{string.Join(", ", shape.ToArray())}]";
 
-    /// <summary>Whether values lie in memory by strides: not so of sparse layouts, of which TorchSharp names one, of MKL-DNN's, and of zeros that are nowhere.</summary>
+    /// <summary>Whether values lie in memory by strides: not so of sparse layouts, of which TorchSharp names one, of MKL-DNN's, and of libtorch's zeros without memory.</summary>
     public static unsafe bool IsDense(Tensor tensor)
     {
         try
