@@ -109,7 +109,7 @@ public sealed class Checkpoint : IDisposable
             tensor.Dispose();
     }
 
-    /// <summary>The statistics that Darts' RINorm held after the forecast; null where there are none.</summary>
+    /// <summary>A tensor by its key in NAME.dat, <c>rin.mean</c> say, which Darts' RINorm held after the forecast; null where there is none.</summary>
     public Tensor? Find(string key) => _tensors.GetValueOrDefault(key);
 
     // use_reversible_instance_norm is true, false, or a dictionary of RINorm's arguments.

@@ -57,7 +57,7 @@ internal unsafe struct Float32Statistics
                 var center = level + rest;
                 inverse.Store(to + r);
                 center.Store(to + rows + r);
-                RowStatistics.WithoutHidden(rest - (center - level), inverse, eps).Store(to + (2 * rows) + r); // the level is larger than the rest, or both are zero
+                RowStatistics.WithoutHidden(rest - (center - level), inverse, eps).Store(to + (2 * rows) + r); // the level is larger than the rest, or zero
             }
             for (; r < count; r++)
                 Of(r, centers: true).WithoutHiddenLow(eps).Store<Float32>(to + r, rows);

@@ -57,7 +57,7 @@ internal static unsafe class RowGradients<TFormula>
         AddEach<TAsked>(rows, Vector512.IsHardwareAccelerated ? rows.Count & ~1 : 0, weight, statistics, weightSums, biasSums, sums, dots, largest);
     }
 
-    /// <summary>Two rows of float32 at a time, so that the sums over the rows are read and written once for both. The last of an odd number is left.</summary>
+    /// <summary>Two rows at a time, so that the sums over the rows are read and written once for both. The last of an odd number is left.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddTwo<TAsked>(
         GradientRows rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
@@ -226,7 +226,7 @@ internal static unsafe class RowGradients<TFormula>
         }
     }
 
-    /// <summary>The same of float32 rows up to the first that ends with its memory, whose number it gives.</summary>
+    /// <summary>The same of the rows up to the first that ends with its memory, whose number it gives.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static int AddTailsWide(
         GradientRows rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
