@@ -9,16 +9,12 @@ internal static class Require
     public static long Positive(long size, string argument) =>
         size > 0 ? size : throw new ArgumentOutOfRangeException(argument, size, $"{argument} is the size of an axis and must be at least 1, but is {size}.");
 
-    public static double Epsilon(double eps) =>
-        eps >= 0 && double.IsFinite(eps)
-            ? eps
-            : throw new ArgumentOutOfRangeException(
-                nameof(eps), eps, $"eps must be a finite number of at least 0, but is {PythonText.Float(eps)}. It keeps a division by zero away: 1e-5, say.");
+    public static double Epsilon(double eps) => AtLeastZero(eps, nameof(eps), " It keeps a division by zero away: 1e-5, say.");
 
-    public static double AtLeastZero(double value, string name) =>
+    public static double AtLeastZero(double value, string name, string advice = "") =>
         value >= 0 && double.IsFinite(value)
             ? value
-            : throw new ArgumentOutOfRangeException(name, value, $"{name} must be a finite number of at least 0, but is {PythonText.Float(value)}.");
+            : throw new ArgumentOutOfRangeException(name, value, $"{name} must be a finite number of at least 0, but is {PythonText.Float(value)}.{advice}");
 
     public static ScalarType FloatingPoint(ScalarType dtype, string layer) =>
         IsSupported(dtype)
