@@ -22,25 +22,15 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
 
     protected double Eps => eps;
 
-    public override long Keeps(Tensor x) => x.numel() / length * x.dtype switch
-    {
-        ScalarType.Float64 => RowStatistics.Kept<Float64>(),
-        _ => Float32Gradients<TFormula>.MeasuresAgain ? 0 : RowStatistics.Kept<Float32>(),
-    };
+    public override long Keeps(Tensor x) => x.numel() / length
+        * (x.dtype == ScalarType.Float64 ? RowStatistics.Kept<Float64>() : Float32Gradients<TFormula>.MeasuresAgain ? 0 : RowStatistics.Kept<Float32>());
 
-    public override Tensor Forward(Inputs inputs) => inputs.X.dtype switch
-    {
-        ScalarType.Float64 => Forward<Float64>(inputs, length, eps),
-        _ => Forward<Float32>(inputs, length, eps),
-    };
+    public override Tensor Forward(Inputs inputs) => inputs.X.dtype == ScalarType.Float64 ? Forward<Float64>(inputs) : Forward<Float32>(inputs);
 
-    public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) => inputs.X.dtype switch
-    {
-        ScalarType.Float64 => Backward<Float64>(inputs, gradOutput, length, eps, wanted),
-        _ => Backward<Float32>(inputs, gradOutput, length, eps, wanted),
-    };
+    public override Gradients Backward(Inputs inputs, Tensor gradOutput, Wanted wanted) =>
+        inputs.X.dtype == ScalarType.Float64 ? Backward<Float64>(inputs, gradOutput, wanted) : Backward<Float32>(inputs, gradOutput, wanted);
 
-    private static Tensor Forward<T>(Inputs inputs, long length, double eps)
+    private Tensor Forward<T>(Inputs inputs)
         where T : IElement
     {
         var (x, weight, bias, _, _, kept) = inputs;
@@ -82,7 +72,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
         return output;
     }
 
-    private static Gradients Backward<T>(Inputs inputs, Tensor gradOutput, long length, double eps, Wanted wanted)
+    private Gradients Backward<T>(Inputs inputs, Tensor gradOutput, Wanted wanted)
         where T : IElement
     {
         var (x, weight, _, _, _, kept) = inputs;
