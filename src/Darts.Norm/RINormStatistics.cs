@@ -28,6 +28,14 @@ public sealed class RINormStatistics : IDisposable
 
     private const int Several = -1;
 
+    private const uint ShownLast = 4;
+
+    [ThreadStatic]
+    private static Tensor[]? shownLast; // to this thread: TorchSharp does not keep a tensor alive while libtorch reads it, and another thread may drop these meanwhile
+
+    [ThreadStatic]
+    private static uint shownCount;
+
     /// <param name="values">Stacked along the first axis: mean, what it lost by rounding, stdev. Owned from here on.</param>
     /// <param name="dtype">The dtype that <see cref="mean"/> and <see cref="stdev"/> show.</param>
     internal RINormStatistics(Tensor values, ScalarType dtype)
@@ -210,7 +218,9 @@ public sealed class RINormStatistics : IDisposable
         {
             var thread = Environment.CurrentManagedThreadId;
             _reader = _reader == 0 || _reader == thread ? thread : Several;
-            return shown is null || shown.IsInvalid ? shown = Row(row).DetachFromDisposeScope() : shown;
+            if (shown is null || shown.IsInvalid)
+                shown = Row(row).DetachFromDisposeScope();
+            return (shownLast ??= new Tensor[ShownLast])[shownCount++ % ShownLast] = shown;
         }
     }
 

@@ -104,6 +104,28 @@ public sealed class ConcurrencyTests
     }
 
     [Fact]
+    public void RINorm_MeanUsedWhileAnotherThreadRunsForwardAndTheCollectorRuns_LivesUntilTheOperationEnds()
+    {
+        using var rin = new RINorm(7);
+        using var x = Layers.Values([8, 300, 7]);
+        rin.forward(x).Dispose();
+        OnThreads(
+            thread =>
+            {
+                if (thread % 2 == 0)
+                {
+                    rin.forward(x).Dispose();
+                    GC.KeepAlive(new byte[60_000]); // many of them, and the collector runs
+                    return;
+                }
+                using var mean = rin.mean!.clone(); // ends the process if what is cloned is freed meanwhile
+                using var difference = rin.mean! - rin.stdev!;
+                mean.shape.Should().Equal(8, 1, 7);
+            },
+            calls: 20 * Calls).Should().BeEmpty();
+    }
+
+    [Fact]
     public void RINorm_OtherBatchSizesOnOtherThreads_GiveAClearErrorAtWorst()
     {
         using var rin = new RINorm(4);
@@ -148,12 +170,12 @@ public sealed class ConcurrencyTests
     }
 
     /// <summary>What 8 threads throw that use something 200 times each.</summary>
-    internal static ConcurrentBag<Exception> OnThreads(Action<int> use)
+    internal static ConcurrentBag<Exception> OnThreads(Action<int> use, int calls = Calls)
     {
         var errors = new ConcurrentBag<Exception>();
         var threads = Enumerable.Range(0, Threads).Select(thread => new Thread(() =>
         {
-            for (var i = 0; i < Calls; i++)
+            for (var i = 0; i < calls; i++)
             {
                 try
                 {
