@@ -81,7 +81,7 @@ internal static unsafe class Float32Sums<TFormula>
         RowSum.Store(square + squareHigh, squares);
     }
 
-    /// <summary>The squares of values that need no mean, four in float32 at most: more would each round beside one that is large.</summary>
+    /// <summary>The squares of values that need no mean, two at a time in float32: their roundings, halved by the root, and the three of what is written come to 4 units.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUpSquares(Float32Row x, RowSum* squares)
     {
@@ -96,15 +96,7 @@ internal static unsafe class Float32Sums<TFormula>
             AddTailsSquares(x, squares);
             (low, high) = RowSum.Load(squares);
         }
-        var i = 0L;
-        for (; i <= x.Length - (2 * Float32x32.Count); i += 2 * Float32x32.Count)
-        {
-            var (a, b) = (x[i], x[i + Float32x32.Count]);
-            var (l, h) = ((a * a) + (b * b)).Fours();
-            low += l;
-            high += h;
-        }
-        if (i < x.Whole)
+        for (var i = 0L; i < x.Whole; i += Float32x32.Count)
         {
             var v = x[i];
             var (l, h) = (v * v).Fours();
@@ -119,10 +111,7 @@ internal static unsafe class Float32Sums<TFormula>
     private static void AddUpSquaresWide(Float32Row x, RowSum* squares)
     {
         var sum = x.Whole < x.Length ? Fours(Square(x.WidePart(x.Whole)) + Square(x.WidePart(x.Whole + 16))) : default;
-        var i = 0L;
-        for (; i <= x.Length - (2 * Float32x32.Count); i += 2 * Float32x32.Count)
-            sum += Fours((Square(Vector512.Load(x.Start + i)) + Square(Vector512.Load(x.Start + i + 32))) + (Square(Vector512.Load(x.Start + i + 16)) + Square(Vector512.Load(x.Start + i + 48))));
-        if (i < x.Whole)
+        for (var i = 0L; i < x.Whole; i += Float32x32.Count)
             sum += Fours(Square(Vector512.Load(x.Start + i)) + Square(Vector512.Load(x.Start + i + 16)));
         RowSum.Store(sum, squares);
 

@@ -143,6 +143,22 @@ public sealed class Float32RowsTests : IDisposable
         ShouldBeRight(norm, tensor(row).unsqueeze(0));
     }
 
+    /// <summary>Fourteen large squares and many small ones: wherever float32 adds such up, it rounds to the same side.</summary>
+    [Fact]
+    public void RMSNorm_WhoseSquaresAreAllRoundedAlike_IsRight()
+    {
+        var x = zeros(1, 64);
+        x[0, ..14] = 1.0014442f;
+        x[0, 15] = 0.11698603f;
+        x[0, 16..30] = 0.00024401852f;
+        x[0, 32..46] = 0.00024401852f;
+        using var norm = new RMSNorm(64);
+        using (no_grad())
+            norm.g.fill_(1.8717401f);
+
+        ShouldBeRight(norm, x);
+    }
+
     /// <summary>Its mean is as large beside its spread as it may be before squares are taken about it: whichever they are, no other row decides it.</summary>
     [Theory]
     [InlineData(new float[] { 5195619, 5357294, 5180841, 5348783, 5193933, 5356591, 5193122, 5346833, 5191706, 5351433, 5195620, 5351600, 5189080, 5357163, 5180099, 5359201, 5193775, 5354988, 5182077, 5357587, 5197548, 5344800, 5188622, 5347117, 5183313, 5360940, 5183531, 5355759 })]
