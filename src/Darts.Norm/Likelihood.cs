@@ -13,11 +13,11 @@ internal static class Likelihood
             return Locations;
         if (parameters.Length != z.size(-1))
             throw new ArgumentException(
-                $"RINorm.inverse takes one LikelihoodParameter for each on the last axis, or none, but received {parameters.Length} for {Require.Describe(z)}.", nameof(parameters));
+                $"RINorm.inverse takes one LikelihoodParameter for each on the last axis, or none, but received {parameters.Length} for {Require.Describe(z)}. Say what each is, or leave them out for locations.", nameof(parameters));
         foreach (var parameter in parameters)
         {
             if (!Enum.IsDefined(parameter))
-                throw new ArgumentOutOfRangeException(nameof(parameters), parameter, $"There is no LikelihoodParameter {parameter}.");
+                throw new ArgumentOutOfRangeException(nameof(parameters), parameter, $"RINorm.inverse takes values of LikelihoodParameter, but received {parameter}. Choose one of {string.Join(", ", Enum.GetNames<LikelihoodParameter>())}.");
         }
         return Array.TrueForAll(parameters, parameter => parameter == parameters[0]) ? parameters[..1] : [.. parameters];
     }

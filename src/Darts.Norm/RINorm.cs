@@ -302,7 +302,7 @@ public sealed class RINorm : NormModule
             throw new InvalidOperationException(
                 "RINorm with a mask needs to know what becomes of missing values, but missing is Missing.None. Set it: rin.missing = Missing.Zero (they become 0) or Missing.Keep (they stay missing, as NaN).");
         if (mask.IsInvalid)
-            throw new ObjectDisposedException(nameof(mask), "RINorm received a disposed mask.");
+            throw new ObjectDisposedException(nameof(mask), "RINorm takes a mask that lives, but received a disposed one. Keep it outside of the DisposeScope that ended, or move it out.");
         if (!Require.IsDense(mask))
             throw new ArgumentException($"RINorm takes a dense mask, but received one of another layout, a sparse one say, {Require.Describe(mask)}. Convert it first: mask.to_dense().", nameof(mask));
         if (mask.dtype != ScalarType.Bool || Require.AreApart(mask, input) || !CanExpand(mask, input, out var hasSize))

@@ -101,7 +101,7 @@ public sealed class RINormStatistics : IDisposable
     {
         if (start < 0 || length < 0 || start > Shape[0] - length)
             throw new ArgumentOutOfRangeException(
-                nameof(start), start, $"narrow takes series within the batch of {Shape[0]}, but was asked for {length} from {start} on.");
+                nameof(start), start, $"narrow takes series within the batch of {Shape[0]}, but was asked for {length} from {start} on. Ask for series of this batch.");
         return Copied(values => values.narrow(1, start, length).clone(), dtype);
     }
 

@@ -7,7 +7,7 @@ namespace Darts.Norm;
 internal static class Require
 {
     public static long Positive(long size, string argument) =>
-        size > 0 ? size : throw new ArgumentOutOfRangeException(argument, size, $"{argument} is the size of an axis and must be at least 1, but is {size}.");
+        size > 0 ? size : throw new ArgumentOutOfRangeException(argument, size, $"{argument} is the size of an axis and must be at least 1, but is {size}. Give the size that the input's axis has.");
 
     public static double Epsilon(double eps) => AtLeastZero(eps, nameof(eps), " It keeps a division by zero away: 1e-5, say.");
 
@@ -19,7 +19,7 @@ internal static class Require
     public static ScalarType FloatingPoint(ScalarType dtype, string layer) =>
         IsSupported(dtype)
             ? dtype
-            : throw new ArgumentException($"{layer} needs a dtype of Float16, BFloat16, Float32 or Float64, but got {dtype}.", nameof(dtype));
+            : throw new ArgumentException($"{layer} needs a dtype of Float16, BFloat16, Float32 or Float64, but got {dtype}. Choose one of these.", nameof(dtype));
 
     /// <summary>A tensor that a layer can compute with: there, not disposed, floating point and dense.</summary>
     public static void Input(Tensor? input, string layer, string argument)
