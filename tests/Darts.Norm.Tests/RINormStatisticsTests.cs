@@ -5,7 +5,7 @@ namespace Darts.Norm.Tests;
 public sealed class RINormStatisticsTests
 {
     [Fact]
-    public void Normalize_GivesForwardsBitsAndKeepsNothing()
+    public void Normalize_OfABatch_GivesForwardsBitsAndKeepsNothing()
     {
         using var scope = NewDisposeScope();
         foreach (var dtype in Layers.Dtypes)

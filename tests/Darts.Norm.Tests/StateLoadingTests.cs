@@ -194,7 +194,7 @@ public sealed class StateLoadingTests : IDisposable
     }
 
     [Fact]
-    public void Load_FileOfTorchSharpsLayerNorm_AndBack_HasTheSameBits()
+    public void Load_FileOfTorchSharpsLayerNormAndBack_HasTheSameBits()
     {
         var theirs = nn.LayerNorm(4);
         nn.init.constant_(theirs.weight, 3);
