@@ -27,7 +27,7 @@ internal static class Formulas
 
         // libtorch has no layer_norm for the meta device, where shape, dtype and graph are all that there is.
         var y = weight64 is null ? x64.clone() : x64 * weight64;
-        return Rounded(bias64 is null ? y : y + bias64, x.dtype);
+        return Rounded(bias64 is null ? y : Held.Sum(y, bias64), x.dtype);
     }
 
     /// <summary>Of each series, in float64 and detached, stacked along a new first axis: mean, what it lost by rounding, stdev.</summary>
@@ -40,7 +40,7 @@ internal static class Formulas
         var x64 = Wide(x).reshape(shape);
         var observed = Observed(x, gaps)?.reshape(shape);
         var (mean, low) = Level(x64, observed);
-        var stdev = Held.Number(options.Eps, Average((x64 - mean - low).square(), observed).add).sqrt();
+        var stdev = Held.Sum(Average(Square(x64 - mean - low), observed), options.Eps).sqrt();
         if (options.MinStdev > 0)
             stdev = Held.Number(options.MinStdev, least => stdev.clamp_min(least));
         if (options.SubtractLast && x.numel() > 0)
@@ -66,7 +66,7 @@ internal static class Formulas
         if (inputs.Weight is not null)
             y *= Wide(inputs.Weight);
         if (inputs.Bias is not null) // no gradient depends on it: it is not kept for them
-            y += Wide(inputs.Bias);
+            y = Held.Sum(y, Wide(inputs.Bias));
         if (observed is not null)
             y = where(observed, y, gaps.Missing == Missing.Zero ? zeros_like(y) : Held.Number(double.NaN, zeros_like(y).fill_));
         return Rounded(y, dtype);
@@ -77,16 +77,16 @@ internal static class Formulas
         using var scope = NewDisposeScope();
         var (mean, stdev) = (inputs.Statistics!.select(0, 0).unsqueeze(-1), inputs.Statistics.select(0, 2).unsqueeze(-1));
         var bias = inputs.Bias is null ? null : Wide(inputs.Bias).unsqueeze(-1);
-        var divisor = inputs.Weight is null ? null : Held.Number(eps * eps, Wide(inputs.Weight).add).unsqueeze(-1);
+        var divisor = inputs.Weight is null ? null : Held.Sum(Wide(inputs.Weight), eps * eps).unsqueeze(-1);
         var x = Wide(inputs.X);
         return Rounded(kinds is [var all] ? Inverse(x, all) : cat([.. kinds.Select((kind, i) => Inverse(x.narrow(-1, i, 1), kind))], -1), dtype);
 
         Tensor Inverse(Tensor z, LikelihoodParameter kind) => kind switch
         {
-            LikelihoodParameter.Location => (Divided(bias is null ? z : z - bias) * stdev) + mean,
+            LikelihoodParameter.Location => Held.Sum(Divided(bias is null ? z : z - bias) * stdev, mean),
             LikelihoodParameter.Scale => z * Scale(),
-            LikelihoodParameter.Variance => z * Scale().square(),
-            LikelihoodParameter.LogScale => z + Scale().log(),
+            LikelihoodParameter.Variance => z * Square(Scale()),
+            LikelihoodParameter.LogScale => Held.Sum(z, Scale().log()),
             _ => z.clone(),
         };
 
@@ -113,6 +113,8 @@ internal static class Formulas
 
     private static Tensor Average(Tensor x, Tensor? observed) =>
         observed is null ? x.mean([1L, 2L], keepdim: true) : Pooled(where(observed, x, zeros_like(x))) / Pooled(observed);
+
+    private static Tensor Square(Tensor x) => x * x; // TorchSharp's own is a power, to a number
 
     private static Tensor Pooled(Tensor x) => x.sum([1L, 2L], keepdim: true, ScalarType.Float64);
 

@@ -12,4 +12,10 @@ internal static class Held
         using Scalar held = number;
         return operation(held);
     }
+
+    /// <summary>x + y, which libtorch is told with a number to multiply y by.</summary>
+    public static Tensor Sum(Tensor x, Tensor y) => Number(1, one => x.add(y, one));
+
+    /// <summary>x + y.</summary>
+    public static Tensor Sum(Tensor x, double y) => Number(1, one => Number(y, held => x.add(held, one)));
 }
