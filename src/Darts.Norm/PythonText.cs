@@ -51,6 +51,21 @@ internal static class PythonText
         _ => dtype.ToString().ToLowerInvariant(),
     };
 
+    /// <summary>PyTorch's <c>tensor.type()</c>, <c>torch.FloatTensor</c> say.</summary>
+    public static string TensorType(Tensor tensor) => (tensor.device_type == DeviceType.CUDA ? "torch.cuda." : "torch.") + tensor.dtype switch
+    {
+        ScalarType.Int8 => "Char",
+        ScalarType.Int16 => "Short",
+        ScalarType.Int32 => "Int",
+        ScalarType.Int64 => "Long",
+        ScalarType.Float16 => "Half",
+        ScalarType.Float32 => "Float",
+        ScalarType.Float64 => "Double",
+        ScalarType.ComplexFloat32 => "ComplexFloat",
+        ScalarType.ComplexFloat64 => "ComplexDouble",
+        var other => $"{other}",
+    } + "Tensor";
+
     /// <summary>Python's <c>repr(bool)</c>.</summary>
     public static string Bool(bool value) => value ? "True" : "False";
 }

@@ -104,26 +104,29 @@ internal static class Conversion
         var replaced = new Dictionary<object, Tensor>(ReferenceEqualityComparer.Instance); // a tied parameter stays tied
         foreach (var module in modules)
         {
+            foreach (var (name, tensor) in Registry.NamedTensors(module))
+            {
+                var (data, grad) = converted[tensor];
+                if (SetInPlace(tensor, data, grad))
+                    continue;
+                var held = NativeTensors.Find(module, name);
+                if (held is null && replaced.ContainsKey(tensor))
+                    continue;
+                replaced[tensor] = NativeTensors.Renewed(held, tensor, data);
+                replaced[tensor].grad = grad;
+            }
+        }
+        foreach (var module in modules)
+        {
             foreach (var (name, parameter) in Registry.Parameters(module))
             {
-                var (data, grad) = converted[parameter];
-                if (SetInPlace(parameter, data, grad))
-                    continue;
-                if (!replaced.TryGetValue(parameter, out var other))
-                {
-                    replaced.Add(parameter, other = new Parameter(data.alias(), parameter.requires_grad));
-                    other.grad = grad;
-                }
-                Placement.Parameter(module, name, (Parameter)other);
+                if (replaced.TryGetValue(parameter, out var other))
+                    Placement.Parameter(module, name, (Parameter)other);
             }
             foreach (var (name, buffer, persistent) in Registry.Buffers(module))
             {
-                var (data, grad) = converted[buffer];
-                if (SetInPlace(buffer, data, grad))
-                    continue;
-                if (!replaced.TryGetValue(buffer, out var other))
-                    replaced.Add(buffer, other = data.alias());
-                Placement.Buffer(module, name, other, persistent);
+                if (replaced.TryGetValue(buffer, out var other))
+                    Placement.Buffer(module, name, other, persistent);
             }
             if (device is not null)
                 Registry.SetDevice(module, device);

@@ -34,6 +34,8 @@ internal static class Placement
                 dictionary.Add(name, value);
         }
         Set(module, Registry.ParametersOf(module), ModuleRecord.Of(module).NullParameters, name, value, value, item => item);
+        if (value is not null)
+            NativeTensors.Set(module, name, value);
     }
 
     /// <summary>As <see cref="Parameter"/>, for a buffer.</summary>
@@ -43,8 +45,24 @@ internal static class Placement
         Set(module, Registry.BuffersOf(module), ModuleRecord.Of(module).NullBuffers, name, value is null ? null : ((Tensor, bool)?)(value, persistent), value, item => item.Item1);
     }
 
-    /// <summary>In the place of the parameter or persistent buffer of this name.</summary>
-    public static void Tensor(nn.Module module, string name, Tensor value)
+    /// <summary>Puts this data in the place of a parameter or persistent buffer, and answers how to take that back.</summary>
+    public static Action Renew(nn.Module module, string name, Tensor old, Tensor data, Action<Tensor> own)
+    {
+        var held = NativeTensors.Find(module, name);
+        var (values, grad) = (held?.detach(), held?.grad);
+        var other = NativeTensors.Renewed(held, old, data);
+        foreach (var tensor in new[] { held, values, grad }.Where(tensor => tensor is not null && !ReferenceEquals(tensor, other)))
+            own(tensor!);
+        Tensor(module, name, other);
+        return () =>
+        {
+            if (held is not null)
+                InPlace.SetData(held, values!, grad);
+            Tensor(module, name, old);
+        };
+    }
+
+    private static void Tensor(nn.Module module, string name, Tensor value)
     {
         if (value is Parameter parameter)
             Parameter(module, name, parameter);

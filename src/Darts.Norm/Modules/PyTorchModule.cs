@@ -229,7 +229,7 @@ public sealed class PyTorchModule<T>
     {
         if (state_dict is null)
             throw new ArgumentTypeException("Expected state_dict to be dict-like, got <class 'NoneType'>.");
-        return StateLoading.Load(module, state_dict, strict, assign ? Placement.Tensor : null, []);
+        return StateLoading.Load(module, state_dict, strict, assign ? Placement.Renew : null, []);
     }
 
     /// <summary>The module's extra state.</summary>

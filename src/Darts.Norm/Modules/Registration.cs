@@ -15,6 +15,7 @@ internal static class Registration
         if (parameter is not null && !parameter.is_leaf)
             throw new ArgumentException(
                 $"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To express '{name}' as a function of another Tensor, compute the value in the forward() method.");
+        NativeTensors.RequireReplaceable(module, name, parameter);
         Placement.Parameter(module, name, parameter);
     }
 

@@ -27,8 +27,10 @@ internal static class Registry
     }
 
     /// <summary>Parameters and buffers.</summary>
-    public static IEnumerable<Tensor> Tensors(nn.Module module) =>
-        Parameters(module).Select(entry => (Tensor)entry.parameter).Concat(Buffers(module).Select(entry => entry.buffer));
+    public static IEnumerable<Tensor> Tensors(nn.Module module) => NamedTensors(module).Select(entry => entry.tensor);
+
+    public static IEnumerable<(string name, Tensor tensor)> NamedTensors(nn.Module module) =>
+        Parameters(module).Select(entry => (entry.name, (Tensor)entry.parameter)).Concat(Buffers(module).Select(entry => (entry.name, entry.buffer)));
 
     /// <summary>Of a module that was disposed as well: its text still tells.</summary>
     /// <param name="module">Whose.</param>

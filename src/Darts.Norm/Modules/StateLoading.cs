@@ -25,8 +25,8 @@ internal sealed class StateLoading : IDisposable
     private readonly bool _withExtraState;
     private bool _isSnapshotTaken;
 
-    /// <summary>Puts a tensor in the place of the module's parameter or buffer of this name.</summary>
-    public delegate void Replace(nn.Module module, string name, Tensor tensor);
+    /// <summary>Puts data in the place of the module's parameter or buffer, and answers how to take that back; what that needs is given to <paramref name="own"/>.</summary>
+    public delegate Action Replace(nn.Module module, string name, Tensor old, Tensor data, Action<Tensor> own);
 
     private StateLoading(IDictionary<string, IDictionary<string, object>>? metadata, Replace? replace, bool withExtraState) =>
         (_metadata, _replace, _withExtraState) = (metadata, replace, withExtraState);
@@ -70,10 +70,11 @@ internal sealed class StateLoading : IDisposable
             Run(root, () => hook(module, state, prefix, localMetadata, true, _missing, _unexpected, _errors));
 
         LoadOwn(module, state, prefix, root, skip);
+        var parts = state.Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal)).ToLookup(entry => FirstOf(entry.Key[prefix.Length..]));
         foreach (var (name, child) in Registry.Children(module, depth))
         {
             var below = $"{prefix}{name}.";
-            Load(child, new(state.Where(entry => entry.Key.StartsWith(below, StringComparison.Ordinal))), below, root, skip, depth + 1);
+            Load(child, new(parts[FirstOf(name)].Where(entry => entry.Key.StartsWith(below, StringComparison.Ordinal))), below, root, skip, depth + 1);
         }
 
         var keys = new IncompatibleKeys(_missing, _unexpected);
@@ -102,10 +103,11 @@ internal sealed class StateLoading : IDisposable
             _unexpected.Add(extraKey);
         }
 
+        var children = Registry.Children(module).Select(entry => entry.name).Concat(ModuleRecord.Find(module)?.NullModules ?? []).ToHashSet();
         foreach (var key in state.Keys.Where(key => key.StartsWith(prefix, StringComparison.Ordinal) && key != extraKey))
         {
             var name = key[prefix.Length..]; // with dots, as "out_proj.weight" of TorchSharp's MultiheadAttention, if it is not a child's
-            if (!own.Contains(name) && !(name.Split('.', 2) is [var child, _] && Registry.HasChild(module, child)))
+            if (!own.Contains(name) && !(name.Contains('.', StringComparison.Ordinal) && children.Contains(FirstOf(name))))
                 _unexpected.Add(key);
         }
 
@@ -127,6 +129,8 @@ internal sealed class StateLoading : IDisposable
                 _pending.Enqueue(() => Try(key, value!, target, _replace is null ? value => Copy(target, value) : assign));
         }
     }
+
+    private static string FirstOf(string path) => path.Split('.', 2)[0];
 
     private string? Fault(string key, Tensor? value, Tensor target)
     {
@@ -195,8 +199,7 @@ internal sealed class StateLoading : IDisposable
         }
         else
         {
-            _replace!(module, name, target is Parameter { requires_grad: var needed } ? new Parameter(data, needed) : data.alias());
-            _undo.Push(() => _replace(module, name, target));
+            _undo.Push(_replace!(module, name, target, data, _own.Add));
         }
     }
 

@@ -76,8 +76,17 @@ internal static class TorchSharpText
         Unfold m => $"kernel_size={m.kernel_size}, dilation={m.dilation}, padding={m.padding}, stride={m.stride}",
         ConstantPad1d or ConstantPad2d or ConstantPad3d => $"padding={PythonText.Tuple(((PadBase)module).padding)}, value={Float(((PadBase)module).value)}",
         PadBase m => PythonText.Tuple(m.padding),
+        ParameterList => Listed(module, parameter => PythonText.Dtype(parameter.dtype)),
+        ParameterDict => Listed(module, PythonText.TensorType),
         _ => "",
     };
+
+    private static string Listed(nn.Module module, Func<Tensor, string> type) => string.Join('\n', Registry.Parameters(module).Select(entry =>
+    {
+        var (name, parameter) = entry;
+        var device = parameter.device_type == DeviceType.CUDA ? $" ({parameter.device})" : "";
+        return $"  ({name}): Parameter containing: [{type(parameter)} of size {string.Join('x', parameter.shape)}{device}]";
+    }));
 
     private static string Convolved(Convolution m)
     {
