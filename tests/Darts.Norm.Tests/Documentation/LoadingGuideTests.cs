@@ -44,7 +44,7 @@ public sealed class LoadingGuideTests : IDisposable
         var state = new Dictionary<string, Tensor> { ["rin.affine_weight"] = Layers.Of(1, 2, 3, 4), ["rin.affine_bias"] = zeros(4), ["fc_out.weight"] = zeros(2) };
 
         using var forecaster = Reversible.wrap(network, new RINorm(input_dim: 4));
-        forecaster.load_state_dict(state, strict: false);                           // rin.* here; the network's own keys begin with network.
+        forecaster.pytorch().load_state_dict(state, strict: false);                 // rin.* here; the network's own keys begin with network.
 
         forecaster.rin.affine_weight!.Doubles().Should().Equal(1, 2, 3, 4);
     }
