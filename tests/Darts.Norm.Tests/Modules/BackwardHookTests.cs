@@ -204,6 +204,32 @@ public sealed class BackwardHookTests
         }
     }
 
+    [Fact]
+    public void Hook_ThatThrowsBeforeLibtorchStopsThePass_ReachesTheCallerOnce()
+    {
+        using var scope = NewDisposeScope();
+        var x = full(1, 0f, requires_grad: true);
+        var square = new Square();
+        var thrown = new NotFiniteNumberException("not today");
+        var handle = square.register_full_backward_hook((_, _, _) =>
+        {
+            FluentActions.Invoking(() => ones(2).add(ones(3))).Should().Throw<ExternalException>(); // caught: no error of the pass
+            throw thrown;
+        });
+        var below = new Square();
+        below.register_full_backward_hook((_, _, _) => { FluentActions.Invoking(() => ones(2).add(ones(3))).Should().Throw<ExternalException>(); });
+        foreach (var stops in new[] { false, true })
+        {
+            using var mode = autograd.set_detect_anomaly(stops);
+            FluentActions.Invoking(() => square.call(below.call(x.sqrt() * 0)).sum().backward()).Should().Throw<ExternalException>()
+                .WithMessage("A backward hook of Square failed: NotFiniteNumberException: not today" + (stops ? "\n*nan*" : "")).Which.InnerException.Should().BeSameAs(thrown);
+        }
+        handle.remove();
+        x.grad = null;
+        square.call(x + 3).backward([ones(1)]);
+        x.grad!.item<float>().Should().Be(6);
+    }
+
     /// <summary>The pass of a device may run on a thread of its own, where nothing can be thrown to the caller.</summary>
     [Fact]
     public void Hook_ThatThrowsOnAnotherDevice_ReachesTheCaller()

@@ -138,6 +138,7 @@ internal sealed unsafe class AutogradNode
 
     private Handles Apply(nint* gradients, int count)
     {
+        BackwardFailure.Enter();
         HandedOver.DisposeLast();
         var gradOutputs = new Tensor?[count];
         for (var i = 0; i < count; i++)
@@ -157,7 +158,7 @@ internal sealed unsafe class AutogradNode
             _answer = GC.AllocateUninitializedArray<nint>(answer.Length, pinned: true);
         for (var i = 0; i < answer.Length; i++)
             _answer[i] = answer[i]?.Handle ?? 0;
-        BackwardFailure.Reassert();
+        BackwardFailure.Leave();
         return new() { Array = (nint*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_answer)), Count = answer.Length };
     }
 

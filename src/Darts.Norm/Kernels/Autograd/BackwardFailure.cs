@@ -8,7 +8,7 @@ namespace Darts.Norm.Kernels;
 /// <remarks>
 /// An exception must not leave a callback of libtorch: the process would end. On a CPU the callback runs on the caller's thread, where TorchSharp asks libtorch for its last error when
 /// the pass is done: one is left there, and what TorchSharp throws for it gets the exception's text, and the exception itself as the inner one.
-/// A function of TorchSharp later in the pass takes it away: then the thread's next pass through a layer ends in it.
+/// Where libtorch stops the pass with an error of its own, that gets them. A function of TorchSharp later in the pass takes the error away: then the thread's next pass through a layer ends in it.
 /// Elsewhere a gradient of the wrong device makes libtorch raise an error of its own, to the same end.
 /// </remarks>
 internal static unsafe class BackwardFailure
@@ -18,13 +18,19 @@ internal static unsafe class BackwardFailure
     [ThreadStatic]
     private static Failure? _here;
 
+    [ThreadStatic]
+    private static int _callbacks; // that this thread is in, one in another's pass
+
     private static Failure? _elsewhere;
+
+    /// <summary>At the start of each callback.</summary>
+    public static void Enter() => _callbacks++;
 
     public static void Record(Exception error, string where)
     {
         if (_here is not null)
             return;
-        _here = new($"{where}: {error.GetType().Name}: {error.Message.Split('\n')[0]}", error); // the rest is libtorch's stack
+        _here = new($"{where}: {error.GetType().Name}: {error.Message.Split('\n')[0]}", error, _callbacks); // the rest is libtorch's stack
         AppDomain.CurrentDomain.FirstChanceException += Surface;
     }
 
@@ -40,9 +46,10 @@ internal static unsafe class BackwardFailure
         return empty(shape, dtype, device.type == DeviceType.META ? CPU : META);
     }
 
-    /// <summary>Leaves the error again, at the end of each callback: what was called there has taken it away.</summary>
-    public static void Reassert()
+    /// <summary>At the end of each callback leaves the error again: what was called there has taken it away.</summary>
+    public static void Leave()
     {
+        _callbacks--;
         if (_here is null)
             return;
         fixed (byte* text = System.Text.Encoding.UTF8.GetBytes(_here.Text + '\0'))
@@ -51,12 +58,12 @@ internal static unsafe class BackwardFailure
 
     private static void Surface(object? sender, FirstChanceExceptionEventArgs thrown)
     {
-        if (thrown.Exception is not ExternalException error)
+        if (thrown.Exception is not ExternalException error || error.GetType() != typeof(ExternalException))
             return;
-        if (_here is { } here && (here.Error is OutOfMemoryException || error.Message.Contains(here.Text, StringComparison.Ordinal))) // without memory libtorch may fail before the end
+        if (_here is { } here && _callbacks < here.Callbacks) // out of the pass: what is thrown in a callback may be caught there
         {
             _here = null;
-            Explain(error, here);
+            Explain(error, here.Error is OutOfMemoryException || error.Message.Contains(here.Text, StringComparison.Ordinal) ? here : here with { Text = $"{here.Text}\n{error.Message}" });
         }
         else if (_elsewhere is { } elsewhere && error.Message.Contains(LibtorchsWords, StringComparison.Ordinal))
         {
@@ -87,5 +94,5 @@ internal static unsafe class BackwardFailure
     [DllImport("LibTorchSharp")]
     private static extern nint THSTensor_load(byte* location);
 
-    private sealed record Failure(string Text, Exception Error);
+    private sealed record Failure(string Text, Exception Error, int Callbacks);
 }

@@ -84,6 +84,21 @@ public sealed class FusedFunctionTests
             (typeof(AppContext).GetField("FirstChanceException", BindingFlags.NonPublic | BindingFlags.Static)!.GetValue(null) as Delegate)?.GetInvocationList().Length ?? 0;
     }
 
+    /// <summary>What failed is part of libtorch's error then, and of none after it.</summary>
+    [Fact]
+    public void Backward_ThatLibtorchStopsAfterAFailure_LeavesTheNextAlone()
+    {
+        using var scope = NewDisposeScope();
+        var net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), new LayerNorm(3));
+        var loss = net.call(ones(2, 3)).sin().sum();
+        using (no_grad())
+            net.parameters().ToList().ForEach(parameter => parameter.add_(1));
+        loss.Invoking(late => late.backward()).Should().Throw<ExternalException>()
+            .WithMessage("The backward of a Darts.Norm layer failed: *inplace operation*\n*inplace operation*").WithInnerException<ExternalException>();
+        net.zero_grad();
+        net.call(ones(2, 3)).sin().sum().backward();
+    }
+
     /// <summary>A function of TorchSharp takes the error away from its pass.</summary>
     [Fact]
     public void Backward_ThatFailsBeforeAFunctionOfTorchSharp_IsAnExceptionOfTheNextAtTheLatest()
