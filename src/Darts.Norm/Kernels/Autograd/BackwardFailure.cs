@@ -39,8 +39,8 @@ internal static unsafe class BackwardFailure
     {
         if (device.type == DeviceType.CPU)
         {
-            using var zero = zeros([], dtype, CPU); // takes no memory: that may be what there is none of
-            return zero.expand(shape); // autograd.grad of TorchSharp ends the process where one is missing or wrong
+            using var unknown = full([], double.NaN, dtype, CPU); // takes no memory: that may be what there is none of
+            return unknown.expand(shape); // seen where the error is not; autograd.grad of TorchSharp ends the process where one is missing or wrong
         }
         _elsewhere = Interlocked.Exchange(ref _here, null) ?? _elsewhere;
         return empty(shape, dtype, device.type == DeviceType.META ? CPU : META);
