@@ -21,6 +21,8 @@ internal sealed class BackwardCall
     private TensorMetadata?[] _inputs; // null for what is no tensor
     private object?[]? _given; // until forward has answered
     private bool _areInputsTied;
+    private readonly int _thread = Environment.CurrentManagedThreadId;
+    private readonly List<(WeakReference<Tensor> view, WeakReference<Tensor> output)> _outputs = []; // weakly: who drops them leaves them to the garbage collector
     private readonly ConcurrentDictionary<int, Pass> _passes = []; // by thread: several may run one graph backward
 
     private BackwardCall(nn.Module module, ModuleRecord record, int inputs)
@@ -74,12 +76,17 @@ internal sealed class BackwardCall
     /// <summary>The output with its tensors tied, and the inputs' views freed.</summary>
     public object? TieOutputs(object?[] args, object? output)
     {
-        var items = Items(output);
+        object?[] items = [.. Items(output)];
         var views = Views(args);
         if (Tie(items, MetadataOf(items), isInput: false) is { } tied)
         {
             foreach (var (index, view) in tied)
-                items[index] = Adopted((Tensor)items[index]!, view, args);
+            {
+                var own = (Tensor)items[index]!;
+                if (!own.is_leaf && !Holds(args, own) && AreOfOneScope(own, view))
+                    _outputs.Add((new(view), new(own)));
+                items[index] = view;
+            }
             output = WithItems(output, items);
         }
         _views?.RemoveAll(entry => entry.view.TryGetTarget(out var view) && views.Exists(own => ReferenceEquals(own, view)));
@@ -105,21 +112,16 @@ internal sealed class BackwardCall
         return isOwn;
     }
 
-    // What holds the output, a forward hook say, goes on holding it: it takes over what libtorch made of it. The caller's own tensors stay as they are.
-    private static Tensor Adopted(Tensor output, Tensor view, object?[] args)
+    // What forward answered goes with the view that the caller got for it and disposed, as it would without hooks.
+    private void FreeOutputs()
     {
-        if (output is TorchSharp.Modules.Parameter || Holds(args, output))
-            return view;
-        try
+        if (Environment.CurrentManagedThreadId != _thread) // a scope is one thread's
+            return;
+        foreach (var (view, output) in _outputs)
         {
-            (Handle(output), Handle(view)) = (Handle(view), Handle(output));
+            if (view.TryGetTarget(out _) && output.TryGetTarget(out var own)) // not where the view was the garbage collector's
+                own.Dispose();
         }
-        catch (MissingFieldException)
-        {
-            return view;
-        }
-        view.Dispose();
-        return output;
     }
 
     private List<(int index, Tensor view)>? Tie(object?[] items, TensorMetadata?[] metadata, bool isInput)
@@ -225,8 +227,20 @@ internal sealed class BackwardCall
     private static object? Tuple(Type type, object?[] items) =>
         Activator.CreateInstance(type, items.Length > 7 ? [.. items[..7], Tuple(type.GenericTypeArguments[7], items[7..])] : items);
 
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "handle")]
-    private static extern ref nint Handle(Tensor tensor);
+    private static bool AreOfOneScope(Tensor one, Tensor other)
+    {
+        try
+        {
+            return ReferenceEquals(OwningScope(one), OwningScope(other));
+        }
+        catch (MissingMethodException) // another TorchSharp's tensors: left to the garbage collector
+        {
+            return false;
+        }
+    }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "get_OwningDisposeScope")]
+    private static extern DisposeScope? OwningScope(Tensor tensor);
 
     /// <summary>What is known of an input or output when its tensor is gone.</summary>
     private sealed record TensorMetadata(long[] Shape, ScalarType Dtype, Device Device)
@@ -275,6 +289,8 @@ internal sealed class BackwardCall
         {
             foreach (var thread in call._passes.Keys)
                 call.Release(thread);
+            if (!isInput)
+                call.FreeOutputs();
         }
 
         // Another reference to the same tensor, for libtorch: the hook's own stays the hook's.

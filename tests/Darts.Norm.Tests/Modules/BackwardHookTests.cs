@@ -354,6 +354,75 @@ public sealed class BackwardHookTests
         (x.is_leaf, seen).Should().Be((true, 0), "the gradient of an input that is not used is not computed, as in PyTorch");
     }
 
+    /// <summary>In a scope of the call's own or not: what was there before is not the call's to change or free.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Output_ThatWasThereBefore_StaysWhatItIs(bool inScope)
+    {
+        using var scope = NewDisposeScope();
+        var x = ones(3, requires_grad: true);
+        var kept = new Kept { value = x * 2 };
+        kept.register_full_backward_pre_hook((_, go) => [go[0]!.clamp(-1, 1)]);
+        using (inScope ? NewDisposeScope() : null)
+        {
+            var y = kept.call(x);
+            (y.sum() + (kept.value.sum() * 10)).backward(retain_graph: true);
+            x.grad!.Doubles().Should().Equal(22, 22, 22);
+        }
+        kept.value.add_(1).Doubles().Should().Equal(3, 3, 3);
+        kept.value.sum().backward();
+        x.grad!.Doubles().Should().Equal(24, 24, 24);
+    }
+
+    [Fact]
+    public void Output_ThatIsALeaf_StaysOne()
+    {
+        using var scope = NewDisposeScope();
+        var kept = new Kept { value = ones(3, requires_grad: true) };
+        var fired = 0;
+        kept.register_full_backward_pre_hook((_, _) => { fired++; });
+        for (var i = 0; i < 3; i++)
+        {
+            using var y = kept.call(zeros(3));
+            y.sum().backward();
+        }
+        kept.value.is_leaf.Should().BeTrue();
+        kept.value.grad!.Doubles().Should().Equal(3, 3, 3);
+        fired.Should().Be(3);
+    }
+
+    /// <summary>As in PyTorch, where the backward hooks get what the forward hooks leave.</summary>
+    [Fact]
+    public void Output_HeldByAForwardHook_IsOutsideOfTheBackwardHooks()
+    {
+        using var scope = NewDisposeScope();
+        var x = ones(1, requires_grad: true);
+        var seen = new List<string>();
+        Tensor? held = null;
+        var square = new Square();
+        square.register_full_backward_hook((_, gi, go) => seen.Add($"{Recording.Text(gi)} {Recording.Text(go)}"));
+        square.pytorch().register_forward_hook((_, _, output) => { held = (Tensor?)output; });
+        var y = square.call(x);
+        (y.sum() + (held!.sum() * 10)).backward();
+        seen.Should().Equal("[[22.0]] [[1.0]]");
+        x.grad!.item<float>().Should().Be(22);
+    }
+
+    [Fact]
+    public void Output_OfAHookedModule_GoesWithWhatTheCallerGot()
+    {
+        using var square = new Square();
+        using var x = ones(1, requires_grad: true);
+        Tensor? held = null;
+        square.register_full_backward_hook((_, _, _) => { });
+        square.pytorch().register_forward_hook((_, _, output) => { held = (Tensor?)output; });
+        var y = square.call(x);
+        held!.IsInvalid.Should().BeFalse();
+        y.Dispose();
+        held.IsInvalid.Should().BeTrue("it is the same tensor where there are no backward hooks");
+    }
+
     [Fact]
     public void Hook_WithoutGradients_NeitherFiresNorChangesAnything()
     {
@@ -532,6 +601,13 @@ public sealed class BackwardHookTests
     private sealed class Square() : nn.Module<Tensor, Tensor>(nameof(Square))
     {
         public override Tensor forward(Tensor x) => x * x;
+    }
+
+    private sealed class Kept() : nn.Module<Tensor, Tensor>(nameof(Kept))
+    {
+        public required Tensor value;
+
+        public override Tensor forward(Tensor x) => value;
     }
 
     private sealed class InPlaceRelu() : nn.Module<Tensor, Tensor>(nameof(InPlaceRelu))
