@@ -133,11 +133,21 @@ public sealed class TextTests : IDisposable
             "ParameterList(\n    (0): Parameter containing: [torch.float32 of size 4]\n    (1): Parameter containing: [torch.float64 of size 2x2]\n)");
         var types = new Dictionary<ScalarType, string>
         {
-            [ScalarType.Byte] = "Byte", [ScalarType.Int8] = "Char", [ScalarType.Int16] = "Short", [ScalarType.Int32] = "Int", [ScalarType.Int64] = "Long", [ScalarType.Bool] = "Bool", [ScalarType.Float16] = "Half",
-            [ScalarType.BFloat16] = "BFloat16", [ScalarType.Float32] = "Float", [ScalarType.Float64] = "Double", [ScalarType.ComplexFloat32] = "ComplexFloat", [ScalarType.ComplexFloat64] = "ComplexDouble",
+            [ScalarType.Byte] = "Byte",
+            [ScalarType.Int8] = "Char",
+            [ScalarType.Int16] = "Short",
+            [ScalarType.Int32] = "Int",
+            [ScalarType.Int64] = "Long",
+            [ScalarType.Bool] = "Bool",
+            [ScalarType.Float16] = "Half",
+            [ScalarType.BFloat16] = "BFloat16",
+            [ScalarType.Float32] = "Float",
+            [ScalarType.Float64] = "Double",
+            [ScalarType.ComplexFloat32] = "ComplexFloat",
+            [ScalarType.ComplexFloat64] = "ComplexDouble",
         };
         foreach (var (dtype, type) in types)
-            nn.ParameterDict(("a", new Parameter(zeros(2, dtype: dtype), requires_grad: false))).pytorch().text().Should().Be($"ParameterDict(  (a): Parameter containing: [torch.{type}Tensor of size 2])");
+            nn.ParameterDict(("a", new TorchSharp.Modules.Parameter(zeros(2, dtype: dtype), requires_grad: false))).pytorch().text().Should().Be($"ParameterDict(  (a): Parameter containing: [torch.{type}Tensor of size 2])");
     }
 
     [Fact]
