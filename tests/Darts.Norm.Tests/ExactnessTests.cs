@@ -131,6 +131,17 @@ public sealed class ExactnessTests
         rin.affine_weight!.grad!.Doubles().Should().AllSatisfy(value => Math.Abs(value).Should().BeLessThan(8 * Math.ScaleB(1, -23))); // the largest term is 1.2
     }
 
+    /// <summary>Three roundings of what is far larger than what a bias leaves of it.</summary>
+    [Theory]
+    [InlineData(1.244894f, -1.5195645f, new[] { 9.641629f, 0.14162204f, -0.11162536f, -0.118798606f, 0.085270755f, -0.03490834f, -0.13801004f, -0.04505965f, -0.09065422f })]
+    [InlineData(1.58938229f, -1.17851448f, new[] { 10.0865755f, -0.0107504511f, -0.0469002053f, 0.038935449f, 0.103265196f })]
+    public void RINorm_ABiasThatTakesAwayHalfOfASeriesOfFloat32_IsWithin4Units(float weight, float bias, float[] x)
+    {
+        using var scope = NewDisposeScope();
+        var rin = new RINorm(1) { affine_weight = nn.Parameter(tensor([weight])), affine_bias = nn.Parameter(tensor([bias])) };
+        ShouldBeWithin4Units(rin.forward(tensor(x, [1, x.Length, 1])), RINormOf([.. x.Select(value => (double)value)], weight, bias, 1e-5));
+    }
+
     /// <summary>What each operation loses is alike in many values: that of their differences to the mean, and what is left of a series' sum.</summary>
     [Theory]
     [InlineData(1, 2000)]
@@ -246,5 +257,19 @@ public sealed class ExactnessTests
         Exact.Errors(problem, layer, results, input, null, Gradient).Should().AllSatisfy(error => error.units.Should().BeLessThan(error.name == "y" ? Trial.OutputUnits : Trial.GradientUnits, error.name));
 
         Tensor Gradient(long[] shape) => Layers.Of(gradOutput).to(dtype).reshape(shape);
+    }
+
+    private static Wide[] RINormOf(double[] x, double weight, double bias, double eps)
+    {
+        var mean = x.Aggregate(Wide.Zero, (sum, value) => sum + value) / x.Length;
+        var variance = x.Aggregate(Wide.Zero, (sum, value) => sum + ((value - mean) * (value - mean))) / x.Length;
+        return [.. x.Select(value => ((value - mean) / (variance + eps).Sqrt() * weight) + bias)];
+    }
+
+    private static void ShouldBeWithin4Units(Tensor actual, Wide[] truth)
+    {
+        var largest = truth.Aggregate(Wide.Zero, (most, value) => Wide.Max(most, value.Abs()));
+        foreach (var (value, expected) in Exact.Doubles(actual).Zip(truth))
+            Exact.Units(value, expected, largest, actual.dtype).Should().BeLessThanOrEqualTo(4);
     }
 }

@@ -5,8 +5,11 @@ namespace Darts.Norm.Kernels;
 
 /// <summary>The map of a series in float32: <c>y = (x - center) · factor + shift</c>, with coefficients rounded from float64, the factor to two numbers.</summary>
 /// <remarks>
-/// Three roundings cost one and a half units of <c>x · factor</c>. That is as little of the result, unless a shift cancels a whole component. Such components, and
+/// Three roundings cost one and a half units of <c>x · factor</c>. That is as little of the result, unless a shift cancels much of a component. Such components, and
 /// those that leave float32's range, are lost: one by one, since what they hold must not change what becomes of the others.
+/// Let the largest result be in [1, 2) units of 2²³, a shift s and a product p: the difference to the center costs p / 2, the product 0.5 below 2 and 1 below 4, the shift
+/// and what is added to it 0.25 each for s below 1 and else 0.5, the result 0.5, or 1 across 2. With s at most half the largest, s is below 1 and p below 3: 1.5 + 1 + 0.5 + 1 = 4.
+/// With s as large as it, p is below 2.5 unless a result opposes s by more than a quarter of s: 1.25 + 1 + 1 + 0.5.
 /// Elementwise, so the same bits whatever the width of a vector.
 /// </remarks>
 internal readonly unsafe struct Float32Series
@@ -16,6 +19,15 @@ internal readonly unsafe struct Float32Series
 
     /// <summary>2⁻⁶⁰</summary>
     private const double Negligible = 1.0 / (1L << 60);
+
+    /// <summary>So many times its shift a component's largest result is to be: a hair over two, since both are rounded.</summary>
+    private const float Enough = 2.00001f;
+
+    /// <summary>What of its shift the results on the other side of zero may be, where the largest is not that many times it.</summary>
+    private const float Opposed = 0.25f;
+
+    /// <summary>What was seen of the results of a column: one as large as its shift, one that opposes it, one that is <see cref="Enough"/>.</summary>
+    private const int IsAsLarge = 1, IsOpposed = 2, IsEnough = 4;
 
     /// <summary>So far ahead the results' lines are asked for: rows that begin amid a line are not foreseen by the machine.</summary>
     private const long Ahead = 1024;
@@ -37,10 +49,10 @@ internal readonly unsafe struct Float32Series
         _isLarge = groups.Columns > MostColumns && groups.Batch * groups.Steps * groups.Width > MostValues;
         _centers = to;
         Round(coefficients, groups.Width, run, to, Lost);
-        groups.Repeat(to, run, 4);
+        groups.Repeat(to, run, 5);
     }
 
-    // Runs of centers, factors, what these lost, shifts; and for the columns of a time step, of all ones where they are lost, and where they reached their shift.
+    // Runs of centers, factors, what these lost, shifts; of all ones where a column is lost; and of what was seen of its results.
     private float* Shifts => _centers + (3 * _run);
 
     private int* Lost => (int*)(_centers + (4 * _run));
@@ -77,20 +89,41 @@ internal readonly unsafe struct Float32Series
     /// <summary><c>y = x · factor</c> of the same.</summary>
     public void Scale(byte* x, byte* y, long length) => MapEach<Factor>((float*)x, (float*)y, length, _columns, _centers + _run, _run);
 
-    /// <summary>No column has reached its shift yet.</summary>
-    public void ClearReached(long width) => Buffer.MemoryCopy(Lost, Reached, width * sizeof(int), width * sizeof(int));
+    /// <summary>Nothing was seen yet.</summary>
+    public void ClearReached() => Buffer.MemoryCopy(Lost, Reached, _run * sizeof(int), _run * sizeof(int));
 
-    /// <summary>Whether every column has a result as large as its shift, with these.</summary>
-    /// <param name="results">Rows of <paramref name="width"/> results, side by side.</param>
-    /// <param name="rows">How many.</param>
-    /// <param name="width">The number of columns, of which a group may have several times as many.</param>
-    public bool Reach(byte* results, long rows, long width) => Reach((float*)results, rows, width, Shifts, Reached);
+    /// <summary>Whether each of the first columns is known to have results enough for its shift, with these.</summary>
+    /// <param name="results">Groups of results, side by side; the last may be shorter.</param>
+    /// <param name="length">How many results.</param>
+    /// <param name="width">The number of components' columns, of which a group may have several times as many.</param>
+    public bool Reach(byte* results, long length, long width)
+    {
+        if (Reach((float*)results, length, _columns, Shifts, Reached))
+            return true;
+        for (long i = 0; i < width; i++)
+        {
+            if ((Seen(i, width) & IsEnough) == 0)
+                return false;
+        }
+        return true;
+    }
 
-    /// <summary>Gives up the columns of which no result is: what was lost before the addition is much beside it.</summary>
+    /// <summary>Gives up the columns whose results their shift may have cost too much.</summary>
     public void LoseUnreached(long width)
     {
         for (long i = 0; i < width; i++)
-            Lost[i] |= ~Reached[i];
+        {
+            if (Seen(i, width) is 0 or IsOpposed or (IsAsLarge | IsOpposed))
+                Lost[i] = -1;
+        }
+    }
+
+    private int Seen(long column, long width)
+    {
+        var seen = 0;
+        for (var i = column; i < _columns; i += width)
+            seen |= Reached[i];
+        return seen;
     }
 
     /// <summary>Finds the columns that are lost, four at a time, before they are mapped: how many fours have some.</summary>
@@ -287,29 +320,35 @@ internal readonly unsafe struct Float32Series
         public Vector512<float> Of(Vector512<float> x) => (x * High) + (x * Low);
     }
 
-    /// <summary>Whether every column reaches its shift.</summary>
+    /// <summary>Whether every column of a group has results enough.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static bool Reach(float* y, long rows, long width, float* shift, int* reached)
+    private static bool Reach(float* y, long length, long columns, float* shifts, int* seen)
     {
-        for (long row = 0; row < rows; row++, y += width)
+        for (; length > 0; length -= columns, y += columns)
         {
-            var (i, all) = (0L, Vector256<int>.AllBitsSet);
-            for (; i <= width - Vector256<int>.Count; i += Vector256<int>.Count)
+            var (i, count, all) = (0L, Math.Min(length, columns), Vector512.Create(IsEnough));
+            for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count)
             {
-                var now = Vector256.Load(reached + i) | Vector256.GreaterThanOrEqual(Vector256.Abs(Vector256.Load(y + i)), Vector256.Abs(Vector256.Load(shift + i))).AsInt32();
-                now.Store(reached + i);
+                var now = Vector512.Load(seen + i) | Seen(Vector512.Load(y + i), Vector512.Load(shifts + i));
+                now.Store(seen + i);
                 all &= now;
             }
-            var rest = -1;
-            for (; i < width; i++)
-            {
-                if (Math.Abs(y[i]) >= Math.Abs(shift[i]))
-                    reached[i] = -1;
-                rest &= reached[i];
-            }
-            if (rest == -1 && Vector256.EqualsAll(all, Vector256<int>.AllBitsSet))
+            var rest = IsEnough;
+            for (; i < count; i++)
+                rest &= seen[i] |= Seen(Vector512.CreateScalar(y[i]), Vector512.CreateScalar(shifts[i])).ToScalar();
+            if (count == columns && rest == IsEnough && Vector512.EqualsAll(all, Vector512.Create(IsEnough)))
                 return true;
         }
         return false;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Seen(Vector512<float> y, Vector512<float> shift)
+    {
+        var (large, size) = (Vector512.Abs(shift), Vector512.Abs(y));
+        var along = y ^ (shift & Vector512.Create(-0f));
+        return (Vector512.GreaterThanOrEqual(size, large).AsInt32() & Vector512.Create(IsAsLarge))
+            | (Vector512.LessThan(along, large * -Opposed).AsInt32() & Vector512.Create(IsOpposed))
+            | (Vector512.GreaterThanOrEqual(size, large * Enough).AsInt32() & Vector512.Create(IsEnough));
     }
 }

@@ -263,14 +263,13 @@ internal static unsafe class SeriesMap<TFormula>
             var singles = new Float32Series(X, coefficients, run, (float*)(coefficients + (Runs<T>() * run)));
             if (singles.CountLost(X.Width) == X.Width)
                 return false;
-            var (chunk, haveReached) = (X.Chunk, Measured is not null); // around its own mean a series has values on both sides, and the shift adds to those of one; around its last value, that becomes the shift
-            if (!haveReached)
-                singles.ClearReached(X.Width);
+            var (chunk, haveReached) = (X.Chunk, false);
+            singles.ClearReached();
             for (long group = 0; group < X.Count; group += chunk)
             {
                 var (x, y) = (X.Read<T>(series, group, chunk, gathered), X.Write<T>(Y, series, group, chunk, narrowed));
                 singles.Map(x.Start, y.Start, x.Length, FillsWithZero);
-                haveReached = haveReached || singles.Reach(y.Start, y.Length / X.Width, X.Width);
+                haveReached = haveReached || singles.Reach(y.Start, y.Length, X.Width);
                 X.Narrow(Y, series, group, chunk, narrowed);
             }
             if (!haveReached)

@@ -79,20 +79,19 @@ public sealed unsafe class Float32SeriesTests : IDisposable
             singles.CountLost(width).Should().Be(are.Take(width).Count(isLost => isLost));
         Enumerable.Range(0, columns).Select(IsLost).Should().Equal(are);
 
-        // Those with a shift, of which every second reaches it: just so, in the last row.
-        var results = new float[3 * columns];
-        for (var i = 0; i < columns; i++)
-            (results[i], results[columns + i], results[(2 * columns) + i]) = (-1, 0.5f, i % 2 == 0 ? -1.5f : 1.25f);
-        Array.Resize(ref results, results.Length + 16);
-        singles.ClearReached(columns - 1);
+        // Those with a shift, of whose results the last are by turns enough, too few, and as large with another that opposes the shift.
+        var (results, group) = (new float[3 * groups.Columns], (int)groups.Columns);
+        for (var i = 0; i < group; i++)
+            (results[i], results[group + i], results[(2 * group) + i]) = (i % columns % 5 == 4 ? -0.5f : -0.3f, 0.5f, (i % columns % 5) switch { 0 => -3.1f, 1 => 3.1f, 2 => 1.25f, _ => 1.5f });
+        singles.ClearReached();
         fixed (float* at = results)
         {
-            singles.Reach((byte*)at, 2, columns - 1);
-            singles.Reach((byte*)(at + (2 * columns)), 1, columns - 1);
+            singles.Reach((byte*)at, 2 * group, columns).Should().Be(columns == 1);
+            singles.Reach((byte*)(at + (2 * group)), group, columns);
         }
-        singles.LoseUnreached(columns - 1);
+        singles.LoseUnreached(columns);
         Enumerable.Range(0, columns).Select(IsLost)
-            .Should().Equal(Enumerable.Range(0, columns).Select(i => are[i] || (i < columns - 1 && i % 2 == 1 && coefficients.At[(3 * run) + i] == 1.5)));
+            .Should().Equal(Enumerable.Range(0, columns).Select(i => are[i] || (i % 5 is 2 or 4 && coefficients.At[(3 * run) + i] == 1.5)));
 
         bool IsLost(int column) => singles.CountLost(column + 1) > singles.CountLost(column);
     }
