@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Darts.Norm.Kernels;
 
@@ -321,34 +322,65 @@ internal readonly unsafe struct Float32Series
     }
 
     /// <summary>Whether every column of a group has results enough.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static bool Reach(float* y, long length, long columns, float* shifts, int* seen)
     {
-        for (; length > 0; length -= columns, y += columns)
-        {
-            var (i, count, all) = (0L, Math.Min(length, columns), Vector512.Create(IsEnough));
-            for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count)
-            {
-                var now = Vector512.Load(seen + i) | Seen(Vector512.Load(y + i), Vector512.Load(shifts + i));
-                now.Store(seen + i);
-                all &= now;
-            }
-            var rest = IsEnough;
-            for (; i < count; i++)
-                rest &= seen[i] |= Seen(Vector512.CreateScalar(y[i]), Vector512.CreateScalar(shifts[i])).ToScalar();
-            if (count == columns && rest == IsEnough && Vector512.EqualsAll(all, Vector512.Create(IsEnough)))
-                return true;
-        }
-        return false;
+        var (rows, last) = Math.DivRem(length, columns);
+        var haveReached = Reach(y, rows, columns, columns, shifts, seen);
+        return last == 0 ? haveReached : Reach(y + (rows * columns), 1, last, columns, shifts, seen) && haveReached;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Seen(Vector512<float> y, Vector512<float> shift)
+    /// <summary>The same of the first so many columns of whole rows: sixteen after the other, down to where they have enough.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static bool Reach(float* y, long rows, long count, long columns, float* shifts, int* seen)
     {
-        var (large, size) = (Vector512.Abs(shift), Vector512.Abs(y));
-        var along = y ^ (shift & Vector512.Create(-0f));
-        return (Vector512.GreaterThanOrEqual(size, large).AsInt32() & Vector512.Create(IsAsLarge))
-            | (Vector512.LessThan(along, large * -Opposed).AsInt32() & Vector512.Create(IsOpposed))
-            | (Vector512.GreaterThanOrEqual(size, large * Enough).AsInt32() & Vector512.Create(IsEnough));
+        const long together = 8;
+        var (i, all) = (0L, Vector512.Create(IsEnough));
+        for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count)
+        {
+            var (now, shift, row) = (Vector512.Load(seen + i), Vector512.Load(shifts + i), 0L);
+            var sign = shift & Vector512.Create(-0f);
+            while (row < rows && !Vector512.EqualsAll(now & Vector512.Create(IsEnough), Vector512.Create(IsEnough)))
+            {
+                var (least, most, end) = (Vector512<float>.Zero, Vector512<float>.Zero, Math.Min(rows, row + together));
+                for (; row < end; row++)
+                {
+                    var along = Vector512.Load(y + (row * columns) + i) ^ sign;
+                    (least, most) = (Smaller(along, least), Larger(along, most));
+                }
+                now |= Seen(least, most, Vector512.Abs(shift));
+            }
+            now.Store(seen + i);
+            all &= now;
+        }
+        for (; i < count; i++)
+        {
+            var (least, most, shift) = (0f, 0f, Math.Abs(shifts[i]));
+            for (long row = 0; row < rows && Math.Max(most, -least) < shift * Enough; row++)
+            {
+                var along = float.IsNegative(shifts[i]) ? -y[(row * columns) + i] : y[(row * columns) + i];
+                (least, most) = (along < least ? along : least, along > most ? along : most);
+            }
+            seen[i] |= Seen(Vector512.CreateScalar(least), Vector512.CreateScalar(most), Vector512.CreateScalar(shift)).ToScalar();
+            all &= Vector512.Create(seen[i]);
+        }
+        return Vector512.EqualsAll(all, Vector512.Create(IsEnough) | all);
     }
+
+    /// <param name="least">The least results, as they lie along their shift.</param>
+    /// <param name="most">The largest.</param>
+    /// <param name="shift">The shifts' magnitudes.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Seen(Vector512<float> least, Vector512<float> most, Vector512<float> shift) =>
+        ((Vector512.GreaterThanOrEqual(most, shift) | Vector512.LessThanOrEqual(least, -shift)).AsInt32() & Vector512.Create(IsAsLarge))
+        | (Vector512.LessThan(least, shift * -Opposed).AsInt32() & Vector512.Create(IsOpposed))
+        | ((Vector512.GreaterThanOrEqual(most, shift * Enough) | Vector512.LessThanOrEqual(least, shift * -Enough)).AsInt32() & Vector512.Create(IsEnough));
+
+    // The second where the first is NaN, as the instruction has it.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Smaller(Vector512<float> x, Vector512<float> y) =>
+        Avx512F.IsSupported ? Avx512F.Min(x, y) : Vector512.ConditionalSelect(Vector512.LessThan(x, y), x, y);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Larger(Vector512<float> x, Vector512<float> y) =>
+        Avx512F.IsSupported ? Avx512F.Max(x, y) : Vector512.ConditionalSelect(Vector512.GreaterThan(x, y), x, y);
 }
