@@ -12,7 +12,7 @@ internal static class Formulas
     {
         using var scope = NewDisposeScope();
         var x64 = Wide(x);
-        var rms = Held.Number(scale, linalg.vector_norm(x64, dims: [-1L], keepdim: true).mul);
+        var rms = Held.Number(scale, x64.norm(-1, keepdim: true, p: 2).mul); // linalg.vector_norm has a number that nobody can hold
         if (x.device_type != DeviceType.META) // which has nothing to clamp, and no gradient of it in libtorch
             rms = Held.Number(eps, least => rms.clamp_min(least));
         return Rounded(x64 / rms * Wide(g), promote_types(x.dtype, g.dtype));
