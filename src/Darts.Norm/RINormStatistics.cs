@@ -31,10 +31,10 @@ public sealed class RINormStatistics : IDisposable
     private const uint ShownLast = 4;
 
     [ThreadStatic]
-    private static Tensor[]? shownLast; // to this thread: TorchSharp does not keep a tensor alive while libtorch reads it, and another thread may drop these meanwhile
+    private static Tensor[]? _shownLast; // to this thread: TorchSharp does not keep a tensor alive while libtorch reads it, and another thread may drop these meanwhile
 
     [ThreadStatic]
-    private static uint shownCount;
+    private static uint _shownCount;
 
     /// <param name="values">Stacked along the first axis: mean, what it lost by rounding, stdev. Owned from here on.</param>
     /// <param name="dtype">The dtype that <see cref="mean"/> and <see cref="stdev"/> show.</param>
@@ -220,7 +220,7 @@ public sealed class RINormStatistics : IDisposable
             _reader = _reader == 0 || _reader == thread ? thread : Several;
             if (shown is null || shown.IsInvalid)
                 shown = Row(row).DetachFromDisposeScope();
-            return (shownLast ??= new Tensor[ShownLast])[shownCount++ % ShownLast] = shown;
+            return (_shownLast ??= new Tensor[ShownLast])[_shownCount++ % ShownLast] = shown;
         }
     }
 
