@@ -30,7 +30,7 @@ internal static class Formulas
         return Rounded(bias64 is null ? y : Held.Sum(y, bias64), x.dtype);
     }
 
-    /// <summary>Of each series, in float64 and detached, stacked along a new first axis: mean, what it lost by rounding, stdev.</summary>
+    /// <summary>Of each series, in float64 and detached, stacked along a new first axis: mean, what it lost by rounding, stdev, zero for what that lost.</summary>
     public static Tensor SeriesStatistics(Tensor x, StatisticsOptions options, MissingValues gaps)
     {
         using var noGrad = no_grad();
@@ -51,7 +51,7 @@ internal static class Formulas
             (mean, low, stdev) = (where(isAny, mean, zeros_like(mean)), where(isAny, low, zeros_like(low)), where(isAny, stdev, ones_like(stdev)));
         }
         long[] kept = [x.size(0), .. Enumerable.Repeat(1L, (int)x.dim() - 2), x.size(-1)];
-        return stack([mean.reshape(kept), low.reshape(kept), stdev.reshape(kept)]).MoveToOuterDisposeScope();
+        return stack([mean.reshape(kept), low.reshape(kept), stdev.reshape(kept), zeros(kept, ScalarType.Float64, x.device)]).MoveToOuterDisposeScope();
     }
 
     public static Tensor RINorm(Inputs inputs, MissingValues gaps, ScalarType dtype)

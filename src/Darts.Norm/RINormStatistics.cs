@@ -28,6 +28,8 @@ public sealed class RINormStatistics : IDisposable
 
     private const int Several = -1;
 
+    private const int Planes = 4;
+
     private const uint ShownLast = 4;
 
     [ThreadStatic]
@@ -36,7 +38,7 @@ public sealed class RINormStatistics : IDisposable
     [ThreadStatic]
     private static uint _shownCount;
 
-    /// <param name="values">Stacked along the first axis: mean, what it lost by rounding, stdev. Owned from here on.</param>
+    /// <param name="values"><see cref="Values"/>. Owned from here on.</param>
     /// <param name="dtype">The dtype that <see cref="mean"/> and <see cref="stdev"/> show.</param>
     internal RINormStatistics(Tensor values, ScalarType dtype)
         : this(values, dtype, values.shape[1..])
@@ -76,7 +78,7 @@ public sealed class RINormStatistics : IDisposable
     /// <summary>As <see cref="device"/>, for one who holds these.</summary>
     internal Device Device => Values.device;
 
-    /// <summary>Stacked along the first axis: mean, what it lost by rounding, stdev.</summary>
+    /// <summary>Stacked along the first axis: mean, what it lost by rounding, stdev, what that lost (zero unless the series are Float64).</summary>
     internal Tensor Values { get; }
 
     /// <summary>The statistics of some of the batch's series.</summary>
@@ -145,13 +147,13 @@ public sealed class RINormStatistics : IDisposable
         var shape = new long[x.dim()];
         shape.AsSpan().Fill(1);
         (shape[0], shape[^1]) = (x.size(0), x.size(-1)); // a shape takes longer to ask for
-        return new(TensorMemory.New([3, .. shape], ScalarType.Float64), x.dtype, shape);
+        return new(TensorMemory.New([Planes, .. shape], ScalarType.Float64), x.dtype, shape);
     }
 
     /// <summary>What was kept of <see cref="Values"/>, as these were.</summary>
     internal unsafe Tensor Copy(Float64Buffer kept)
     {
-        var copy = TensorMemory.New([3, .. Shape], ScalarType.Float64);
+        var copy = TensorMemory.New([Planes, .. Shape], ScalarType.Float64);
         var bytes = copy.numel() * sizeof(double);
         Buffer.MemoryCopy(kept.At, TensorMemory.Start(copy), bytes, bytes);
         return copy;

@@ -256,7 +256,7 @@ public sealed class Exact
         ScalarType.Float16 => 10 - 52,
         ScalarType.BFloat16 => 7 - 52,
         ScalarType.Float32 => 23 - 52,
-        _ => 0,
+        _ => -40,
     });
 
     // Of double precision: what is rounded to fewer digits after it.

@@ -99,6 +99,23 @@ public sealed class ExactnessTests
         RowsAreRight(Kind.LayerNorm, 1e-12, x, new double[16], weight, bias, ScalarType.Float32);
     }
 
+    /// <summary>The bias is what the row is without it, rounded: what is left is that rounding.</summary>
+    [Theory]
+    [InlineData(ScalarType.Float32, 7)]
+    [InlineData(ScalarType.Float32, 64)]
+    [InlineData(ScalarType.Float64, 7)]
+    [InlineData(ScalarType.Float64, 64)]
+    public void LayerNorm_BiasThatCancelsARow_IsWithin4Units(ScalarType dtype, int length)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var (x, weight) = (Layers.Values([length], dtype), Layers.Values([length], dtype, start: 100) + 3);
+        var hat = RINormOf(x.Doubles(), 1, 0, 1e-5).Zip(weight.Doubles(), (value, w) => value * w).ToArray();
+        var bias = Layers.Of([.. hat.Select(value => -value.ToDouble())]).to(dtype);
+        var norm = new LayerNorm(length, dtype: dtype) { weight = nn.Parameter(weight), bias = nn.Parameter(bias.clone()) };
+        ShouldBeWithin4Units(norm.forward(x), [.. hat.Zip(bias.Doubles(), (value, b) => value + b)]);
+    }
+
     [Fact]
     public void RINorm_OrdinaryFloat64_IsWithin4UnitsBothWays()
     {
@@ -107,16 +124,8 @@ public sealed class ExactnessTests
         const double weight = 1.4249043305986115, bias = 0.9608502983864631, eps = 1e-5;
         using var scope = NewDisposeScope();
         var rin = new RINorm(1, eps) { affine_weight = nn.Parameter(Layers.Of(weight)), affine_bias = nn.Parameter(Layers.Of(bias)) };
-        var mean = x.Aggregate(Wide.Zero, (sum, v) => sum + v) / 5;
-        var stdev = ((x.Aggregate(Wide.Zero, (sum, v) => sum + ((v - mean) * (v - mean))) / 5) + eps).Sqrt();
-        Within4(rin.forward(Layers.Of(x).reshape(1, 5, 1)), [.. x.Select(v => ((v - mean) / stdev * weight) + bias)]);
-        Within4(rin.inverse(Layers.Of(z).reshape(1, 5, 1, 1)), [.. z.Select(v => ((v - (Wide)bias) / (weight + ((Wide)eps * eps)) * stdev) + mean)]);
-
-        static void Within4(Tensor actual, Wide[] truth)
-        {
-            var largest = truth.Aggregate(Wide.Zero, (most, v) => Wide.Max(most, v.Abs()));
-            actual.Doubles().Zip(truth).Should().AllSatisfy(pair => Exact.Units(pair.First, pair.Second, largest, ScalarType.Float64).Should().BeLessThan(4));
-        }
+        ShouldBeWithin4Units(rin.forward(Layers.Of(x).reshape(1, 5, 1)), RINormOf(x, weight, bias, eps));
+        ShouldBeWithin4Units(rin.inverse(Layers.Of(z).reshape(1, 5, 1, 1)), [.. z.Select(v => ((v - (Wide)bias) / (weight + ((Wide)eps * eps)) * Stdev(x, eps)) + Mean(x))]);
     }
 
     [Theory]
@@ -159,6 +168,47 @@ public sealed class ExactnessTests
         rin.forward(x).backward([Layers.Of(go).reshape(batch, steps, 1)]);
         var truth = go.Aggregate(Wide.Zero, (sum, value) => sum + value);
         Exact.Units(rin.affine_bias!.grad!.item<double>(), truth, (Wide)1, ScalarType.Float64).Should().BeLessThan(8);
+    }
+
+    /// <summary>Of what is multiplied by the stdev, or divided by it, little is left.</summary>
+    [Fact]
+    public void RINorm_OfFloat64WhoseTermsCancel_IsWithin4UnitsBothWays()
+    {
+        const double eps = 1e-5;
+        var random = new Random(4);
+        for (var round = 0; round < 100; round++)
+        {
+            using var scope = NewDisposeScope();
+            using var noGrad = no_grad();
+            double[] x = [9 + random.NextDouble(), .. Enumerable.Range(0, 8).Select(_ => random.NextDouble() / 4)];
+            var (weight, level) = (0.5 + random.NextDouble(), 10 + random.NextDouble());
+            var cancels = random.Next(2) == 0 ? 0.5 : 1 - 1e-6;
+            var bias = (-(RINormOf(x, weight, 0, eps)[0]) * cancels).ToDouble();
+            var rin = new RINorm(1, eps) { affine_weight = nn.Parameter(Layers.Of(weight)), affine_bias = nn.Parameter(Layers.Of(bias)) };
+            ShouldBeWithin4Units(rin.forward(Layers.Of(x).reshape(1, 9, 1)), RINormOf(x, weight, bias, eps));
+
+            double[] far = [.. x.Select(value => value + level)];
+            rin.forward(Layers.Of(far).reshape(1, 9, 1));
+            var (mean, divisor) = (Mean(far), weight + ((Wide)eps * eps));
+            var z = (bias - (mean * cancels * divisor / Stdev(far, eps))).ToDouble();
+            ShouldBeWithin4Units(rin.inverse(Layers.Of(z).reshape(1, 1, 1, 1)), [((z - (Wide)bias) / divisor * Stdev(far, eps)) + mean]);
+            ShouldBeWithin4Units(rin.transform(Layers.Of(far[0]).reshape(1, 1, 1)), [(((far[0] - mean) / Stdev(far, eps)) * weight) + bias]);
+        }
+    }
+
+    [Theory]
+    [InlineData(1e-4)]
+    [InlineData(-1e-9)]
+    public void RINorm_LogScaleOfFloat64WhoseStdevIsNearlyOne_IsWithin4Units(double beyondOne)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        double[] x = [.. Enumerable.Range(0, 6).Select(i => (i % 2 == 0 ? 1 : -1) * (1 + beyondOne + (i * beyondOne / 10)))];
+        var rin = new RINorm(1, 0, affine: false);
+        rin.forward(Layers.Of(x).reshape(1, 6, 1));
+        var d = Stdev(x, 0) - 1;
+        var log = d - (d * d / 2) + (d * d * d / 3) - (d * d * d * d / 4) + (d * d * d * d * d / 5); // the next is below a unit of float64
+        ShouldBeWithin4Units(rin.inverse(zeros(1, 1, 1, 1, ScalarType.Float64), LikelihoodParameter.LogScale), [log]);
     }
 
     [Fact]
@@ -261,9 +311,16 @@ public sealed class ExactnessTests
 
     private static Wide[] RINormOf(double[] x, double weight, double bias, double eps)
     {
-        var mean = x.Aggregate(Wide.Zero, (sum, value) => sum + value) / x.Length;
-        var variance = x.Aggregate(Wide.Zero, (sum, value) => sum + ((value - mean) * (value - mean))) / x.Length;
-        return [.. x.Select(value => ((value - mean) / (variance + eps).Sqrt() * weight) + bias)];
+        var (mean, stdev) = (Mean(x), Stdev(x, eps));
+        return [.. x.Select(value => ((value - mean) / stdev * weight) + bias)];
+    }
+
+    private static Wide Mean(double[] x) => x.Aggregate(Wide.Zero, (sum, value) => sum + value) / x.Length;
+
+    private static Wide Stdev(double[] x, double eps)
+    {
+        var mean = Mean(x);
+        return ((x.Aggregate(Wide.Zero, (sum, value) => sum + ((value - mean) * (value - mean))) / x.Length) + eps).Sqrt();
     }
 
     private static void ShouldBeWithin4Units(Tensor actual, Wide[] truth)

@@ -22,21 +22,22 @@ internal static unsafe class Float64Moments
             AddValues<Float64x4>(x, whole, scale, sums);
     }
 
-    /// <summary>The sums of the squares of their differences to a mean, in two numbers.</summary>
-    public static void AddSquares(double* x, long length, double scale, double mean, double meanLow, double* sums)
+    /// <summary>The sums of the squares of their differences to a center; where the formula has none, of themselves.</summary>
+    public static void AddSquares<TFormula>(double* x, long length, double scale, double center, double* sums)
+        where TFormula : IRowFormula
     {
         var whole = length & -Lanes.Count;
         new Span<double>(sums, Room).Clear();
         for (var i = whole; i < length; i++)
         {
-            var v = (x[i] * scale) - mean - meanLow;
+            var (v, lost) = Sum.TwoSum(x[i] * scale, -center);
             sums[i - whole] = v * v;
-            sums[Lanes.Count + i - whole] = Math.FusedMultiplyAdd(v, v, -(v * v));
+            sums[Lanes.Count + i - whole] = Math.FusedMultiplyAdd(v, v, -(v * v)) + (v * (lost + lost));
         }
         if (Vector512.IsHardwareAccelerated)
-            AddSquares<Float64x8>(x, whole, scale, mean, meanLow, sums);
+            AddSquares<TFormula, Float64x8>(x, whole, scale, center, sums);
         else
-            AddSquares<Float64x4>(x, whole, scale, mean, meanLow, sums);
+            AddSquares<TFormula, Float64x4>(x, whole, scale, center, sums);
     }
 
     /// <summary>The sums of all lanes of four rows, each in one order, and what rounding it lost.</summary>
@@ -87,30 +88,32 @@ internal static unsafe class Float64Moments
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddSquares<TVector>(double* x, long count, double scale, double mean, double meanLow, double* sums)
+    private static void AddSquares<TFormula, TVector>(double* x, long count, double scale, double center, double* sums)
+        where TFormula : IRowFormula
         where TVector : struct, IFloat64Vector<TVector>
     {
-        var (by, center, low) = (TVector.Create(scale), TVector.Create(mean), TVector.Create(meanLow));
+        var (by, from) = (TVector.Create(scale), TVector.Create(center));
         for (var lane = 0; lane < Lanes.Count; lane += 2 * TVector.Count)
         {
             var at = sums + lane;
             TVector a = TVector.Load(at), b = TVector.Load(at + TVector.Count), aLost = TVector.Load(at + Lanes.Count), bLost = TVector.Load(at + Lanes.Count + TVector.Count);
             for (long i = lane; i < count; i += Lanes.Count)
             {
-                AddSquare((TVector.Load(x + i) * by) - center - low, ref a, ref aLost);
-                AddSquare((TVector.Load(x + i + TVector.Count) * by) - center - low, ref b, ref bLost);
+                AddSquare<TFormula, TVector>(TVector.Load(x + i) * by, from, ref a, ref aLost);
+                AddSquare<TFormula, TVector>(TVector.Load(x + i + TVector.Count) * by, from, ref b, ref bLost);
             }
             Store(a, b, aLost, bLost, at);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddSquare<TVector>(TVector v, ref TVector sum, ref TVector lost)
+    private static void AddSquare<TFormula, TVector>(TVector x, TVector center, ref TVector sum, ref TVector lost)
+        where TFormula : IRowFormula
         where TVector : struct, IFloat64Vector<TVector>
     {
-        var square = v * v;
-        lost += TVector.Loss(v, v, square);
-        Sum.Add(ref sum, ref lost, square);
+        var square = TFormula.Centers ? Pair<TVector>.Difference(x, center).Squared() : Pair<TVector>.Product(x, x);
+        lost += square.Low;
+        Sum.Add(ref sum, ref lost, square.High);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -125,8 +125,10 @@ internal static unsafe class Float64Rows<TFormula>
         mean.High.Store(means);
         mean.Low.Store(lows);
         for (var r = 0; r < count; r++)
-            Float64Moments.AddSquares(x[r], length, scale, means[r], lows[r], sums + (r * Float64Moments.Room));
+            Float64Moments.AddSquares<TFormula>(x[r], length, scale, means[r], sums + (r * Float64Moments.Room));
         var meanSquare = Pair.Divide(Float64Moments.Totals(sums), n);
+        if (TFormula.Centers)
+            meanSquare = Pair.LessSquare(meanSquare, mean.Low); // the center was the mean without it
         var square = TFormula.Square(meanSquare, eps);
         var root = Pair.Root(square);
         var inverse = Pair.Inverse(TFormula.Divisor(root, eps));

@@ -13,9 +13,10 @@ internal readonly struct MapCoefficients(Vector256<double> center, Vector256<dou
 }
 
 /// <summary>What four components of a series are mapped by.</summary>
-internal readonly struct SeriesCoefficients(Vector256<double> mean, Vector256<double> meanLow, Vector256<double> stdev, Vector256<double> weight, Vector256<double> bias)
+internal readonly struct SeriesCoefficients(
+    Vector256<double> mean, Vector256<double> meanLow, Vector256<double> stdev, Vector256<double> stdevLow, Vector256<double> weight, Vector256<double> bias)
 {
-    public readonly Vector256<double> Mean = mean, MeanLow = meanLow, Stdev = stdev, Weight = weight, Bias = bias;
+    public readonly Vector256<double> Mean = mean, MeanLow = meanLow, Stdev = stdev, StdevLow = stdevLow, Weight = weight, Bias = bias;
 }
 
 /// <summary>A map whose coefficients come from a series' statistics and a component's parameters. Only what differs between them.</summary>

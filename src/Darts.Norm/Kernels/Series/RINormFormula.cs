@@ -16,7 +16,7 @@ internal readonly struct RINormFormula : ISeriesFormula
     public (Vector256<double> factor, Vector256<double> shift) Rests(long kind, SeriesCoefficients of)
     {
         var factor = of.Weight / of.Stdev;
-        return (-Lanes.Loss(factor, of.Stdev, of.Weight) / of.Stdev, Vector256<double>.Zero);
+        return (-(Lanes.Loss(factor, of.Stdev, of.Weight) + (factor * of.StdevLow)) / of.Stdev, Vector256<double>.Zero);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -26,12 +26,13 @@ internal readonly struct RINormInverseFormula(long parameters, LikelihoodParamet
         var divisor = of.Weight + square;
         var shown = divisor - of.Weight;
         var factor = of.Stdev / divisor;
-        var lost = (-Lanes.Loss(factor, divisor, of.Stdev) - (factor * ((of.Weight - (divisor - shown)) + (square - shown)))) / divisor;
+        var lost = (of.StdevLow - Lanes.Loss(factor, divisor, of.Stdev) - (factor * ((of.Weight - (divisor - shown)) + (square - shown)))) / divisor;
         return kinds[kind] switch
         {
             LikelihoodParameter.Location => (lost, of.MeanLow),
             LikelihoodParameter.Scale => (Vector256.ConditionalSelect(Vector256.LessThan(factor, Vector256<double>.Zero), -lost, lost), Vector256<double>.Zero),
             LikelihoodParameter.Variance => (Lanes.Loss(factor, factor, factor * factor) + (2 * factor * lost), Vector256<double>.Zero),
+            LikelihoodParameter.LogScale => (Vector256<double>.Zero, lost / factor),
             _ => (Vector256<double>.Zero, Vector256<double>.Zero),
         };
     }

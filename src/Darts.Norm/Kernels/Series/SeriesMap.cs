@@ -172,19 +172,21 @@ internal static unsafe class SeriesMap<TFormula>
             Vector256.Load(at),
             Vector256.Load(at + _plane),
             Vector256.Load(at + (2 * _plane)),
+            Vector256.Load(at + (3 * _plane)),
             _weight is null ? Vector256<double>.One : Vector256.Load(_weight + component),
             _bias is null ? Vector256<double>.Zero : Vector256.Load(_bias + component));
 
         /// <summary>The same of the first <paramref name="count"/>: the statistics may end there; the parameters are padded.</summary>
         private SeriesCoefficients Some(double* at, long component, int count)
         {
-            var padded = stackalloc double[3 * Vector256<double>.Count];
+            var padded = stackalloc double[4 * Vector256<double>.Count];
             for (var i = 0; i < count; i++)
-                (padded[i], padded[4 + i], padded[8 + i]) = (at[i], at[_plane + i], at[(2 * _plane) + i]);
+                (padded[i], padded[4 + i], padded[8 + i], padded[12 + i]) = (at[i], at[_plane + i], at[(2 * _plane) + i], at[(3 * _plane) + i]);
             return new(
                 Vector256.Load(padded),
                 Vector256.Load(padded + 4),
                 Vector256.Load(padded + 8),
+                Vector256.Load(padded + 12),
                 _weight is null ? Vector256<double>.One : Vector256.Load(_weight + component),
                 _bias is null ? Vector256<double>.Zero : Vector256.Load(_bias + component));
         }

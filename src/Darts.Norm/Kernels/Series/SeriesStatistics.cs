@@ -8,7 +8,7 @@ namespace Darts.Norm.Kernels;
 /// A level far from zero costs no digits: differences to the mean, as a float32, are summed then, or for float64 values what each addition loses.
 /// </remarks>
 /// <param name="groups">The batch.</param>
-/// <param name="statistics">Where the statistics of all series go: three planes of (batch, components): mean, what it lost by rounding, stdev.</param>
+/// <param name="statistics">Where the statistics of all series go: four planes of (batch, components): mean, what it lost by rounding, stdev, and of float64 values what that lost.</param>
 /// <param name="options">How to take them.</param>
 /// <param name="gathered">Room for what <paramref name="groups"/> gather.</param>
 /// <param name="room">Room for so many values: <see cref="Room"/>.</param>
@@ -109,59 +109,100 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         FoldCounts();
         for (long c = 0; c < groups.Width; c++)
             (_centers[c], _centers[_run + c]) = Sum.Divide(_sums[c], _sums[_run + c], Count(c));
-        groups.Repeat(_centers, _run, 2);
+        groups.Repeat(_centers, _run, 1);
         for (long group = 0; group < groups.Count; group += chunk)
             AddSquares(groups.Read<T>(series, group, chunk, gathered));
         Fold(_squares);
         for (long c = 0; c < groups.Width; c++)
-            Write(to + c, Count(c), _centers[c], (_squares[c] + _squares[_run + c]) / Count(c), _centers[_run + c]);
+        {
+            var (variance, lost) = Variance(_squares[c], _squares[_run + c], Count(c), _centers[_run + c]);
+            Write(to + c, Count(c), _centers[c], variance, _centers[_run + c], lost);
+        }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AddValues(Row<T> x)
     {
-        var columns = groups.Columns;
-        for (long at = 0; at < x.Length; at += columns)
+        if (Vector512.IsHardwareAccelerated)
+            AddValues<Float64x8>((double*)x.Start, x.Length);
+        else
+            AddValues<Float64x4>((double*)x.Start, x.Length);
+    }
+
+    private void AddSquares(Row<T> x)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            AddSquares<Float64x8>((double*)x.Start, x.Length);
+        else
+            AddSquares<Float64x4>((double*)x.Start, x.Length);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddValues<TVector>(double* x, long length)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        for (var columns = groups.Columns; length > 0; length -= columns, x += columns)
         {
-            var (i, length) = (0L, Math.Min(columns, x.Length - at));
-            for (; i <= length - Lanes.Count; i += Lanes.Count)
-                AddValue(x[at + i], x[at + i].Observed(), i);
-            if (i < length)
-                AddValue(x.Part(at + i).First(length - i), x.Part(at + i).Observed().First(length - i), i);
+            var (i, count) = (0L, Math.Min(columns, length));
+            for (; i <= count - TVector.Count; i += TVector.Count)
+                AddValue(TVector.Load(x + i), _sums + i, _run, _counts + i);
+            if (i < count)
+                AddLastValue<TVector>(x + i, count - i, _sums + i, _run, _counts + i);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void AddSquares(Row<T> x)
+    private void AddSquares<TVector>(double* x, long length)
+        where TVector : struct, IFloat64Vector<TVector>
     {
-        var columns = groups.Columns;
-        for (long at = 0; at < x.Length; at += columns)
+        for (var columns = groups.Columns; length > 0; length -= columns, x += columns)
         {
-            var (i, length) = (0L, Math.Min(columns, x.Length - at));
-            for (; i <= length - Lanes.Count; i += Lanes.Count)
-                AddSquare(Centered(x[at + i], i), i);
-            if (i < length)
-                AddSquare(Centered(x.Part(at + i), i).First(length - i), i);
+            var (i, count) = (0L, Math.Min(columns, length));
+            for (; i <= count - TVector.Count; i += TVector.Count)
+                AddSquare(TVector.Load(x + i), TVector.Load(_centers + i), _squares + i, _run);
+            if (i < count)
+                AddLastSquare<TVector>(x + i, count - i, _centers + i, _squares + i, _run);
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddValue(Lanes x, Lanes observed, long i)
+    // A method of its own, as the one below: what may call another keeps nothing in registers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddLastValue<TVector>(double* x, long count, double* sums, long run, double* counts)
+        where TVector : struct, IFloat64Vector<TVector>
     {
-        Sum.AddAt<T>(_sums, _run, i, T.HasGaps ? x & observed : x);
+        var last = stackalloc double[TVector.Count];
+        new Span<double>(last, TVector.Count).Fill(T.HasGaps ? double.NaN : 0);
+        Buffer.MemoryCopy(x, last, count * sizeof(double), count * sizeof(double));
+        AddValue(TVector.Load(last), sums, run, counts);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void AddLastSquare<TVector>(double* x, long count, double* centers, double* squares, long run)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
+        var last = stackalloc double[2 * TVector.Count]; // of zeros, whose differences are zero
+        Buffer.MemoryCopy(x, last, count * sizeof(double), count * sizeof(double));
+        Buffer.MemoryCopy(centers, last + TVector.Count, count * sizeof(double), count * sizeof(double));
+        AddSquare(TVector.Load(last), TVector.Load(last + TVector.Count), squares, run);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddValue<TVector>(TVector x, double* sums, long run, double* counts)
+        where TVector : struct, IFloat64Vector<TVector>
+    {
         if (T.HasGaps)
-            AddCount(_counts + i, observed);
+            TVector.Tally(TVector.Load(counts), x.Observed()).Store(counts);
+        Sum.AddAt(sums, run, T.HasGaps ? x & x.Observed() : x, default);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Lanes Centered(Lanes x, long i)
+    private static void AddSquare<TVector>(TVector x, TVector center, double* squares, long run)
+        where TVector : struct, IFloat64Vector<TVector>
     {
-        var v = x - Lanes.Load(_centers + i) - Lanes.Load(_centers + _run + i);
-        return T.HasGaps ? v & x.Observed() : v;
+        var square = Pair<TVector>.Difference(x, center).Squared();
+        if (T.HasGaps)
+            square = new(square.High & x.Observed(), square.Low & x.Observed());
+        Sum.AddAt(squares, run, square.High, square.Low);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void AddSquare(Lanes t, long i) => Sum.AddProductAt<T>(_squares, _run, i, t, t);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddUpNear(Row<T> x, long columns, double* sums, double* squares, double* counts) => AddUp(x, columns, null, sums, squares, counts);
@@ -302,10 +343,32 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
     private double Count(long component) => T.HasGaps ? -((long*)_counts)[component] : groups.Steps;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Write(double* to, double count, double mean, double variance, double low = 0) =>
-        (to[0], to[_plane], to[2 * _plane]) = count == 0 ? (0, 0, 1) : (mean, low, Math.Max(Math.Sqrt(variance + options.Eps), options.MinStdev));
+    private void Write(double* to, double count, double mean, double variance, double low = 0, double varianceLow = 0)
+    {
+        (to[0], to[_plane]) = count == 0 ? (0, 0) : (mean, low);
+        (to[2 * _plane], to[3 * _plane]) = count == 0 ? (1, 0) : Stdev(variance, varianceLow, options.Eps);
+    }
 
-    /// <summary>The same of all components from the sums of their values. Whether that costs some of them digits, far from zero: their stdev is NaN, as of those that are not finite.</summary>
+    /// <summary><c>√(variance + eps)</c>, these times the square of a scale, but no less than the least one; and of float64 values what it lost by rounding.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private (double stdev, double lost) Stdev(double variance, double varianceLow, double eps, double scale = 1)
+    {
+        var (square, rest) = Sum.TwoSum(variance, eps);
+        var root = Math.Sqrt(square);
+        var stdev = Math.Max(root / scale, options.MinStdev);
+        var lost = T.IsSingle || stdev != root / scale ? 0 : (Math.FusedMultiplyAdd(-root, root, square) + rest + varianceLow) / (2 * root * scale);
+        return (stdev, double.IsFinite(lost) ? lost : 0);
+    }
+
+    /// <summary>The variance, and what it lost by rounding, from the sum of the squares of differences to a mean without what that lost.</summary>
+    private static (double variance, double lost) Variance(double squares, double lost, double count, double low)
+    {
+        var (meanSquare, rest) = Sum.Divide(squares, lost, count);
+        var (variance, loss) = Sum.TwoSum(meanSquare, -(low * low));
+        return (variance, loss + (rest - Math.FusedMultiplyAdd(low, low, -(low * low))));
+    }
+
+    /// <summary>The statistics of all components from the sums of their values. Whether that costs some of them digits, far from zero: their stdev is NaN, as of those that are not finite.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private bool WriteNear(double* to)
     {
@@ -323,6 +386,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             var stdev = Vector256.Max(least, Vector256.Sqrt(variance + eps));
             Vector256.ConditionalSelect(isEmpty, Vector256<double>.Zero, mean).Store(to + c);
             Vector256<double>.Zero.Store(to + _plane + c);
+            Vector256<double>.Zero.Store(to + (3 * _plane) + c);
             Vector256.ConditionalSelect(isEmpty, Vector256<double>.One, Vector256.ConditionalSelect(isFar, Vector256.Create(double.NaN), stdev)).Store(to + (2 * _plane) + c);
         }
         var isAnyFar = areFar != Vector256<double>.Zero;
@@ -360,12 +424,13 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         {
             if (!TryAt(series, step, component, out var x))
                 continue;
-            var t = (x * scale) - mean - low;
+            var (t, rest) = Sum.TwoSum(x * scale, -mean);
             Sum.Add<Float64>(ref squares, ref squaresLost, t * t);
+            squaresLost += Math.FusedMultiplyAdd(t, t, -(t * t)) + (2 * t * rest);
         }
-        var variance = (squares + squaresLost) / count;
-        var stdev = variance == 0 ? Math.Sqrt(options.Eps) : Math.Sqrt(variance + (options.Eps * scale * scale)) / scale; // eps itself may vanish in a scale for values near the largest
-        (to[0], to[_plane], to[2 * _plane]) = (mean / scale, low / scale, Math.Max(stdev, options.MinStdev));
+        var (variance, varianceLow) = Variance(squares, squaresLost, count, low);
+        (to[0], to[_plane]) = (mean / scale, low / scale);
+        (to[2 * _plane], to[3 * _plane]) = variance == 0 ? Stdev(0, 0, options.Eps) : Stdev(variance, varianceLow, options.Eps * scale * scale, scale); // eps itself may vanish in a scale for values near the largest
     }
 
     /// <summary>The component's value at the last time that has one, where several are pooled at a time their mean, and what it lost by rounding; zero where all are missing.</summary>

@@ -34,6 +34,14 @@ internal readonly struct Pair<TVector>(TVector high, TVector low)
         return new(product, TVector.Loss(x, y, product));
     }
 
+    /// <summary>The square, and what it lost.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Pair<TVector> Squared()
+    {
+        var square = Product(High, High);
+        return new(square.High, square.Low + (High * (Low + Low)));
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pair<TVector> operator *(Pair<TVector> x, TVector y)
     {
@@ -68,9 +76,13 @@ internal readonly struct Pair<TVector>(TVector high, TVector low)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TVector Rounded() => TVector.Or(High + Low, High);
 
-    /// <summary>The sum with a value. What was lost is subtracted with the other sign, so that nothing lost leaves a zero its sign.</summary>
+    /// <summary>The sum with a value, rounded. What was lost is subtracted with the other sign, so that nothing lost leaves a zero its sign.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TVector Plus(TVector value) => TVector.Or(High + (value - (default(TVector) - Low)), High + value);
+    public TVector Plus(TVector value)
+    {
+        var sum = Sum(High, value);
+        return TVector.Or(sum.High - (default(TVector) - sum.Low - Low), sum.High);
+    }
 }
 
 /// <summary>Quotients and roots of four values, each with what its roundings lost.</summary>
@@ -90,6 +102,15 @@ internal static class Pair
     {
         var quotient = x.High / count;
         return WithRest(quotient, (x.Low - Float64x4.Loss(quotient, count, x.High)) / count);
+    }
+
+    /// <summary>x - y².</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Pair<Float64x4> LessSquare(Pair<Float64x4> x, Float64x4 y)
+    {
+        var square = Pair<Float64x4>.Product(y, y);
+        var rest = Pair<Float64x4>.Difference(x.High, square.High);
+        return new(rest.High, (rest.Low + (x.Low - square.Low)) & rest.High.AreFinite());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -60,13 +60,14 @@ internal static unsafe class Sum
             (Lanes.Load(sums + length + i) + lost).Store(sums + length + i);
     }
 
-    /// <summary>The same for a product.</summary>
+    /// <summary>The same of as many as a register holds, of float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void AddProductAt<T>(double* sums, long length, long i, Lanes a, Lanes b)
-        where T : IElement
+    public static void AddAt<TVector>(double* sums, long length, TVector value, TVector lost)
+        where TVector : struct, IFloat64Vector<TVector>
     {
-        var product = a * b;
-        AddAt<T>(sums, length, i, product, T.IsSingle ? default : Lanes.Loss(a, b, product));
+        var total = Pair<TVector>.Sum(TVector.Load(sums), value);
+        total.High.Store(sums);
+        (TVector.Load(sums + length) + (total.Low + lost)).Store(sums + length);
     }
 
     /// <summary>Adds values to others, one to one.</summary>

@@ -21,7 +21,7 @@ public sealed unsafe class Float64MomentsTests
         for (var r = 0; r < 4; r++)
         {
             Float64Moments.AddValues(x + (r * length), length, 0.5, sums + (r * Float64Moments.Room));
-            Float64Moments.AddSquares(x + (r * length), length, 1, 0.25, 0, squares + (r * Float64Moments.Room));
+            Float64Moments.AddSquares<LayerNormFormula>(x + (r * length), length, 1, 0.25, squares + (r * Float64Moments.Room));
         }
         var (ofValues, ofSquares) = (Totals(sums), Totals(squares));
         for (var r = 0; r < 4; r++)
