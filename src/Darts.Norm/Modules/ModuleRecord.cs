@@ -7,7 +7,7 @@ internal sealed class ModuleRecord
 {
     private static readonly ConditionalWeakTable<nn.Module, ModuleRecord> Records = new();
 
-    /// <summary>Names without a value, in order.</summary>
+    // Names that were registered without a value, in order.
     public List<string> NullParameters { get; } = [];
 
     public List<string> NullBuffers { get; } = [];

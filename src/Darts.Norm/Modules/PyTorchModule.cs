@@ -469,11 +469,7 @@ public sealed class PyTorchModule<T>
     // Hooks
 
     /// <summary>Calls a hook before forward.</summary>
-    /// <param name="hook">Gets the module and its arguments.</param>
-    /// <param name="prepend">Whether it comes before the hooks that there are. Default: false.</param>
-    /// <param name="with_kwargs">False: this hook takes none.</param>
-    /// <returns>Removes the hook.</returns>
-    /// <remarks>Hooks run on <c>call</c>, as in TorchSharp, not on <c>forward</c>.</remarks>
+    /// <inheritdoc cref="register_forward_pre_hook(ForwardPreHook, bool, bool)"/>
     public RemovableHandle register_forward_pre_hook(Action<nn.Module, object?[]> hook, bool prepend = false, bool with_kwargs = false)
     {
         ArgumentNullException.ThrowIfNull(hook);
@@ -499,12 +495,10 @@ public sealed class PyTorchModule<T>
         return Add(Record.ForwardPreHooks, hook, prepend);
     }
 
-    /// <summary>Calls a hook before forward, which may replace the arguments.</summary>
     /// <param name="hook">Gets the module, its arguments, and an empty dictionary: .NET has no keyword arguments that a callee would see.</param>
     /// <param name="prepend">Whether it comes before the hooks that there are. Default: false.</param>
     /// <param name="with_kwargs">True: this hook takes them.</param>
-    /// <returns>Removes the hook.</returns>
-    /// <remarks>Hooks run on <c>call</c>, as in TorchSharp, not on <c>forward</c>.</remarks>
+    /// <inheritdoc cref="register_forward_pre_hook(ForwardPreHook, bool, bool)"/>
     public RemovableHandle register_forward_pre_hook(ForwardPreHookWithKwargs hook, bool prepend = false, bool with_kwargs = true)
     {
         ArgumentNullException.ThrowIfNull(hook);
@@ -522,13 +516,7 @@ public sealed class PyTorchModule<T>
     }
 
     /// <summary>Calls a hook after forward.</summary>
-    /// <param name="hook">Gets the module, its arguments and its output.</param>
-    /// <param name="prepend">Whether it comes before the hooks that there are. Default: false.</param>
-    /// <param name="with_kwargs">False: this hook takes none.</param>
-    /// <param name="always_call">Must be false.</param>
-    /// <returns>Removes the hook.</returns>
-    /// <exception cref="NotSupportedException"><paramref name="always_call"/>: TorchSharp runs no hook where forward throws.</exception>
-    /// <remarks>Hooks run on <c>call</c>, as in TorchSharp, not on <c>forward</c>.</remarks>
+    /// <inheritdoc cref="register_forward_hook(ForwardHook, bool, bool, bool)"/>
     public RemovableHandle register_forward_hook(Action<nn.Module, object?[], object?> hook, bool prepend = false, bool with_kwargs = false, bool always_call = false)
     {
         ArgumentNullException.ThrowIfNull(hook);
@@ -558,14 +546,11 @@ public sealed class PyTorchModule<T>
         return Add(Record.ForwardHooks, hook, prepend);
     }
 
-    /// <summary>Calls a hook after forward, which may replace the output.</summary>
     /// <param name="hook">Gets the module, its arguments, an empty dictionary (.NET has no keyword arguments that a callee would see), and its output.</param>
     /// <param name="prepend">Whether it comes before the hooks that there are. Default: false.</param>
     /// <param name="with_kwargs">True: this hook takes them.</param>
     /// <param name="always_call">Must be false.</param>
-    /// <returns>Removes the hook.</returns>
-    /// <exception cref="NotSupportedException"><paramref name="always_call"/>: TorchSharp runs no hook where forward throws.</exception>
-    /// <remarks>Hooks run on <c>call</c>, as in TorchSharp, not on <c>forward</c>.</remarks>
+    /// <inheritdoc cref="register_forward_hook(ForwardHook, bool, bool, bool)"/>
     public RemovableHandle register_forward_hook(ForwardHookWithKwargs hook, bool prepend = false, bool with_kwargs = true, bool always_call = false)
     {
         ArgumentNullException.ThrowIfNull(hook);
@@ -575,9 +560,7 @@ public sealed class PyTorchModule<T>
     }
 
     /// <summary>Calls a hook in the backward pass, before the module's own backward.</summary>
-    /// <param name="hook">Gets the module and the gradients of its outputs.</param>
-    /// <param name="prepend">Whether it comes before the hooks that there are. Default: false.</param>
-    /// <returns>Removes the hook.</returns>
+    /// <inheritdoc cref="register_full_backward_pre_hook(BackwardPreHook, bool)"/>
     public RemovableHandle register_full_backward_pre_hook(Action<nn.Module, Tensor?[]> hook, bool prepend = false)
     {
         ArgumentNullException.ThrowIfNull(hook);
@@ -597,10 +580,7 @@ public sealed class PyTorchModule<T>
     public RemovableHandle register_full_backward_pre_hook(BackwardPreHook hook, bool prepend = false) => Add(Record.BackwardPreHooks, hook, prepend);
 
     /// <summary>Calls a hook in the backward pass, after the module's own backward.</summary>
-    /// <param name="hook">Gets the module, the gradients of its inputs and those of its outputs.</param>
-    /// <param name="prepend">Whether it comes before the hooks that there are. Default: false.</param>
-    /// <returns>Removes the hook.</returns>
-    /// <exception cref="InvalidOperationException">The module has hooks of <see cref="register_backward_hook(BackwardHook)"/>.</exception>
+    /// <inheritdoc cref="register_full_backward_hook(BackwardHook, bool)"/>
     public RemovableHandle register_full_backward_hook(Action<nn.Module, Tensor?[], Tensor?[]> hook, bool prepend = false) =>
         register_full_backward_hook(Silent(hook), prepend);
 
@@ -615,10 +595,7 @@ public sealed class PyTorchModule<T>
     /// </remarks>
     public RemovableHandle register_full_backward_hook(BackwardHook hook, bool prepend = false) => AddBackward(hook, prepend, full: true);
 
-    /// <summary>PyTorch's deprecated hook. It gets what a full one gets; in PyTorch, the gradients of the module's last operation.</summary>
-    /// <param name="hook">Gets the module, the gradients of its inputs and those of its outputs.</param>
-    /// <returns>Removes the hook.</returns>
-    /// <exception cref="InvalidOperationException">The module has full backward hooks.</exception>
+    /// <inheritdoc cref="register_backward_hook(BackwardHook)"/>
     public RemovableHandle register_backward_hook(Action<nn.Module, Tensor?[], Tensor?[]> hook) => register_backward_hook(Silent(hook));
 
     /// <summary>PyTorch's deprecated hook. It gets what a full one gets; in PyTorch, the gradients of the module's last operation.</summary>
