@@ -20,13 +20,13 @@ internal static class Differentiation
 
         """));
 
-    /// <summary>The gradients of the inputs, which have values, in the current scope; null where the output does not depend on one.</summary>
-    public static Tensor?[] Gradients(Tensor output, Tensor[] inputs, Tensor gradOutput)
+    /// <summary>The gradients of the inputs, which have values, in the current scope; null where there is no input, or the output does not depend on it.</summary>
+    public static Tensor?[] Gradients(Tensor output, Tensor?[] inputs, Tensor gradOutput)
     {
         try
         {
-            var gradients = (Tensor[])Operators.Value.invoke("grad", output, inputs, gradOutput);
-            return Array.ConvertAll(gradients, gradient => gradient.numel() == 0 ? null : gradient);
+            var gradients = new Queue<Tensor>((Tensor[])Operators.Value.invoke("grad", output, inputs.OfType<Tensor>().ToArray(), gradOutput));
+            return Array.ConvertAll(inputs, input => input is not null && gradients.Dequeue() is var gradient && gradient.numel() > 0 ? gradient : null);
         }
         catch (ExternalException error)
         {

@@ -4,31 +4,22 @@ using System.Runtime.InteropServices;
 namespace Darts.Norm.Kernels;
 
 /// <summary>Ties a <see cref="FusedOperation"/> to torch's autograd.</summary>
-internal sealed class FusedFunction : IBackward
+internal sealed class FusedFunction(FusedOperation operation, Inputs inputs, Wanted wanted) : IBackward
 {
-    /// <summary>So many values take longer to copy than a view.</summary>
+    /// <summary>From this many values on, making a view is faster than copying a gradient.</summary>
     private const long WorthAView = 16 * 1024;
 
-    private readonly FusedOperation _operation;
-    private readonly Wanted _wanted;
-    private readonly bool _hasWeight, _hasBias;
-    private readonly Float64Buffer _kept;
-
-    private FusedFunction(FusedOperation operation, Inputs inputs, Wanted wanted)
-    {
-        var (_, weight, bias, _, _, kept) = inputs;
-        _operation = operation;
-        (_hasWeight, _hasBias) = (weight is not null, bias is not null);
-        _wanted = wanted;
-        _kept = kept;
-    }
+    private readonly bool _hasWeight = inputs.Weight is not null;
+    private readonly bool _hasBias = inputs.Bias is not null;
+    private readonly Float64Buffer _kept = inputs.Kept;
 
     public static Tensor Apply(FusedOperation operation, Inputs inputs, ScalarType dtype, Wanted wanted)
     {
         HandedOver.DisposeLast();
         using var converted = inputs.X.dtype == dtype ? null : inputs.X.to(dtype);
         var x = converted ?? inputs.X;
-        // libtorch copies a leaf's gradient that somebody else refers to, as a node does; a view's backward passes on one that nobody does.
+        // A leaf's .grad becomes the very tensor that a backward answers only where nothing else refers to it, and the node here does (HandedOver): libtorch would copy it.
+        // A view's backward answers a tensor that nothing refers to.
         using var view = wanted.X && x.numel() >= WorthAView && x.is_leaf ? x.view_as(x) : null;
         inputs = inputs with { X = view ?? x, Kept = new(operation.Keeps(x)), IsTraining = true };
         var (_, weight, bias, _, mask, kept) = inputs;
@@ -71,13 +62,13 @@ internal sealed class FusedFunction : IBackward
             using Tensor? weight = node.Saved(1), bias = node.Saved(2), mask = node.Saved(3);
             var inputs = new Inputs(x, weight, bias, null, mask, _kept);
             var isDifferentiable = is_grad_enabled();
-            using var scope = !isDifferentiable && _operation.IsPlain(x) && gradOutput.is_contiguous() && !gradOutput.is_neg() ? null : NewDisposeScope();
-            return Given(isDifferentiable ? Differentiable(inputs, gradOutput) : _operation.Backward(inputs, gradOutput.is_neg() ? gradOutput.resolve_neg() : gradOutput, _wanted));
+            using var scope = !isDifferentiable && operation.IsPlain(x) && gradOutput.is_contiguous() && !gradOutput.is_neg() ? null : NewDisposeScope();
+            return Given(isDifferentiable ? Differentiable(inputs, gradOutput) : operation.Backward(inputs, gradOutput.is_neg() ? gradOutput.resolve_neg() : gradOutput, wanted));
         }
         catch (Exception error)
         {
             BackwardFailure.Record(error, "The backward of a Darts.Norm layer failed");
-            return Given(new(Failed(Place.Of(gradOutput)), Failed(_wanted.Weight), Failed(_wanted.Bias)));
+            return Given(new(Failed(Place.Of(gradOutput)), Failed(wanted.Weight), Failed(wanted.Bias)));
         }
         finally
         {
@@ -93,25 +84,17 @@ internal sealed class FusedFunction : IBackward
     {
         inputs = inputs with
         {
-            X = Apart(inputs.X, _wanted.X),
-            Weight = Apart(inputs.Weight, _wanted.Weight is not null),
-            Bias = inputs.Bias is null && _wanted.Bias is { } place
+            X = Apart(inputs.X, wanted.X),
+            Weight = Apart(inputs.Weight, wanted.Weight is not null),
+            Bias = inputs.Bias is null && wanted.Bias is { } place
                 ? zeros(place.Shape, place.Dtype, CPU).requires_grad_() // whatever it is, the gradients are the same
-                : Apart(inputs.Bias, _wanted.Bias is not null),
-            Statistics = _operation.StatisticsOf(_kept),
+                : Apart(inputs.Bias, wanted.Bias is not null),
+            Statistics = operation.StatisticsOf(_kept),
         };
-        var output = _operation.Formula(inputs);
-        List<Tensor> asked = [];
-        if (_wanted.X)
-            asked.Add(inputs.X);
-        if (_wanted.Weight is not null)
-            asked.Add(inputs.Weight!);
-        if (_wanted.Bias is not null)
-            asked.Add(inputs.Bias!);
-        var gradients = new Queue<Tensor?>(Differentiation.Gradients(output, [.. asked], gradOutput));
-        return new(Next(_wanted.X), Next(_wanted.Weight is not null), Next(_wanted.Bias is not null));
-
-        Tensor? Next(bool isWanted) => isWanted ? gradients.Dequeue() : null;
+        var output = operation.Formula(inputs);
+        Tensor?[] asked = [wanted.X ? inputs.X : null, wanted.Weight is null ? null : inputs.Weight, wanted.Bias is null ? null : inputs.Bias];
+        var gradients = Differentiation.Gradients(output, asked, gradOutput);
+        return new(gradients[0], gradients[1], gradients[2]);
     }
 
     // A view of its own: the input may come from the same parameters, by a part of the graph that is another node's. One that was frozen since asks for its gradient all the same.

@@ -82,14 +82,11 @@ internal unsafe struct BackwardWork<TFormula, T> : IWork
         GradOutput.Starts(first, count, (byte**)go);
         var statistics = stackalloc RowStatistics[RowNormalization<TFormula>.RowsTogether];
         for (var r = 0; r < count; r++)
-            statistics[r] = At(first + r);
+            statistics[r] = RowStatistics.Load(Statistics + first + r, X.Count);
         var lost = stackalloc Projection[RowNormalization<TFormula>.RowsTogether];
         for (var r = 0; gx is not null && r < count; r += Float64x4.Count)
             Float64Rows<TFormula>.Project(x + r, go + r, Math.Min(Float64x4.Count, count - r), length, statistics + r, Weight, Eps, lost + r);
         for (var r = 0; r < count; r++)
             Float64Rows<TFormula>.WriteGradient(x[r], go[r], gx is null ? null : gx + (r * length), length, statistics[r], lost[r], Weight, Eps, WeightUnit, weightSums, biasSums, Destination);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly RowStatistics At(long row) => RowStatistics.Load(Statistics + row, X.Count);
 }
