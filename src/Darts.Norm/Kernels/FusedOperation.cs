@@ -35,13 +35,13 @@ internal abstract class FusedOperation
     /// <summary>The definition in tensor operations: it runs on every device and differentiates to any order.</summary>
     public abstract Tensor Formula(Inputs inputs);
 
-    /// <summary>Statistics of x that somebody else has too; null where there are none.</summary>
+    /// <summary>The statistics of each series, which the layer keeps for its inverse; null for layers that keep none.</summary>
     public virtual Tensor? Statistics => null;
 
-    /// <summary>The same from what <see cref="Forward"/> kept of them.</summary>
+    /// <summary>The same as they were in <see cref="Forward"/>, from what it kept: the layer may hold those of another batch by now.</summary>
     public virtual Tensor? StatisticsOf(Float64Buffer kept) => null;
 
-    /// <summary>Whether a gradient depends on the bias, which is kept for them then.</summary>
+    /// <summary>Whether the gradients depend on the bias: only then is it saved for the backward.</summary>
     public virtual bool NeedsBias => false;
 
     /// <summary>How many numbers <see cref="Forward"/> keeps of x for <see cref="Backward"/>, where it is asked to.</summary>

@@ -1,6 +1,6 @@
 namespace Darts.Norm.Kernels;
 
-/// <summary>Which gradients somebody asks for: of the parameters, those that have a place for one.</summary>
+/// <summary>Which gradients are asked for. Of a parameter, none where its place is null.</summary>
 internal readonly record struct Wanted(bool X, Place? Weight, Place? Bias)
 {
     public bool IsAny => X || Weight is not null || Bias is not null;

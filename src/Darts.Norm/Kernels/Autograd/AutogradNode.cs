@@ -6,7 +6,8 @@ namespace Darts.Norm.Kernels;
 /// <summary>What a node of torch's graph does in the backward pass.</summary>
 internal interface IBackward : IDisposable
 {
-    /// <summary>The gradients of the node's inputs, out of the current scope, null where there is none. What is thrown ends as missing gradients: catch it where their sizes are known, and answer <see cref="BackwardFailure.Gradient"/>.</summary>
+    /// <summary>The gradients of the node's inputs, detached from the current dispose scope; null for an input that has none.</summary>
+    /// <remarks>An exception that leaves this method is reported, but all gradients are missing then: who knows their sizes catches it, and answers <see cref="BackwardFailure.Gradient"/> for each.</remarks>
     /// <param name="node">Gives back what was saved.</param>
     /// <param name="gradOutputs">Those of the node's outputs, to be disposed; null where there is none.</param>
     public Tensor?[] Backward(AutogradNode node, Tensor?[] gradOutputs);
@@ -14,12 +15,12 @@ internal interface IBackward : IDisposable
 
 /// <summary>A node of torch's graph whose backward is this library's.</summary>
 /// <remarks>
-/// What <c>torch.autograd.Function</c> of TorchSharp does by the same native functions, which takes half as long again for small inputs, and for large ones an unused tensor as
-/// large as the output. A node is told when libtorch frees it; then it goes to another call, since what libtorch calls back takes longer to make than all the rest.
+/// It does what <c>torch.autograd.Function</c> of TorchSharp does, by the same native functions. TorchSharp's takes half as long again for small inputs, and allocates a tensor as large as
+/// the output that nothing uses. A node that libtorch has freed serves another call: to make the two callbacks takes longer than all the rest.
 /// </remarks>
 internal sealed unsafe class AutogradNode
 {
-    /// <summary>So many wait for another call at most.</summary>
+    /// <summary>The most nodes that wait for another call.</summary>
     private const int Most = 1024;
 
     private static readonly Stack<AutogradNode> Unused = new();
@@ -37,7 +38,7 @@ internal sealed unsafe class AutogradNode
     [ThreadStatic]
     private static bool _isFreeing;
 
-    private readonly ApplyFunction _applyFunction; // held, since libtorch has their addresses alone
+    private readonly ApplyFunction _applyFunction; // held here: libtorch knows their addresses, which keep nothing alive
     private readonly DeleteFunction _deleteFunction;
     private readonly nint _apply;
     private readonly nint _delete;
@@ -64,8 +65,8 @@ internal sealed unsafe class AutogradNode
     /// <summary>Makes the outputs depend on the inputs.</summary>
     /// <param name="inputs">Those that a gradient belongs to.</param>
     /// <param name="outputs">An input among them is answered with a view, which must not be changed in place.</param>
-    /// <param name="saved">What the backward asks for; that it is changed in place before is an error then.</param>
-    /// <param name="function">The backward, disposed with the graph, or with the exception that this ends in.</param>
+    /// <param name="saved">What the backward asks for by <see cref="Saved"/>, which is an error if it was changed in place meanwhile.</param>
+    /// <param name="function">The backward. It is disposed when the graph is freed, or when this method throws.</param>
     /// <returns>The outputs as part of the graph, in the current scope.</returns>
     public static Tensor[] Tie(Tensor[] inputs, Tensor[] outputs, Tensor?[] saved, IBackward function)
     {
@@ -78,7 +79,7 @@ internal sealed unsafe class AutogradNode
         if (node._node.Shared == 0)
             node.Delete();
         CheckForErrors();
-        var shared = node._node; // once it is disposed below, the node may be another call's
+        var shared = node._node; // once this is disposed below, the node may serve another call
         try
         {
             return node.Tie(inputs, outputs, saved);
@@ -124,7 +125,7 @@ internal sealed unsafe class AutogradNode
             CheckForErrors(); // each time: a call that succeeds takes the error of the last away
         }
 
-        _wrapped = wrapped; // last, so that an error leaves no tensors
+        _wrapped = wrapped; // last: after an error in what comes before, there are no new tensors to free
         THSAutograd_Function_wrapOutputs(given, default, default, new() { Array = results, Count = outputs.Length }, _node, &Wrapped);
         CheckForErrors();
         var tied = new Tensor[outputs.Length];
@@ -186,7 +187,7 @@ internal sealed unsafe class AutogradNode
         }
     }
 
-    // What was saved may be the last to hold the graph before it, and with that a node that is deleted meanwhile: the stack would not do for a long chain of them.
+    // To free what was saved may free the graph before it, and so delete another node, which comes here again. A loop, since recursion over a long chain would overflow the stack.
     private static void FreeSaved()
     {
         if (_isFreeing || _savedOfDeleted is null)

@@ -6,20 +6,24 @@ namespace Darts.Norm.Kernels;
 
 /// <summary>Brings an exception of a backward to the caller of <c>backward()</c>.</summary>
 /// <remarks>
-/// An exception must not leave a callback of libtorch: the process would end. On a CPU the callback runs on the caller's thread, where TorchSharp asks libtorch for its last error when
-/// the pass is done: one is left there, and what TorchSharp throws for it gets the exception's text, and the exception itself as the inner one.
-/// Where libtorch stops the pass with an error of its own, that gets them. A function of TorchSharp later in the pass takes the error away: then the thread's next pass through a layer ends in it.
-/// Elsewhere a gradient of the wrong device makes libtorch raise an error of its own, to the same end.
+/// <para>An exception must not leave a callback of libtorch: the process would end. So it is recorded, and becomes text and inner exception of what TorchSharp throws.</para>
+/// <para>
+/// On a CPU the callback runs on the thread that called <c>backward()</c>. When the pass is done, TorchSharp asks libtorch for that thread's last error, and throws if there is one:
+/// each callback that follows a failure leaves one. Where libtorch stops the pass with an error of its own, that one is used. Where a function of TorchSharp later in the pass
+/// clears the last error, the thread's next pass through a layer ends in the failure.
+/// </para>
+/// <para>On other devices the callback runs on libtorch's threads. There it answers a gradient on the wrong device, which makes libtorch raise an error.</para>
 /// </remarks>
 internal static unsafe class BackwardFailure
 {
-    private const string LibtorchsWords = "returned an invalid gradient";
+    /// <summary>In libtorch's error for a gradient on the wrong device.</summary>
+    private const string InvalidGradient = "returned an invalid gradient";
 
     [ThreadStatic]
     private static Failure? _here;
 
     [ThreadStatic]
-    private static int _callbacks; // that this thread is in, one in another's pass
+    private static int _callbacks; // that this thread is in: a hook may run a pass of its own, whose callbacks count too
 
     private static Failure? _elsewhere;
 
@@ -39,14 +43,14 @@ internal static unsafe class BackwardFailure
     {
         if (device.type == DeviceType.CPU)
         {
-            using var unknown = full([], double.NaN, dtype, CPU); // takes no memory: that may be what there is none of
-            return unknown.expand(shape); // seen where the error is not; autograd.grad of TorchSharp ends the process where one is missing or wrong
+            using var unknown = full([], double.NaN, dtype, CPU); // one value, expanded: memory may be what has run out
+            return unknown.expand(shape); // NaN shows where the error is lost. One of the right size, since autograd.grad of TorchSharp ends the process otherwise
         }
         _elsewhere = Interlocked.Exchange(ref _here, null) ?? _elsewhere;
         return empty(shape, dtype, device.type == DeviceType.META ? CPU : META);
     }
 
-    /// <summary>At the end of each callback leaves the error again: what was called there has taken it away.</summary>
+    /// <summary>At the end of each callback. Leaves the error again, since what the callback called has cleared it.</summary>
     public static void Leave()
     {
         _callbacks--;
@@ -60,12 +64,12 @@ internal static unsafe class BackwardFailure
     {
         if (thrown.Exception is not ExternalException error || error.GetType() != typeof(ExternalException))
             return;
-        if (_here is { } here && _callbacks < here.Callbacks) // out of the pass: what is thrown in a callback may be caught there
+        if (_here is { } here && _callbacks < here.Callbacks) // no longer in the callback that failed: what is thrown in it may be caught there
         {
             _here = null;
             Explain(error, here.Error is OutOfMemoryException || error.Message.Contains(here.Text, StringComparison.Ordinal) ? here : here with { Text = $"{here.Text}\n{error.Message}" });
         }
-        else if (_elsewhere is { } elsewhere && error.Message.Contains(LibtorchsWords, StringComparison.Ordinal))
+        else if (_elsewhere is { } elsewhere && error.Message.Contains(InvalidGradient, StringComparison.Ordinal))
         {
             _elsewhere = null;
             Explain(error, elsewhere);

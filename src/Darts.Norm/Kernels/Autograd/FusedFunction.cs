@@ -97,7 +97,7 @@ internal sealed class FusedFunction(FusedOperation operation, Inputs inputs, Wan
         return new(gradients[0], gradients[1], gradients[2]);
     }
 
-    // A view of its own: the input may come from the same parameters, by a part of the graph that is another node's. One that was frozen since asks for its gradient all the same.
+    // A view, so that only the way through this layer counts: the input may itself depend on the same parameters. What was frozen since the forward is differentiated all the same.
     [return: NotNullIfNotNull(nameof(tensor))]
     private static Tensor? Apart(Tensor? tensor, bool isWanted)
     {

@@ -1,22 +1,22 @@
 namespace Darts.Norm.Kernels;
 
 /// <summary>
-/// The gradients that a node's backward gave to libtorch. Their own references must go when it has taken its, of which it says nothing:
-/// so at this thread's next backward, so that they don't add up over a network, or with the graph.
+/// The gradients that a node's backward gave to libtorch. libtorch takes references of its own, but does not say when, and only then may these be freed:
+/// that is done at the thread's next backward, so that they don't add up over a network, or when the graph is freed.
 /// </summary>
 internal sealed class HandedOver
 {
     [ThreadStatic]
     private static HandedOver? _last;
 
-    // Those that can be differentiated again: they hold the graph, and with it the node, which must not hold them.
+    // Gradients that can be differentiated again. They hold the graph and with it the node: if the node held them, neither would be freed.
     [ThreadStatic]
     private static List<Tensor>? _lastWithHistory;
 
-    // Threads may run the same graph backward at a time: what one of them has given, libtorch may not have taken yet.
+    // By thread, since several may run the same graph backward at once: none may free what libtorch has not yet taken from another.
     private readonly List<(int thread, Tensor gradient)> _gradients = [];
 
-    /// <summary>Frees what this thread's last backward gave away.</summary>
+    /// <summary>Frees what this thread's last backward handed over.</summary>
     public static void DisposeLast()
     {
         _last?.Free(Environment.CurrentManagedThreadId);
@@ -47,7 +47,7 @@ internal sealed class HandedOver
         _last = this;
     }
 
-    /// <summary>Frees what all threads gave away.</summary>
+    /// <summary>Frees what all threads handed over.</summary>
     public void DisposeAll() => Free(null);
 
     private void Free(int? thread)
@@ -56,7 +56,7 @@ internal sealed class HandedOver
             gradient.Dispose();
     }
 
-    // Out of the list and the lock before it is disposed: with it a graph may go, and with that the node whose list this is.
+    // Removed before it is disposed, and disposed outside of the lock: that may free a graph, and so delete the node whose list this is.
     private Tensor? TakeOut(int? thread)
     {
         lock (_gradients)

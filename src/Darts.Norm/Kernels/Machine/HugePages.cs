@@ -2,8 +2,8 @@ namespace Darts.Norm.Kernels;
 
 /// <summary>Asks Linux to back large results with pages of 2 MB.</summary>
 /// <remarks>
-/// Such results are fresh memory every time (glibc gives blocks beyond 32 MB back to the system), and with pages of 4 KB to get it takes longer
-/// than to write it. libtorch asks for the same where THP_MEM_ALLOC_ENABLE is set.
+/// glibc gives blocks beyond 32 MB back to the system, so that each such result is new memory, and in pages of 4 KB that takes longer to get than to write.
+/// libtorch asks for the same where THP_MEM_ALLOC_ENABLE is set.
 /// </remarks>
 internal static unsafe class HugePages
 {
@@ -17,7 +17,7 @@ internal static unsafe class HugePages
         if (madvise is null)
             return;
         var pageSize = Environment.SystemPageSize;
-        var first = (nint)start & -pageSize; // a block of its own begins a few bytes behind the first page's beginning, and that page may begin a huge one
+        var first = (nint)start & -pageSize; // the block starts a few bytes into its first page, which may be the first of a huge one
         _ = madvise((byte*)first, (nint)(start + bytes) - first, MADV_HUGEPAGE); // a refusal leaves the pages as they were
     }
 }

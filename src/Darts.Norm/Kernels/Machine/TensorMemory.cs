@@ -7,25 +7,25 @@ namespace Darts.Norm.Kernels;
 /// <summary>Tensors' memory: where it begins, new results, and what is asked of the caches and the system for them.</summary>
 internal static unsafe class TensorMemory
 {
-    /// <summary>So many bytes are worth a call to the system.</summary>
+    /// <summary>From this many bytes on, asking the system for huge pages is worth the call.</summary>
     private const long Large = 4 << 20;
 
-    /// <summary>Of so many bytes the nearer caches hold no more than a part.</summary>
+    /// <summary>From this many bytes on, a result does not fit in a core's own caches.</summary>
     private const long Near = 1_000_000;
 
-    /// <summary>So many bytes ahead the lines of a result are asked for.</summary>
+    /// <summary>How many bytes ahead of the writing <see cref="PrefetchResult"/> asks for a line.</summary>
     private const long ResultsAhead = 2048;
 
-    /// <summary>Of so many bytes the caches keep nothing until it is read.</summary>
+    /// <summary>From this many bytes on, nothing of a result is left in the caches when it is read.</summary>
     private const long Streamed = 8 << 20;
 
-    /// <summary>The same in training, where what is read beside it, and again in the backward pass, passes through the caches too.</summary>
+    /// <summary>The same in training, where the input and what the backward pass reads go through the caches as well.</summary>
     private const long StreamedInTraining = 3 << 20;
 
     /// <summary>The address of a CPU tensor's first value. The tensor must be kept alive.</summary>
     public static byte* Start(Tensor tensor) => THSTensor_data(tensor.Handle);
 
-    /// <summary>A line is soon to be read or written; it may lie behind the memory that there is.</summary>
+    /// <summary>Loads a cache line that is soon needed. The address need not be valid.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(void* address)
     {
@@ -33,7 +33,7 @@ internal static unsafe class TensorMemory
             Sse.Prefetch1(address);
     }
 
-    /// <summary>A result is being written there: its line so far ahead is asked for, since behind the stores few of them would be waited for at a time.</summary>
+    /// <summary>Loads the line of a result <see cref="ResultsAhead"/> beyond what is being written. The processor would wait for few lines at a time if the stores asked for them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void PrefetchResult(void* address)
     {
@@ -41,7 +41,11 @@ internal static unsafe class TensorMemory
             Sse.Prefetch0((byte*)address + ResultsAhead);
     }
 
-    /// <summary>Where so many rows of so many bytes are to be written: past the caches, which need not read first what is overwritten, whole lines of a large result.</summary>
+    /// <summary>Where a result is best written. Past the caches if it is large and its rows are whole lines: then no line is read before it is overwritten.</summary>
+    /// <param name="start">The result's first byte.</param>
+    /// <param name="row">The bytes of a row.</param>
+    /// <param name="rows">How many rows there are.</param>
+    /// <param name="isTraining">Whether a backward follows, or this is one.</param>
     public static Destination DestinationOf(byte* start, long row, long rows, bool isTraining)
     {
         if (row * rows >= (isTraining ? StreamedInTraining : Streamed) && ((nint)start | (nint)row) % 64 == 0)
@@ -49,14 +53,14 @@ internal static unsafe class TensorMemory
         return row * rows >= Near ? Destination.Caches : Destination.NearCaches;
     }
 
-    /// <summary>What was written past the caches is seen by all threads, as all else is without.</summary>
+    /// <summary>Makes what was written past the caches visible to other threads; other stores are without it.</summary>
     public static void Fence()
     {
         if (Sse.IsSupported)
             Sse.StoreFence();
     }
 
-    /// <summary>A contiguous tensor of this shape and dtype, values to be written.</summary>
+    /// <summary>A contiguous tensor of this one's shape and dtype, without values.</summary>
     public static Tensor Like(Tensor tensor)
     {
         try
@@ -69,7 +73,7 @@ internal static unsafe class TensorMemory
         }
     }
 
-    /// <summary>A contiguous tensor, values to be written.</summary>
+    /// <summary>A contiguous tensor without values.</summary>
     public static Tensor New(long[] shape, ScalarType dtype)
     {
         try
@@ -82,11 +86,11 @@ internal static unsafe class TensorMemory
         }
     }
 
-    /// <summary>The exception for memory that there is not.</summary>
+    /// <summary>The exception for a result that memory does not suffice for.</summary>
     public static InsufficientMemoryException DoesNotFit(long[] shape, ScalarType dtype, Exception error) =>
         new($"A result must fit in memory, but one of size {Require.Size(shape)}, dtype {dtype}, does not: {error.Message.Split('\n')[0]}. Pass the batch in parts.", error);
 
-    /// <summary>Whether the error is that memory does not suffice, or that so much cannot be.</summary>
+    /// <summary>Whether libtorch's error is that memory does not suffice, or that a size overflows.</summary>
     public static bool IsShortage(ExternalException error) =>
         error.Message.Contains("tried to allocate", StringComparison.OrdinalIgnoreCase) || error.Message.Contains("overflow", StringComparison.Ordinal);
 

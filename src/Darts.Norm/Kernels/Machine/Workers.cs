@@ -4,7 +4,7 @@ namespace Darts.Norm.Kernels;
 /// <remarks>What a block computes must not depend on who runs it: then the results do not depend on the number of threads.</remarks>
 internal static class Workers
 {
-    /// <summary>So many values keep a thread busy for longer than it takes to wake it.</summary>
+    /// <summary>From this many values on, a thread is busy for longer than it takes to wake it.</summary>
     private const long ValuesAThread = 16 * 1024;
 
     private static int _callers;
@@ -35,7 +35,7 @@ internal static class Workers
             work.Run(block);
     }
 
-    /// <summary>Each thread has a run of blocks of its own, the same in every call: what it read and wrote there before lies in its core's caches. When they are done it takes the others'.</summary>
+    /// <summary>Each thread starts with blocks that are the same in every call, as its core's caches may still hold what it read and wrote there. Then it takes those that other threads have left.</summary>
     private sealed class Share<TWork> : SharedWork
         where TWork : struct, IWork
     {

@@ -1,14 +1,14 @@
 namespace Darts.Norm.Kernels;
 
-/// <summary>Where a result is written.</summary>
+/// <summary>How a result is written; see <see cref="TensorMemory.DestinationOf"/>.</summary>
 internal enum Destination
 {
-    /// <summary>The nearer caches hold it and what it is computed from.</summary>
+    /// <summary>It fits in a core's own caches: plain stores.</summary>
     NearCaches,
 
-    /// <summary>The caches.</summary>
+    /// <summary>It fits in the last cache: stores, and lines loaded ahead of them.</summary>
     Caches,
 
-    /// <summary>Past the caches.</summary>
+    /// <summary>It fits in no cache: stores past them.</summary>
     Memory,
 }
