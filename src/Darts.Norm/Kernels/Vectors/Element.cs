@@ -10,7 +10,7 @@ internal unsafe interface IElement
     /// <summary>The size of a value in bytes.</summary>
     public static abstract int Size { get; }
 
-    /// <summary>Whether values are float32, which float64 has digits and range to spare for: its sums need no compensation, and squares neither overflow nor vanish.</summary>
+    /// <summary>Whether values are float32. Float64 has digits and range to spare for these: sums need no compensation, and squares neither overflow nor vanish.</summary>
     public static abstract bool IsSingle { get; }
 
     /// <summary>Whether NaN marks a value that is missing.</summary>
@@ -70,7 +70,7 @@ internal readonly unsafe struct Float32 : IElement
         Narrow(values.D).Store(p + 12);
     }
 
-    /// <summary>The same past the caches, to memory that is aligned for it.</summary>
+    /// <summary>As <see cref="Store"/>, past the caches. The address must be a multiple of a vector's size.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Stream(Lanes values, byte* to)
     {
@@ -79,7 +79,7 @@ internal readonly unsafe struct Float32 : IElement
         Vector256.Create(Narrow(values.C), Narrow(values.D)).StoreAlignedNonTemporal(p + 8);
     }
 
-    /// <summary>The largest of each of four rows, from bits of magnitudes, which as integers have the same order.</summary>
+    /// <summary>The largest magnitude of each of four rows, from the magnitudes' bits: these have the same order as integers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Largest(Vector256<int>* rows)
     {
@@ -98,11 +98,11 @@ internal readonly unsafe struct Float32 : IElement
     public static Vector256<double> Widen(Vector128<float> v) =>
         Avx.IsSupported ? Avx.ConvertToVector256Double(v) : Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v));
 
-    /// <summary>Four values.</summary>
+    /// <summary>Reads four values.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> WidenFour(float* from) => Widen(Vector128.Load(from));
 
-    /// <summary>Eight values.</summary>
+    /// <summary>Reads eight values.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<double> WidenEight(float* from) => Widen(Vector256.Load(from));
 

@@ -42,7 +42,7 @@ internal readonly unsafe struct Float32Row(float* start, long length, float* end
         return Vector512.Create(last.A, last.B) & Float32x32.WideMask(Length - i);
     }
 
-    /// <summary>Eight values; what lies beyond the row is anything.</summary>
+    /// <summary>Eight values. Those beyond the row are arbitrary.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector256<float> Part(long i) => _start + i + 8 <= _end ? Vector256.Load(_start + i) : LoadLast(_start + i, Length - i).A;
 
@@ -55,7 +55,7 @@ internal readonly unsafe struct Float32Row(float* start, long length, float* end
             StoreLast(values, _start + i, Length - i);
     }
 
-    // No method of the row's own: a row whose address is taken does not stay in registers.
+    // Static, as in Row<T>.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static Float32x32 LoadLast(float* from, long count)
     {

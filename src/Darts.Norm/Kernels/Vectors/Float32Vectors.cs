@@ -3,12 +3,12 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Float32 values that are computed with together, as many as the machine's registers hold: what becomes of one does not depend on that.</summary>
+/// <summary>As many float32 values as one of the machine's registers holds. The result for each is the same, however many that are.</summary>
 /// <remarks>For loops that keep several of them in registers. <see cref="Float32Series"/>, which keeps few, takes a <see cref="Vector512{T}"/> on every machine.</remarks>
 internal unsafe interface IFloat32Vector<TSelf>
     where TSelf : struct, IFloat32Vector<TSelf>
 {
-    /// <summary>How many. Thirty-two are whole pairs of them.</summary>
+    /// <summary>How many. Thirty-two is a multiple of twice as many.</summary>
     public static abstract int Count { get; }
 
     public static abstract TSelf Create(float value);
@@ -17,13 +17,13 @@ internal unsafe interface IFloat32Vector<TSelf>
 
     public void Store(float* to);
 
-    /// <summary>The same past the caches, to memory that is aligned for it.</summary>
+    /// <summary>Stores past the caches. The address must be a multiple of the vector's size.</summary>
     public void Stream(float* to);
 
     /// <summary>The larger of <paramref name="largest"/>, which is not negative, and the magnitude of <paramref name="value"/>.</summary>
     public static abstract TSelf LargerMagnitude(TSelf largest, TSelf value);
 
-    /// <summary>The bits of eight values that are not negative, of which the largest is the same.</summary>
+    /// <summary>The bits of eight values whose largest is the largest of these, none of which is negative.</summary>
     public Vector256<int> Folded();
 
     public static abstract TSelf operator +(TSelf x, TSelf y);

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Float64 values, as many as one of the machine's registers holds: what becomes of one does not depend on that.</summary>
+/// <summary>As many float64 values as one of the machine's registers holds. The result for each is the same, however many that are.</summary>
 /// <remarks>A few of these stay in registers where whole <see cref="Lanes"/> would not.</remarks>
 internal unsafe interface IFloat64Vector<TSelf>
     where TSelf : struct, IFloat64Vector<TSelf>
@@ -15,12 +15,12 @@ internal unsafe interface IFloat64Vector<TSelf>
 
     public static abstract TSelf Load(double* from);
 
-    /// <summary>The same of float32.</summary>
+    /// <summary>Reads as many float32 values.</summary>
     public static abstract TSelf Widen(float* from);
 
     public void Store(double* to);
 
-    /// <summary>The same past the caches, to memory that is aligned for it.</summary>
+    /// <summary>Stores past the caches. The address must be a multiple of the vector's size.</summary>
     public void Stream(double* to);
 
     public static abstract TSelf operator +(TSelf x, TSelf y);

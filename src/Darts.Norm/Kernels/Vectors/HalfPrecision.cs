@@ -18,7 +18,7 @@ internal static unsafe class HalfPrecision
         return value;
     }
 
-    /// <summary>Reads so many values of one of the two dtypes.</summary>
+    /// <summary>Reads <paramref name="count"/> values of one of the two dtypes.</summary>
     public static void Widen(ScalarType dtype, byte* from, float* to, long count)
     {
         if (dtype == ScalarType.Float16)
@@ -27,7 +27,7 @@ internal static unsafe class HalfPrecision
             Widen<BFloat16>((ushort*)from, to, count);
     }
 
-    /// <summary>Rounds and writes so many.</summary>
+    /// <summary>Rounds and writes <paramref name="count"/> values to one of the two dtypes.</summary>
     public static void Narrow(ScalarType dtype, float* from, byte* to, long count)
     {
         if (dtype == ScalarType.Float16)
@@ -67,7 +67,7 @@ internal static unsafe class HalfPrecision
             to[i] = (ushort)T.FromFloat(Vector256.CreateScalar(bits[i])).ToScalar();
     }
 
-    /// <summary>What a value's bits are as float32, and what a float32's are rounded: in vectors of both widths.</summary>
+    /// <summary>The conversions between a dtype's bits and float32, in vectors of both widths.</summary>
     private interface IHalf
     {
         public static abstract Vector256<float> ToFloat(Vector256<uint> half);

@@ -7,8 +7,8 @@ namespace Darts.Norm.Kernels;
 
 /// <summary>Sixteen float64 values that are computed with together.</summary>
 /// <remarks>
-/// The number is part of the result: lane l sums the elements l, l + 16, l + 32, ... of a row, on every machine. Neither the
-/// runtime nor this code contracts a multiplication and an addition into one rounding, but where that is the only one, or what one lost is asked for.
+/// The number is part of the result: lane l sums the elements l, l + 16, l + 32, ... of a row, on every machine. Neither the runtime nor this code fuses a multiplication
+/// and an addition, except where that changes no bit (<see cref="AddProduct(Lanes, Lanes, Lanes)"/>) and to get a rounding error (<see cref="Loss(Lanes, Lanes, Lanes)"/>).
 /// </remarks>
 internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, Vector256<double> c, Vector256<double> d)
 {
@@ -39,7 +39,7 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes operator &(Lanes x, Lanes mask) => new(x.A & mask.A, x.B & mask.B, x.C & mask.C, x.D & mask.D);
 
-    /// <summary>Counts of lanes of all ones, which as integers are -1: each lane holds minus how many there were.</summary>
+    /// <summary>Adds masks as integers. All ones is -1: a sum of masks is minus how often each lane was set.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Tally(Lanes x, Lanes y) => new(Tally(x.A, y.A), Tally(x.B, y.B), Tally(x.C, y.C), Tally(x.D, y.D));
 
@@ -55,11 +55,11 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public double Sum() => Sum((A + B) + (C + D));
 
-    /// <summary>The same of four.</summary>
+    /// <summary>The sum of four values, in one order.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static double Sum(Vector256<double> v) => (v.GetElement(0) + v.GetElement(1)) + (v.GetElement(2) + v.GetElement(3));
 
-    /// <summary>The same of four times four.</summary>
+    /// <summary>The sums of four values each, in the order of <see cref="Sum(Vector256{double})"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> Sums(Vector256<double> a, Vector256<double> b, Vector256<double> c, Vector256<double> d)
     {
@@ -90,21 +90,21 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes operator -(Lanes x, double y) => x - Vector256.Create(y);
 
-    /// <summary>x · y + sum, where x and y are float32 values, or of fewer digits: their product is exact, and the addition rounds alone, in one instruction with it as after it.</summary>
+    /// <summary>x · y + sum, of x and y with no more digits than float32 has. Their product is exact, so that fused or not, only the addition rounds.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes AddProduct(Lanes x, Lanes y, Lanes sum) =>
         new(AddProduct(x.A, y.A, sum.A), AddProduct(x.B, y.B, sum.B), AddProduct(x.C, y.C, sum.C), AddProduct(x.D, y.D, sum.D));
 
-    /// <summary>The same of eight.</summary>
+    /// <inheritdoc cref="AddProduct(Lanes, Lanes, Lanes)"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<double> AddProduct(Vector512<double> x, Vector512<double> y, Vector512<double> sum) =>
         Avx512F.IsSupported ? Avx512F.FusedMultiplyAdd(x, y, sum) : (x * y) + sum;
 
-    /// <summary>The same of four.</summary>
+    /// <inheritdoc cref="AddProduct(Lanes, Lanes, Lanes)"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> AddProduct(Vector256<double> x, Vector256<double> y, Vector256<double> sum) => Fma.IsSupported ? Fma.MultiplyAdd(x, y, sum) : (x * y) + sum;
 
-    /// <summary>What rounding <paramref name="product"/> lost of x · y, exactly: so the same with an instruction for it as without.</summary>
+    /// <summary>What rounding <paramref name="product"/> lost of x · y. It is exact, so the same with a fused instruction as without.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Loss(Lanes x, Lanes y, Lanes product) =>
         new(Loss(x.A, y.A, product.A), Loss(x.B, y.B, product.B), Loss(x.C, y.C, product.C), Loss(x.D, y.D, product.D));
@@ -112,18 +112,18 @@ internal readonly unsafe struct Lanes(Vector256<double> a, Vector256<double> b, 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> Tally(Vector256<double> x, Vector256<double> y) => (x.AsInt64() + y.AsInt64()).AsDouble();
 
-    /// <summary>The same of eight.</summary>
+    /// <inheritdoc cref="Loss(Lanes, Lanes, Lanes)"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<double> Loss(Vector512<double> x, Vector512<double> y, Vector512<double> product) => Avx512F.IsSupported
         ? Avx512F.FusedMultiplySubtract(x, y, product)
         : Vector512.Create(Loss(x.GetLower(), y.GetLower(), product.GetLower()), Loss(x.GetUpper(), y.GetUpper(), product.GetUpper()));
 
-    /// <summary>The same of four.</summary>
+    /// <inheritdoc cref="Loss(Lanes, Lanes, Lanes)"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> Loss(Vector256<double> x, Vector256<double> y, Vector256<double> product) =>
         Fma.IsSupported ? Fma.MultiplySubtract(x, y, product) : LossOneByOne(x, y, product);
 
-    /// <summary>The same without the machine's instruction for it.</summary>
+    /// <summary><see cref="Loss(Vector256{double}, Vector256{double}, Vector256{double})"/> on a machine without a fused instruction for vectors.</summary>
     public static Vector256<double> LossOneByOne(Vector256<double> x, Vector256<double> y, Vector256<double> product)
     {
         var loss = product;

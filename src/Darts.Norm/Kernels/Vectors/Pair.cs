@@ -64,7 +64,7 @@ internal readonly struct Pair<TVector>(TVector high, TVector low)
         return new(product.High, product.Low + (x.High * TVector.Create(y.lost)));
     }
 
-    /// <summary>The same times a power of two.</summary>
+    /// <summary>This times a power of two, which is exact.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Pair<TVector> Shifted(double power)
     {
@@ -72,11 +72,11 @@ internal readonly struct Pair<TVector>(TVector high, TVector low)
         return new(High * v, Low * v);
     }
 
-    /// <summary>What an infinity lost says nothing: there, without it.</summary>
+    /// <summary>The sum of both, in one number. Of an infinity, which makes what was lost a NaN, the infinity.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TVector Rounded() => TVector.Or(High + Low, High);
 
-    /// <summary>The sum with a value, rounded. What was lost is subtracted with the other sign, so that nothing lost leaves a zero its sign.</summary>
+    /// <summary>The sum of both and a value, in one number. Subtracting 0 - lost instead of adding what was lost keeps the sign of a zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TVector Plus(TVector value)
     {
@@ -88,7 +88,7 @@ internal readonly struct Pair<TVector>(TVector high, TVector low)
 /// <summary>Quotients and roots of four values, each with what its roundings lost.</summary>
 internal static class Pair
 {
-    /// <summary>A sum and its rest; without it where the sum is not finite, and what it lost says nothing.</summary>
+    /// <summary>The sum of a total and its rest. The rest is left out where the total is not finite.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pair<Float64x4> WithRest(Float64x4 total, Float64x4 rest)
     {

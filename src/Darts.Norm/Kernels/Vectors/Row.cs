@@ -42,11 +42,11 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
         get => T.Load(_start + (i * T.Size));
     }
 
-    /// <summary>Sixteen values, on or beyond the row, are soon to be read.</summary>
+    /// <summary>Loads the cache line of a value on or beyond the row that is soon to be read.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(long i) => TensorMemory.Prefetch(_start + (i * T.Size));
 
-    /// <summary>The same of two rows.</summary>
+    /// <summary>Loads the cache lines of two rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(Row<T> x, Row<T> y, long i)
     {
@@ -54,7 +54,7 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
         y.Prefetch(i);
     }
 
-    /// <summary>Sixteen values of which some may lie beyond the row, where they are anything.</summary>
+    /// <summary>Sixteen values. Those beyond the row are arbitrary.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Lanes Part(long i)
     {
@@ -62,7 +62,7 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
         return from + (Lanes.Count * T.Size) <= _end ? T.Load(from) : LoadLast(from, Length - i);
     }
 
-    /// <summary>Rounds and writes the first of sixteen values; the others where they may be written.</summary>
+    /// <summary>Rounds and writes the first <paramref name="count"/> of sixteen values, and the others too where the memory may be touched.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void SetPart(long i, Lanes values, long count)
     {
@@ -77,7 +77,7 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Set(long i, Lanes values) => T.Store(values, _start + (i * T.Size));
 
-    /// <summary>The same, past the caches if <paramref name="streams"/>; of float32 only.</summary>
+    /// <summary>Rounds and writes a whole group of values, past the caches if <paramref name="streams"/>, of float32 only.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Set(long i, Lanes values, bool streams)
     {
@@ -95,7 +95,7 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void SetTail(Lanes values) => SetPart(Whole, values, Length - Whole);
 
-    // No methods of the row's own: a row whose address is taken does not stay in registers.
+    // Static: an instance method would take the row's address, and it would not stay in registers.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static Lanes LoadLast(byte* from, long count)
     {

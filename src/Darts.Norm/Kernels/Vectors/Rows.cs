@@ -42,10 +42,10 @@ internal readonly unsafe struct Rows
     /// <summary>The size of a value.</summary>
     public long Size { get; }
 
-    /// <summary>Whether values are of half precision,</summary>
+    /// <summary>Whether values are of half precision.</summary>
     public bool IsHalf => Size == HalfPrecision.Size;
 
-    /// <summary>and of which.</summary>
+    /// <summary>The dtype of values of half precision.</summary>
     public ScalarType Half { get; }
 
     /// <summary>The end of the tensor's memory.</summary>
@@ -53,7 +53,7 @@ internal readonly unsafe struct Rows
 
     public byte* this[long row] => _axes is null ? _start + (row * _stride) : _start + Offset(row);
 
-    /// <summary>Where rows that follow each other begin.</summary>
+    /// <summary>The addresses of rows that follow each other.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Starts(long first, int count, byte** to)
     {
@@ -64,11 +64,12 @@ internal readonly unsafe struct Rows
             to[r] = this[first + r];
     }
 
-    /// <summary>The same to be read as what kernels compute with, and the end of the memory that may be read: of half precision, they are widened first.</summary>
-    /// <param name="first">Of the rows.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="to">Where each begins.</param>
-    /// <param name="widened">Room for their values, and for <see cref="Lanes.Count"/> more, which may be read with the last.</param>
+    /// <summary>Makes rows that follow each other readable by kernels: those of half precision are widened to float32 first.</summary>
+    /// <param name="first">The first row.</param>
+    /// <param name="count">How many rows.</param>
+    /// <param name="to">Receives the address of each.</param>
+    /// <param name="widened">Room for the widened values, and for <see cref="Lanes.Count"/> more, which may be read with the last.</param>
+    /// <returns>The end of the memory that may be read.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* Read(long first, int count, byte** to, float* widened)
     {
@@ -77,8 +78,8 @@ internal readonly unsafe struct Rows
     }
 
     /// <summary>Widens rows of half precision that follow each other.</summary>
-    /// <param name="first">Of the rows.</param>
-    /// <param name="count">How many.</param>
+    /// <param name="first">The first row.</param>
+    /// <param name="count">How many rows.</param>
     /// <param name="lieTogether">Whether they lie side by side.</param>
     /// <param name="to">Where their values go, side by side.</param>
     public void Widen(long first, long count, bool lieTogether, float* to)
@@ -111,7 +112,7 @@ internal readonly unsafe struct Rows
         return offset;
     }
 
-    /// <summary>The axes before the row, neighbours that step alike joined; null where the row's values are not side by side.</summary>
+    /// <summary>The axes before the row, with neighbours joined where one stride does for both; null where the row's values do not lie side by side.</summary>
     private static List<(long size, long stride)>? Outer(Tensor tensor, long length)
     {
         var (shape, strides) = (tensor.shape, tensor.stride());

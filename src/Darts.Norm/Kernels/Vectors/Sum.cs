@@ -8,7 +8,7 @@ namespace Darts.Norm.Kernels;
 /// <summary>Sums in float64. For float64 values, which leave no digits to spare, what each addition loses is summed as well.</summary>
 internal static unsafe class Sum
 {
-    /// <summary>2³⁰: so many roundings of float64, if all are alike, are one of float32 in a root.</summary>
+    /// <summary>2³⁰: if this many roundings of float64 are all alike, a root of the sum is off by one rounding of float32.</summary>
     private const double RoundingsOfOne = 1L << 30;
 
     /// <summary><c>sum += value</c>; the loss goes to <paramref name="lost"/>.</summary>
@@ -50,7 +50,7 @@ internal static unsafe class Sum
         (Lanes.Load(sums + length + i) + ((sum - (total - shown)) + (value - shown))).Store(sums + length + i);
     }
 
-    /// <summary>The same for a value and what it lost, which is left out where <typeparamref name="T"/> does not need it.</summary>
+    /// <summary>Adds a value and what it lost to a running sum in memory; what it lost only where <typeparamref name="T"/> needs it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void AddAt<T>(double* sums, long length, long i, Lanes value, Lanes lost)
         where T : IElement
@@ -60,7 +60,7 @@ internal static unsafe class Sum
             (Lanes.Load(sums + length + i) + lost).Store(sums + length + i);
     }
 
-    /// <summary>The same of as many as a register holds, of float64.</summary>
+    /// <summary>Adds float64 values, as many as a register holds, and what they lost to running sums in memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void AddAt<TVector>(double* sums, long length, TVector value, TVector lost)
         where TVector : struct, IFloat64Vector<TVector>
@@ -103,10 +103,10 @@ internal static unsafe class Sum
     }
 
     /// <summary>The gradient of a parameter from the sums of all blocks, added in order and rounded once.</summary>
-    /// <param name="sums">Of all blocks.</param>
-    /// <param name="blocks">How many.</param>
+    /// <param name="sums">Those of each block, one block after the other.</param>
+    /// <param name="blocks">How many blocks.</param>
     /// <param name="length">How many values the parameter has.</param>
-    /// <param name="place">Of its gradient; null where none is wanted.</param>
+    /// <param name="place">The size and dtype of the gradient; null where none is wanted.</param>
     /// <param name="unit">A power of two that the sums are multiplied by.</param>
     public static Tensor? Combined<T>(Float64Buffer sums, long blocks, long length, Place? place, double unit = 1)
         where T : IElement
@@ -138,14 +138,16 @@ internal static unsafe class Sum
         }
     }
 
-    /// <summary>How many times as large as a variance the square of a mean may be: less where so many additions, which may round alike, cost it digits.</summary>
+    /// <summary>How many times a variance the square of a mean may be, if the variance is mean(x²) - mean(x)².</summary>
+    /// <param name="most">The most it may be.</param>
+    /// <param name="additions">How many roundings mean(x²) has: if they are all alike, it has fewer digits to spare.</param>
     public static double Farthest(double most, long additions) => Math.Min(most, RoundingsOfOne / Math.Max(1, additions));
 
     /// <summary>(total + rest) / count, and what rounding that lost.</summary>
     public static (double quotient, double lost) Divide(double total, double rest, double count)
     {
         var quotient = total / count;
-        // One rounding, of an exact remainder: the same on every machine, with or without an instruction for it.
+        // The remainder is exact, so the fused operation gives the same on every machine, with or without an instruction for it.
         return double.IsFinite(quotient) ? TwoSum(quotient, (Math.FusedMultiplyAdd(-quotient, count, total) + rest) / count) : (quotient, 0);
     }
 
