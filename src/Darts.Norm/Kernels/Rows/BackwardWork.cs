@@ -72,7 +72,7 @@ internal unsafe struct BackwardWork<TFormula, T> : IWork
         tile.Write(first, count);
     }
 
-    /// <summary>The same of rows of float64.</summary>
+    /// <summary>As <see cref="Write"/>, of rows of float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void WriteDoubles(long first, int count, double* gx, double* weightSums, double* biasSums)
     {

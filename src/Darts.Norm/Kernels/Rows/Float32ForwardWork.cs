@@ -7,7 +7,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     where TFormula : IRowFormula
 {
     public ForwardWork<TFormula, Float32> Wide; // the same work in float64, for rows that need it
-    public double Ratio; // of the weight's magnitudes
+    public double Ratio; // the weight's largest magnitude over its least
     public bool IsInSingle; // whether results are computed in float32, with the parameters below
     public float* Weight;
     public float* Bias;
@@ -22,7 +22,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
         WriteRows(first, end, together, tile);
     }
 
-    // A method of its own: what is freed at the end keeps nothing in registers.
+    // A method of its own: beside the try and finally of a using, nothing stays in registers.
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void WriteRows(long first, long end, int together, in Tile tile)

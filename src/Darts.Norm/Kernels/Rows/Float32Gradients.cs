@@ -3,20 +3,20 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>The gradients of a few rows of float32 values, in float32. Rows whose gradients are out of its range, or nearly, are left to float64.</summary>
+/// <summary>The gradients of a few rows of float32 values, in float32. Rows whose gradients come near the ends of its range are left to float64.</summary>
 internal static unsafe class Float32Gradients<TFormula>
     where TFormula : IRowFormula
 {
-    /// <summary>For shorter rows it is not worth while.</summary>
+    /// <summary>From this length on, rows are faster in float32.</summary>
     public const long Shortest = 64;
 
-    /// <summary>2⁴⁰: so much larger, gradients times a weight keep their digits where a product would fall below float32's least number, and the inverse, so much smaller, brings them back.</summary>
+    /// <summary>2⁴⁰, by which the weight is multiplied and the inverse divided: gradients times a small weight stay above float32's least number.</summary>
     public const float WeightUnit = 1L << 40;
 
-    /// <summary>Whether the forward pass leaves rows' squares to this one, as it adds them up in float32.</summary>
+    /// <summary>Whether the rows are measured again here, in float64: the forward pass of a formula without a mean adds squares up in float32.</summary>
     public static bool MeasuresAgain => !TFormula.Centers;
 
-    /// <summary>What each row is multiplied by, and in place of a center, which it has not, its root mean square.</summary>
+    /// <summary>Sets what each row is multiplied by, and its root mean square in the place of a center.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Measure(GradientRows rows, double eps, GradientStatistics* to)
@@ -48,7 +48,7 @@ internal static unsafe class Float32Gradients<TFormula>
         }
     }
 
-    // A method of its own: beside calls nothing stays in registers.
+    // A method of its own: beside a call nothing stays in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddTailsSquares(Row<Float32> x, RowSum* squares)
     {
@@ -111,7 +111,7 @@ internal static unsafe class Float32Gradients<TFormula>
         }
     }
 
-    /// <summary>So many values in whole groups.</summary>
+    /// <summary>Writes <paramref name="count"/> gradients of a row, in whole vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void WriteGroups<TVector>(float* x, float* go, float* to, long count, Float32Gradient<TVector> row, float* weight, Destination destination, long ahead)
         where TVector : struct, IFloat32Vector<TVector>

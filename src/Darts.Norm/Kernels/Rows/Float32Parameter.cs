@@ -19,7 +19,7 @@ internal readonly unsafe struct Float32Parameter : IDisposable
             return;
         _room = new(Float32x32.Padded(length) * sizeof(float) / sizeof(double));
         var (fits, least, largest) = (Vector256<double>.AllBitsSet, Vector256.Create(double.PositiveInfinity), Vector256<double>.Zero);
-        var last = length - Vector256<double>.Count; // which may take some for the second time
+        var last = length - Vector256<double>.Count; // the last group overlaps the one before it
         for (var i = 0L; ; i = Math.Min(i + Vector256<double>.Count, last))
         {
             var value = Vector256.Load(values.At + i);
@@ -44,13 +44,13 @@ internal readonly unsafe struct Float32Parameter : IDisposable
     /// <summary>The largest magnitude, zero for a parameter that is not there.</summary>
     public double Largest { get; }
 
-    /// <summary>Whether float32 holds it and products with it.</summary>
+    /// <summary>Whether each value, and products with it, are in float32's range, or it is zero.</summary>
     public bool Fits { get; }
 
     /// <summary>The largest magnitude over the least; one for a parameter that is not there.</summary>
     public double Ratio => Math.Max(1, Largest / Least);
 
-    /// <summary>Whether float32 has range to spare for the gradients of a row times this weight: what falls below it does not show beside the largest.</summary>
+    /// <summary>For four rows, whether float32 has range to spare for their gradients times this weight, so that what underflows does not show beside the largest.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector256<double> FitsGradients(Vector256<double> largest, Vector256<double> inverse, Vector256<double> mean, Vector256<double> along)
     {
@@ -61,7 +61,7 @@ internal readonly unsafe struct Float32Parameter : IDisposable
             & Vector256.LessThan(Vector256.Abs(mean), Vector256.Create(1e30)) & (losesNothing | Vector256.GreaterThan(lost, Vector256.Create(1e-30))) & Vector256.LessThan(lost, Vector256.Create(1e20));
     }
 
-    /// <summary>Whether all of it is zero, or it is not there.</summary>
+    /// <summary>Whether all values are zero, or there is no parameter.</summary>
     public bool IsZero => Largest == 0;
 
     public void Dispose() => _room.Dispose();

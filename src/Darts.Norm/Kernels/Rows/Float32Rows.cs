@@ -4,45 +4,45 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Some rows of float32, normalised together in float32; what has a mean is measured in float64.</summary>
+/// <summary>Some rows of float32, normalised together in float32. A formula with a mean is measured in float64.</summary>
 /// <remarks>
-/// Each step takes all rows before the next begins: a row's sums, root and division wait for each other, but not for the next row's.
-/// Where float32 might overflow or lose digits the inverse is NaN: such a row is left to float64.
+/// Each step is done for all rows before the next step: a row's sums, root and division must wait for each other, but not for those of another row.
+/// A row that float32 might lose digits of, or overflow with, gets NaN for its inverse, and is left to float64.
 /// </remarks>
 internal static unsafe class Float32Rows<TFormula>
     where TFormula : IRowFormula
 {
-    /// <summary>Shorter rows are computed in float64: they fill no vectors, or have too few squares in float32 for their roundings to cancel.</summary>
+    /// <summary>The shortest rows that are computed here. Shorter ones fill no vectors, or have too few squares for the roundings of float32 to cancel.</summary>
     public static long Shortest => TFormula.Centers ? Lanes.Count : 64;
 
-    /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>; many of short rows, whose roots and divisions take long beside the rest.</summary>
+    /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>, but more of short rows, as their roots and divisions take long beside the rest.</summary>
     public static int Together(long length) => length <= 128 ? Float32Statistics.Most : RowNormalization<TFormula>.Together(length);
 
     /// <summary>The least mean square that float32 holds.</summary>
     private const double LeastSquare = 1e-25;
 
-    /// <summary>So many times as large as the variance, the square of a mean leaves it digits enough for what is written in float32.</summary>
+    /// <summary>How many times the variance the square of the mean may be, for a row that is written in float32.</summary>
     public const double FarInSingle = 4096;
 
-    /// <summary>The same for what is written in float64.</summary>
+    /// <summary>How many times the variance the square of the mean may be, for a row that is written in float64.</summary>
     public const double FarInDouble = 4;
 
-    /// <summary>2⁻⁵², the square of a quarter of a unit in the last place of the spread.</summary>
+    /// <summary>2⁻⁵²: the square of 2⁻²⁶, a quarter of float32's last place.</summary>
     private const double HiddenSquare = 1.0 / (1L << 52);
 
-    /// <summary>2⁻²⁴: more a float32 does not lose by rounding.</summary>
+    /// <summary>2⁻²⁴: the most that rounding to float32 loses of one.</summary>
     private const double Unit = 1.0 / (1L << 24);
 
-    /// <summary>What is subtracted from each row, as a float32 and the rest, and what it is multiplied by: NaN where the mean square is out of range.</summary>
-    /// <remarks>From the squares of the values, or where the mean is far larger than their spread, of the differences to it: which is each row's own affair.</remarks>
-    /// <param name="rows">Where each begins.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="length">Of each.</param>
+    /// <summary>Measures the rows. The inverse of one whose mean square is out of range is NaN.</summary>
+    /// <remarks>The variance is taken from the squares of the values, or for a row whose mean is far larger than its spread, from the squared differences to the mean.</remarks>
+    /// <param name="rows">The address of each row.</param>
+    /// <param name="count">How many rows.</param>
+    /// <param name="length">The values of a row.</param>
     /// <param name="end">The end of the memory that may be read.</param>
-    /// <param name="eps">Of the layer.</param>
-    /// <param name="farthest">So many times as large as the variance the square of a mean may be.</param>
-    /// <param name="ratio">So many times as large as one of a row's values the weight may make another.</param>
-    /// <param name="to">What is measured.</param>
+    /// <param name="eps">The layer's.</param>
+    /// <param name="farthest">How many times the variance the square of the mean may be, for the variance to be taken from the values' squares.</param>
+    /// <param name="ratio">The weight's largest magnitude over its least.</param>
+    /// <param name="to">Receives the statistics.</param>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Measure(float** rows, int count, long length, float* end, double eps, double farthest, double ratio, Float32Statistics* to)
@@ -54,7 +54,7 @@ internal static unsafe class Float32Rows<TFormula>
         SetInverses(count, eps, ratio, to);
     }
 
-    /// <summary>The mean of each row, and in place of the inverse its mean square about that. Whether some are too far from zero for it: theirs is NaN.</summary>
+    /// <summary>Sets each row's mean, and its variance in the place of the inverse: NaN where the mean is too far from zero. Answers whether there are such rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static bool SetMoments(int count, long length, double farthest, RowSum* sums, RowSum* squares, Float32Statistics* to)
     {
@@ -69,8 +69,8 @@ internal static unsafe class Float32Rows<TFormula>
                 var mean = total * over;
                 var level = Float32.Narrow(mean);
                 level.Store(to->Level + r);
-                ((total - (Float32.Widen(level) * n)) * over).Store(to->Rest + r); // exact but for the last step: it has digits that the mean has not
-                meanSquare -= mean * mean; // not above zero, it is out of range
+                ((total - (Float32.Widen(level) * n)) * over).Store(to->Rest + r); // the difference is exact, so this has digits that mean - level has not
+                meanSquare -= mean * mean; // where rounding makes that zero or less, SetInverses finds it out of range
                 var isFar = Vector256.GreaterThan(mean * mean, meanSquare * farthest);
                 far |= isFar;
                 meanSquare = Vector256.ConditionalSelect(isFar, Vector256.Create(double.NaN), meanSquare);
@@ -80,7 +80,7 @@ internal static unsafe class Float32Rows<TFormula>
         return far != Vector256<double>.Zero;
     }
 
-    /// <summary>The mean squares of the rows that are far from zero, from the differences to their levels.</summary>
+    /// <summary>Sets the variances of the rows that are far from zero, from the squared differences to their levels.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void SetFarSquares(float** rows, int count, long length, float* end, Float32Statistics* to)
     {
@@ -93,7 +93,7 @@ internal static unsafe class Float32Rows<TFormula>
         }
     }
 
-    /// <summary>The factor of each row, in place of its mean square.</summary>
+    /// <summary>Sets the inverse of each row, where its mean square is, and what it is in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void SetInverses(int count, double eps, double ratio, Float32Statistics* to)
     {
@@ -124,7 +124,7 @@ internal static unsafe class Float32Rows<TFormula>
     private static Vector256<double> IsBetween(double least, Vector256<double> value, double most) =>
         Vector256.GreaterThan(value, Vector256.Create(least)) & Vector256.LessThan(value, Vector256.Create(most));
 
-    /// <summary><c>y = x̂ · weight + bias</c>, for the rows whose inverse is a number, in float32. The bias is zero, or not there.</summary>
+    /// <summary>Writes <c>y = x̂ · weight + bias</c> in float32, of rows whose inverse is not NaN. All of the bias is zero, or there is none.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInSingle(
         float** rows, int count, long length, float* end, float* to, float* toEnd, Float32Statistics* measured, float* weight, float* bias, Destination destination)
@@ -163,7 +163,7 @@ internal static unsafe class Float32Rows<TFormula>
         }
     }
 
-    // A method for each set of parameters: asking among the values would take as long as they do.
+    // A method for each set of parameters: to ask for each value which there are would take as long as the rest.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteShifted<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination)
         where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, count, length, to, measured, weight, bias, destination);
@@ -176,7 +176,7 @@ internal static unsafe class Float32Rows<TFormula>
     private static void WritePlain<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, Destination destination)
         where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, count, length, to, measured, null, null, destination);
 
-    /// <summary>Rows that may be read and written in whole groups.</summary>
+    /// <summary>Writes rows whose last group may be read and written beyond their ends.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void WriteWhole<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination)
         where TVector : struct, IFloat32Vector<TVector>
@@ -190,7 +190,7 @@ internal static unsafe class Float32Rows<TFormula>
         }
     }
 
-    /// <summary>One row, unless it is left to float64.</summary>
+    /// <summary>Writes one row, unless it is left to float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteRow<TVector>(
         float* x, long length, float* end, float* y, float* yEnd, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination)
@@ -221,7 +221,7 @@ internal static unsafe class Float32Rows<TFormula>
     private static Standardized<TVector> Plain<TVector>(Float32Statistics* measured, int r)
         where TVector : struct, IFloat32Vector<TVector> => new(measured->Level[r], measured->PlainInverse[r]);
 
-    /// <summary>So many values in whole groups; if that is asked for, the largest magnitude of the values times the weight.</summary>
+    /// <summary>Writes <paramref name="count"/> values of a row, in whole vectors. Answers the largest magnitudes of x̂ · weight, if <paramref name="isWatched"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector WriteGroups<TVector>(
         float* x, float* y, long count, Standardized<TVector> row, bool hasRest, float* weight, float* bias, Destination destination, bool isWatched = false)
@@ -262,7 +262,7 @@ internal static unsafe class Float32Rows<TFormula>
         return v;
     }
 
-    /// <summary>The same with a small bias. Of a row that it may take below a power of two too few digits are left: such a row is written again, in float64.</summary>
+    /// <summary>As <see cref="WriteInSingle"/>, with a small bias. Where it may cancel too much of a row's largest result, the row is written again, in float64.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteWatched(
@@ -305,7 +305,7 @@ internal static unsafe class Float32Rows<TFormula>
         }
     }
 
-    // Methods of their own: in one with more loops nothing stays in registers.
+    // A method of its own: with more loops in one, nothing stays in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteWatchedFar<TVector>(
         float* x, long whole, float* y, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination, Vector256<int>* largest)
@@ -327,10 +327,11 @@ internal static unsafe class Float32Rows<TFormula>
         *largest = products.Folded();
     }
 
-    /// <summary>Of four rows, a bit for each whose outputs may be more than 4 units of the largest from what is right.</summary>
+    /// <summary>Of four rows, a bit for each that may have an output more than 4 units of its largest away from the exact one.</summary>
     /// <remarks>
-    /// With P the largest value times the weight and u = 2⁻²⁴, what the level leaves and the roundings of x - level, of the inverse and of their product come to
-    /// P · (2.25 u + what the inverse lost), those of the other two operations to half a unit each, where P is below the next power of two; that of the sum to a whole one, where the bias may take it over that power.
+    /// Let P be the largest magnitude of x̂ · weight, u = 2⁻²⁴, and the power the largest power of two that is no more than the largest output. Four units are 8 u · power. The errors:
+    /// P · (2.25 u + what the inverse lost) from the rest of the level and the roundings of x - level, of the inverse and of their product; half a unit from that of the product with the weight,
+    /// if P is below twice the power; and half a unit from that of the sum with the bias, or a whole one if the sum may reach twice the power. That leaves 6 u · power, or 5.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint Lost(Vector128<float> largest, float largestBias, Float32Statistics* measured, int r)
@@ -343,7 +344,7 @@ internal static unsafe class Float32Rows<TFormula>
         return ~(Vector128.LessThan(largest, power * 2) & Vector128.LessThan(largest * lost, room)).ExtractMostSignificantBits() & 0xF;
     }
 
-    /// <summary>The same of rows from <paramref name="first"/> on, rounded once.</summary>
+    /// <summary>Writes the rows from <paramref name="first"/> on in float64, rounded once. Those whose inverse is NaN are left out.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteInDouble(
         float** rows, int first, int count, long length, float* end, float* to, float* toEnd, double eps, Float32Statistics* measured, double* weight, double* bias, Destination destination)
@@ -363,7 +364,7 @@ internal static unsafe class Float32Rows<TFormula>
         }
     }
 
-    /// <summary>The whole groups of a row.</summary>
+    /// <summary>Writes the whole groups of a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void WriteWhole(Row<Float32> x, Row<Float32> y, StandardizedInDouble row, bool isFar, double* weight, double* bias, Destination destination)
     {
@@ -377,9 +378,9 @@ internal static unsafe class Float32Rows<TFormula>
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteTail(Row<Float32> x, Row<Float32> y, RowStatistics* s, double* weight, double* bias) =>
-        y.SetTail(RowNormalization<TFormula>.Affine(new StandardizedInDouble(*s).Of(x.Tail, isFar: true), weight, bias, x.Whole)); // what is zero can be subtracted as well
+        y.SetTail(RowNormalization<TFormula>.Affine(new StandardizedInDouble(*s).Of(x.Tail, isFar: true), weight, bias, x.Whole)); // a zero may be subtracted as well
 
-    /// <summary><c>x̂ = (x - center) · inverse</c>. Where it is asked for, what the center is beyond its level and what the inverse lost by rounding is added last.</summary>
+    /// <summary><c>x̂ = (x - level) · inverse</c>; with hasRest also what the level and the inverse lost by rounding to float32, added last.</summary>
     private readonly struct Standardized<TVector>
         where TVector : struct, IFloat32Vector<TVector>
     {
@@ -405,7 +406,7 @@ internal static unsafe class Float32Rows<TFormula>
         }
     }
 
-    /// <summary>The same in float64: what the center lost is subtracted after it, where it shows.</summary>
+    /// <summary><c>x̂ = (x - center) · inverse</c> in float64; with isFar also what the center lost by rounding.</summary>
     private readonly struct StandardizedInDouble(RowStatistics s)
     {
         private readonly Vector256<double> _center = Vector256.Create(s.Center), _low = Vector256.Create(s.CenterLow), _inverse = Vector256.Create(s.Inverse);

@@ -6,31 +6,31 @@ namespace Darts.Norm.Kernels;
 /// <summary>What is measured of rows of float32 that are normalised together, and the same rounded to float32.</summary>
 internal unsafe struct Float32Statistics
 {
-    /// <summary>Of so many rows at most.</summary>
+    /// <summary>The most rows.</summary>
     public const int Most = 32;
 
-    /// <summary>What is subtracted from each row, as a float32,</summary>
+    /// <summary>Each row's mean, rounded to float32.</summary>
     public fixed float Level[Most];
 
-    /// <summary>and the rest.</summary>
+    /// <summary>Each row's mean less its <see cref="Level"/>.</summary>
     public fixed double Rest[Most];
 
-    /// <summary>What it is multiplied by; NaN for a row that is left to float64.</summary>
+    /// <summary>What each row is multiplied by; NaN for a row that is left to float64.</summary>
     public fixed double Inverse[Most];
 
-    /// <summary><see cref="Inverse"/> as a float32,</summary>
+    /// <summary><see cref="Inverse"/>, rounded to float32.</summary>
     public fixed float InverseHigh[Most];
 
-    /// <summary>and what that lost by rounding.</summary>
+    /// <summary><see cref="Inverse"/> less its <see cref="InverseHigh"/>.</summary>
     public fixed float InverseLow[Most];
 
-    /// <summary>The inverse of a row that is written as (x - <see cref="Level"/>) · inverse alone: beside its spread the rest does not show. NaN for the others.</summary>
+    /// <summary>The inverse of a row that is written as (x - <see cref="Level"/>) · inverse alone, since the rest does not show beside its spread; NaN for the others.</summary>
     public fixed float PlainInverse[Most];
 
-    /// <summary>What is added because of <see cref="Rest"/>.</summary>
+    /// <summary>-<see cref="Rest"/> · <see cref="Inverse"/>, which is added to rows that are not plain.</summary>
     public fixed float Shift[Most];
 
-    /// <summary>Of one row, in float64.</summary>
+    /// <summary>A row's statistics in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly RowStatistics Of(int row, bool centers)
     {
@@ -40,11 +40,11 @@ internal unsafe struct Float32Statistics
         return new(Inverse[row], center, low);
     }
 
-    /// <summary>Keeps those of all rows but for the ones left to float64, whose own come after. Of rows that have a center.</summary>
+    /// <summary>Keeps the statistics of centered rows for the backward pass. For a row that is left to float64, that overwrites them.</summary>
     /// <param name="count">How many rows.</param>
-    /// <param name="eps">Of the layer.</param>
-    /// <param name="to">The first row's place.</param>
-    /// <param name="rows">How many there are in all.</param>
+    /// <param name="eps">The layer's.</param>
+    /// <param name="to">Where the first row's first number goes.</param>
+    /// <param name="rows">How many rows the tensor has.</param>
     public void Keep(int count, double eps, double* to, long rows)
     {
         fixed (Float32Statistics* measured = &this)

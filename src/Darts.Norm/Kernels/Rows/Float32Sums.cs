@@ -3,11 +3,11 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>What rows of float32 and their squares add up to: in float64 where the formula subtracts a mean.</summary>
+/// <summary>The sums of float32 rows and of their squares: in float64 where the formula subtracts a mean.</summary>
 internal static unsafe class Float32Sums<TFormula>
     where TFormula : IRowFormula
 {
-    /// <summary>The squares of some rows, and the values where <typeparamref name="TFormula"/> has a mean.</summary>
+    /// <summary>Sums the squares of each row, and the values too where <typeparamref name="TFormula"/> has a mean.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddUp(float** rows, int count, long length, float* end, RowSum* sums, RowSum* squares)
     {
@@ -22,7 +22,7 @@ internal static unsafe class Float32Sums<TFormula>
         }
     }
 
-    /// <summary>The squares of the differences of a row to a level, far from zero.</summary>
+    /// <summary>The sum of a row's squared differences to a level.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static double SquaresAbout(double level, Row<Float32> x)
     {
@@ -58,7 +58,7 @@ internal static unsafe class Float32Sums<TFormula>
         *squares = RowSum.Of(square);
     }
 
-    /// <summary>The same of values and their squares, in registers twice as wide.</summary>
+    /// <summary>The same sums in registers twice as wide.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUpWide(Float32Row x, RowSum* sums, RowSum* squares)
     {
@@ -81,7 +81,7 @@ internal static unsafe class Float32Sums<TFormula>
         RowSum.Store(square + squareHigh, squares);
     }
 
-    /// <summary>The squares of values that need no mean, two at a time in float32: their roundings, halved by the root, and the three of what is written come to 4 units.</summary>
+    /// <summary>The squares of a formula without a mean. Two are added in float32 before they are widened: those roundings, halved by the root, and the three of writing a result come to at most 4 units.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUpSquares(Float32Row x, RowSum* squares)
     {
@@ -122,7 +122,7 @@ internal static unsafe class Float32Sums<TFormula>
         static Vector512<double> Fours(Vector512<float> v) => Float32.Widen(v.GetLower()) + Float32.Widen(v.GetUpper());
     }
 
-    // Methods of their own, as below: beside calls nothing stays in registers.
+    // The tails are methods of their own: beside a call nothing stays in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddTail(Row<Float32> x, RowSum* sums, RowSum* squares)
     {

@@ -3,13 +3,13 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>What the values of a row of float64, and their squares, add up to, with what the additions lose.</summary>
+/// <summary>Sums of a float64 row's values and of their squares, with what the additions lose.</summary>
 internal static unsafe class Float64Moments
 {
     /// <summary>How many numbers a row's sums take: sixteen, then what each of these lost.</summary>
     public const int Room = 2 * Lanes.Count;
 
-    /// <summary>The sums of the values times a scale.</summary>
+    /// <summary>Sums the values times a scale, in sixteen lanes.</summary>
     public static void AddValues(double* x, long length, double scale, double* sums)
     {
         var whole = length & -Lanes.Count;
@@ -22,7 +22,7 @@ internal static unsafe class Float64Moments
             AddValues<Float64x4>(x, whole, scale, sums);
     }
 
-    /// <summary>The sums of the squares of their differences to a center; where the formula has none, of themselves.</summary>
+    /// <summary>Sums the squared differences of the scaled values to a center; the squares of the values where the formula has no center.</summary>
     public static void AddSquares<TFormula>(double* x, long length, double scale, double center, double* sums)
         where TFormula : IRowFormula
     {
@@ -40,7 +40,7 @@ internal static unsafe class Float64Moments
             AddSquares<TFormula, Float64x4>(x, whole, scale, center, sums);
     }
 
-    /// <summary>The sums of all lanes of four rows, each in one order, and what rounding it lost.</summary>
+    /// <summary>The totals of four rows, each added up in the same order, and what rounding lost.</summary>
     public static Pair<Float64x4> Totals(double* sums)
     {
         double* four = stackalloc double[16], losses = stackalloc double[16];
@@ -57,7 +57,7 @@ internal static unsafe class Float64Moments
         static Float64x4 Of(double* rows, int lane) => new(Vector256.Create(rows[lane], rows[4 + lane], rows[8 + lane], rows[12 + lane]));
     }
 
-    /// <summary>A row's sums as four, and four of what was lost.</summary>
+    /// <summary>Adds a row's sixteen sums to four, and what they lost to four.</summary>
     private static (Float64x4 sums, Float64x4 lost) Fours(double* sums)
     {
         var losses = sums + Lanes.Count;

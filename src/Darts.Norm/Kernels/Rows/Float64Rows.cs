@@ -3,12 +3,12 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Rows of float64 values. These leave no digits to spare: what a multiplication or an addition loses is carried along.</summary>
-/// <remarks>A row's last values, which fill no registers, are read into ones that are zero beyond them.</remarks>
+/// <summary>Rows of float64 values. There are no digits to spare: what a multiplication or an addition loses is carried along.</summary>
+/// <remarks>The last values of a row, where they don't fill a vector, are copied to memory that is zero beyond them.</remarks>
 internal static unsafe class Float64Rows<TFormula>
     where TFormula : IRowFormula
 {
-    /// <summary>More than the root of any length: small values beside large ones lose no more by the scale than by the inverse.</summary>
+    /// <summary>2³², more than the root of any length. With a scale larger by this, small values beside large ones lose no more to it than to the inverse.</summary>
     private const double Room = 1L << 32;
 
     /// <summary>Measures up to four rows: their divisions and roots are taken together.</summary>
@@ -18,7 +18,7 @@ internal static unsafe class Float64Rows<TFormula>
         Measure(x, count, length, eps, 1, meanSquares, to);
         for (var r = 0; r < count; r++)
         {
-            // Where eps is all there is, the mean of values too small has lost digits.
+            // A small mean square is no fault where eps outweighs it, unless the values are so small that their mean has lost digits too.
             var isOfEps = TFormula.Centers && meanSquares[r] < 1 && eps > Magnitude.LeastEps && Math.Abs(to[r].Center) > Magnitude.LeastSquare;
             if (!Magnitude.HoldsSquares(meanSquares[r]) && !isOfEps)
                 MeasureInRange(x + r, length, eps, to + r);
@@ -34,7 +34,7 @@ internal static unsafe class Float64Rows<TFormula>
             Write<Float64x4>(x, y, length, s, weight, bias);
     }
 
-    /// <summary>What the gradients of up to four rows lose to their statistics.</summary>
+    /// <summary>Computes the <see cref="Projection"/> of up to four rows.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Project(double** x, double** go, int count, long length, RowStatistics* statistics, double* weight, double eps, Projection* to)
@@ -62,7 +62,7 @@ internal static unsafe class Float64Rows<TFormula>
         for (var r = 0; r < count; r++)
         {
             to[r] = TFormula.FlowsThrough(statistics[r], eps) ? new() { Mean = totals[r], MeanLow = totals[4 + r], Along = totals[8 + r], AlongLow = totals[12 + r] } : default;
-            // The largest w·go is no smaller than its means. Where they cancel it may be much larger, which costs nothing but where the row has a scale.
+            // The largest w·go is no smaller than its means. Where terms cancel it may be much larger, which matters only where the row has a scale.
             if (!Magnitude.HoldsProducts(Math.Abs(totals[r]) + Math.Abs(totals[16 + r])) || statistics[r].Scale != 1)
                 to[r].Exponent = Magnitude.ExponentOfProducts(go[r], weight, length);
         }
@@ -83,7 +83,7 @@ internal static unsafe class Float64Rows<TFormula>
             WriteGradient<Float64x4>(x, go, gx, length, s, lost, weight, weightUnit, weightSums, biasSums, destination);
     }
 
-    /// <summary>The gradient of a row whose <c>w·go</c> are divided by a power of two before, and the gradient multiplied by it after.</summary>
+    /// <summary>Writes the gradient of a row whose <c>w·go</c> are out of range: they are divided by a power of two, and the gradient multiplied by it at the end.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void WriteScaledGradient(double* x, double* go, double* gx, long length, RowStatistics s, int exponent, double* weight, double eps)
     {
@@ -108,7 +108,7 @@ internal static unsafe class Float64Rows<TFormula>
             gx[i] = Math.ScaleB(gx[i], shift);
     }
 
-    /// <summary>Of rows times a scale, in whose units eps is.</summary>
+    /// <summary>Measures rows times a scale. <paramref name="eps"/> is scaled already.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Measure(double** x, int count, long length, double eps, double scale, double* meanSquares, RowStatistics* to)
@@ -142,7 +142,7 @@ internal static unsafe class Float64Rows<TFormula>
             to[r] = new(inverses[r], means[r], lows[r], scale, squares[r], inverseLows[r]);
     }
 
-    /// <summary>A row whose squares overflow or vanish, by a scale.</summary>
+    /// <summary>Measures a row whose squares overflow or vanish, times a scale.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void MeasureInRange(double** x, long length, double eps, RowStatistics* to)
     {
@@ -290,7 +290,7 @@ internal static unsafe class Float64Rows<TFormula>
         return (new Pair<TVector>(left, low) * (s.Inverse, s.InverseLow)).Rounded() * TVector.Create(s.Scale * s.Unit);
     }
 
-    /// <summary>The parameters' gradients are sums over the rows, of <c>go · x̂</c> and of <c>go</c>.</summary>
+    /// <summary>Adds to the parameters' gradients, the sums over the rows of <c>go · x̂</c> and of <c>go</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddToSums<TVector>(Pair<TVector> v, TVector go, RowStatistics s, double weightUnit, double* weightSums, double* biasSums, long padded, long i)
         where TVector : struct, IFloat64Vector<TVector>

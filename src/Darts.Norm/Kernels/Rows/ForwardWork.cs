@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Forward over rows, a few at a time: of float64, and of float32 in float64. <see cref="Float32ForwardWork{TFormula}"/> is faster where it can.</summary>
+/// <summary>Forward over rows of float64, or of float32 computed in float64. <see cref="Float32ForwardWork{TFormula}"/> is faster, and leaves to this what it cannot do.</summary>
 internal unsafe struct ForwardWork<TFormula, T> : IWork
     where TFormula : IRowFormula
     where T : IElement

@@ -3,12 +3,12 @@ using System.Runtime.CompilerServices;
 namespace Darts.Norm.Kernels;
 
 /// <summary>A few rows of float32, and the gradients that come in for them.</summary>
-/// <param name="x">Where each row begins,</param>
-/// <param name="xEnd">and where the memory ends that may be read.</param>
-/// <param name="gradOutput">The same of the gradients,</param>
-/// <param name="gradOutputEnd">and of their memory.</param>
+/// <param name="x">The address of each row.</param>
+/// <param name="xEnd">The end of the memory that may be read with the rows.</param>
+/// <param name="gradOutput">The address of each row's gradients.</param>
+/// <param name="gradOutputEnd">The end of the memory that may be read with the gradients.</param>
 /// <param name="count">How many rows.</param>
-/// <param name="length">Of a row.</param>
+/// <param name="length">The values of a row.</param>
 internal readonly unsafe struct GradientRows(byte** x, byte* xEnd, byte** gradOutput, byte* gradOutputEnd, int count, long length)
 {
     public readonly int Count = count;

@@ -2,38 +2,38 @@ using System.Runtime.InteropServices;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>What is known of rows whose gradients are computed together, and what each row's gradient loses to it.</summary>
+/// <summary>The statistics of rows whose gradients are computed together, and the part of each row's gradient that flows through them.</summary>
 internal unsafe struct GradientStatistics
 {
-    /// <summary>Of so many rows at most.</summary>
+    /// <summary>The most rows.</summary>
     public const int Most = 16;
 
     /// <summary>What each row is multiplied by.</summary>
     public fixed double Inverse[Most];
 
-    /// <summary>What is subtracted before, or what the formula keeps there,</summary>
+    /// <summary>What is subtracted from each row before; of a formula that subtracts nothing, the root of the mean square.</summary>
     public fixed double Center[Most];
 
-    /// <summary>and what that lost by rounding.</summary>
+    /// <summary>What <see cref="Center"/> lost by rounding.</summary>
     public fixed double CenterLow[Most];
 
-    /// <summary><c>mean(w·go) · inverse</c>,</summary>
+    /// <summary><c>mean(w·go) · inverse</c>, which the gradient loses.</summary>
     public fixed double Mean[Most];
 
-    /// <summary>and so many times the centered row.</summary>
+    /// <summary><c>mean(w·go · x̂) · inverse²</c>: this times the centered row, the gradient loses as well.</summary>
     public fixed double Along[Most];
 
-    /// <summary>The largest gradient that comes in.</summary>
+    /// <summary>The largest magnitude of the incoming gradient.</summary>
     public fixed float Largest[Most];
 
-    /// <summary>So many rows stay in the nearest cache, beside their gradients and the sums over the rows, until they are written.</summary>
-    /// <param name="length">Of a row.</param>
+    /// <summary>How many rows stay in the nearest cache until their gradients are written, beside these and the sums over the rows.</summary>
+    /// <param name="length">The values of a row.</param>
     public static int Together(long length) => length <= 128 ? Most : length <= 256 ? 8 : length <= 1024 ? 4 : 2;
 
-    /// <summary>Takes what was kept of rows that follow each other.</summary>
+    /// <summary>Reads what the forward pass kept of rows that follow each other.</summary>
     /// <param name="kept">The first row's first number.</param>
-    /// <param name="rows">How many there are in all.</param>
-    /// <param name="count">How many are taken.</param>
+    /// <param name="rows">How many rows the tensor has.</param>
+    /// <param name="count">How many rows to read.</param>
     public void Set(double* kept, long rows, int count)
     {
         new ReadOnlySpan<double>(kept, count).CopyTo(MemoryMarshal.CreateSpan(ref Inverse[0], count));

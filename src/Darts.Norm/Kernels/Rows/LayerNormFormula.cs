@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace Darts.Norm.Kernels;
 
 /// <summary><c>x̂ = (x - mean(x)) / √(var(x) + eps)</c>.</summary>
-/// <remarks>A level far from zero costs no digits: of the float32 rows that <see cref="Float32Rows{TFormula}"/> does not take, differences to the first value are summed, and of float64 rows what each addition loses.</remarks>
+/// <remarks>A level far from zero costs no digits: <see cref="Measure"/> sums differences to the mean, rounded to float32, and for rows of float64 what each addition loses is summed as well.</remarks>
 internal readonly unsafe struct LayerNormFormula : IRowFormula
 {
     public static bool Centers => true;
@@ -15,7 +15,7 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         var total = x.Tail;
         for (long i = 0; i < x.Whole; i += Lanes.Count)
             total += x[i];
-        double level = (float)(total.Sum() / x.Length); // of so few digits that differences to it are exact
+        double level = (float)(total.Sum() / x.Length); // rounded to float32, so that float64 holds the differences to it
         Lanes sum = default, squares = default;
         AddMoments(x.OnRow(x.Tail - level), ref sum, ref squares);
         for (long i = 0; i < x.Whole; i += Lanes.Count)

@@ -5,25 +5,26 @@ namespace Darts.Norm.Kernels;
 /// <summary>Keeps squares of float64 values from overflowing and from vanishing.</summary>
 internal static class Magnitude
 {
-    /// <summary>The least mean square whose terms lost nothing that matters.</summary>
+    /// <summary>Above this, a mean square's terms were large enough for their rounding errors to be in range.</summary>
     public const double LeastSquare = 1e-240;
 
-    /// <summary>The least eps that makes up for mean squares that lost more.</summary>
+    /// <summary>Above this, what smaller mean squares lost does not show beside eps.</summary>
     public const double LeastEps = 1e-304;
 
     private const double LargestSquare = 1e290;
 
-    /// <summary>2⁴⁶⁵, about 10¹⁴⁰: what is no further from one than that leaves room to be multiplied by values whose squares are held.</summary>
+    /// <summary>The exponent of 2⁴⁶⁵, about 10¹⁴⁰. A factor between that and its inverse leaves room to be multiplied by values whose squares are held.</summary>
     private const int MostExponent = 465;
 
     private const double LeastFactor = 1e-139, LargestFactor = 1e139;
 
+    /// <summary>Whether float64 holds the squares of values with this mean square, and what they lose by rounding.</summary>
     public static bool HoldsSquares(double meanSquare) => meanSquare is > LeastSquare and < LargestSquare;
 
-    /// <summary>Whether products with values whose squares are held, and what they lose by rounding, are.</summary>
+    /// <summary>Whether float64 holds products of this factor and values whose squares it holds, and what they lose by rounding.</summary>
     public static bool HoldsProducts(double factor) => factor is > LeastFactor and < LargestFactor;
 
-    /// <summary>The exponent of the largest product of two values, however large or small; zero where products with it are held, where all are zero, and where a value is not finite.</summary>
+    /// <summary>The exponent of the largest of the products value · weight, which may be out of range. Zero where <see cref="HoldsProducts"/> is true of it, where all are zero, and where a value is not finite.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static unsafe int ExponentOfProducts(double* values, double* weight, long length)
     {
@@ -46,7 +47,7 @@ internal static class Magnitude
     /// <summary>Whether a row with this largest value is so small beside <paramref name="divisor"/> that its own spread is lost in it, and is not zero.</summary>
     public static bool Vanishes(double largest, double divisor) => largest > 0 && largest < divisor * 1e-20;
 
-    /// <summary>The same number, but no smaller than what a row of zeros can be divided by; zero stays zero.</summary>
+    /// <summary>Eps as a divisor: no smaller than the least normal number, whose inverse is finite. Zero stays zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static double Divisor(double eps) => eps == 0 ? 0 : Math.Max(eps, 2.2250738585072014e-308);
 

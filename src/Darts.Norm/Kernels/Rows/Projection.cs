@@ -1,11 +1,11 @@
 namespace Darts.Norm.Kernels;
 
-/// <summary>What the gradient of a row of float64 loses to its statistics: <c>mean(w·go)</c>, and so many times the centered row, each with what its roundings lost.</summary>
+/// <summary>The part of a row's gradient, of float64, that flows through its statistics: <see cref="Mean"/> + <see cref="Along"/> · the centered row, which the gradient loses. Each with what its roundings lost.</summary>
 internal struct Projection
 {
     public double Mean, MeanLow;
     public double Along, AlongLow;
 
-    /// <summary>Of the power of two that all <c>w·go</c> are to be divided by first, for they are so large or small that products of them leave float64's range; zero where they are not.</summary>
+    /// <summary>The exponent of the power of two that all <c>w·go</c> must be divided by first, since products of them would leave float64's range; zero where they would not.</summary>
     public int Exponent;
 }

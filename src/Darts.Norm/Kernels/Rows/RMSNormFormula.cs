@@ -10,7 +10,7 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Measure(Row<Float32> x, double eps, RowStatistics* to) =>
-        *to = new(1 / Math.Max(Math.Sqrt(SumOfSquares(x) / x.Length), Magnitude.Divisor(eps)), 0); // no branch: it would wait for the root, and the rows after it with it
+        *to = new(1 / Math.Max(Math.Sqrt(SumOfSquares(x) / x.Length), Magnitude.Divisor(eps)), 0); // no branch on the root: the next rows would wait for it
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static double SumOfSquares(Row<Float32> x)

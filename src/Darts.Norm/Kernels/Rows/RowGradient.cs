@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>What becomes of a row's values and the gradients that come in, in float64.</summary>
+/// <summary>The gradients of a row's values, in float64.</summary>
 internal readonly unsafe struct RowGradient<TFormula>
     where TFormula : IRowFormula
 {

@@ -7,7 +7,10 @@ namespace Darts.Norm.Kernels;
 internal static unsafe class RowGradients<TFormula>
     where TFormula : IRowFormula
 {
-    /// <summary>The rows' part of the parameters' gradients, <c>go · x̂</c> and <c>go</c>, and where <paramref name="loses"/>, what each row's gradient loses to its statistics.</summary>
+    /// <summary>
+    /// Adds the rows' part to the parameters' gradients, <c>go · x̂</c> and <c>go</c>. If <paramref name="loses"/>, sets <see cref="GradientStatistics.Mean"/>,
+    /// <see cref="GradientStatistics.Along"/> and <see cref="GradientStatistics.Largest"/> as well: what each row's gradient loses to its statistics.
+    /// </summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Reduce(GradientRows rows, double* weight, double eps, GradientStatistics* statistics, double* weightSums, double* biasSums, bool loses)
@@ -57,7 +60,7 @@ internal static unsafe class RowGradients<TFormula>
         AddEach<TAsked>(rows, Vector512.IsHardwareAccelerated ? rows.Count & ~1 : 0, weight, statistics, weightSums, biasSums, sums, dots, largest);
     }
 
-    /// <summary>Two rows at a time, so that the sums over the rows are read and written once for both. The last of an odd number is left.</summary>
+    /// <summary>Takes two rows at a time, so that the sums over the rows are read and written once for both. Of an odd number, the last row is left out.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddTwo<TAsked>(
         GradientRows rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
@@ -135,7 +138,7 @@ internal static unsafe class RowGradients<TFormula>
         return x * inverse * go; // in this order: zero stays zero however large the inverse
     }
 
-    /// <summary>One row after the other, from a first one on.</summary>
+    /// <summary>Takes one row at a time, from <paramref name="first"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddEach<TAsked>(
         GradientRows rows, int first, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
@@ -151,7 +154,7 @@ internal static unsafe class RowGradients<TFormula>
             for (var i = 0L; i < whole; i += Lanes.Count)
             {
                 Row<Float32>.Prefetch(x, go, i + ahead);
-                // Read as they are needed: there are not registers enough for all of them.
+                // Loaded only as they are needed, as there are too few registers for all of them.
                 float* v = (float*)x.Start + i, g = (float*)go.Start + i;
                 Add<TAsked>(Float32.WidenFour(v), Float32.WidenFour(v + 8), Float32.WidenFour(g), Float32.WidenFour(g + 8), i, center, low, inverse, weight, weightSums, biasSums, ref a, ref c, ref dot);
                 Add<TAsked>(Float32.WidenFour(v + 4), Float32.WidenFour(v + 12), Float32.WidenFour(g + 4), Float32.WidenFour(g + 12), i + 4, center, low, inverse, weight, weightSums, biasSums, ref b, ref d, ref dotHigh);
@@ -163,7 +166,7 @@ internal static unsafe class RowGradients<TFormula>
         }
     }
 
-    /// <summary>Four values of a row, and four that are eight columns behind them.</summary>
+    /// <summary>Takes four values of a row, and the four that lie eight columns further.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add<TAsked>(
         Vector256<double> x, Vector256<double> x2, Vector256<double> go, Vector256<double> go2, long i, Vector256<double> center, Vector256<double> low, Vector256<double> inverse,
@@ -202,7 +205,7 @@ internal static unsafe class RowGradients<TFormula>
         }
     }
 
-    /// <summary>The same of the columns beyond whole groups.</summary>
+    /// <summary>Takes the columns beyond the whole groups, of the rows from <paramref name="first"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void AddTails(
         GradientRows rows, int first, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
@@ -226,7 +229,7 @@ internal static unsafe class RowGradients<TFormula>
         }
     }
 
-    /// <summary>The same of the rows up to the first that ends with its memory, whose number it gives.</summary>
+    /// <summary>Takes the columns beyond the whole groups, up to the first row whose memory ends with it. Answers that row's number.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static int AddTailsWide(
         GradientRows rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
@@ -270,7 +273,7 @@ internal static unsafe class RowGradients<TFormula>
         return r;
     }
 
-    /// <summary><c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>
+    /// <summary>Writes a row's gradient in float64: <c>gx = (w·go - mean(w·go) - x̂ · mean(w·go · x̂)) · inverse</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static void WriteRow(Row<Float32> x, Row<Float32> go, Row<Float32> gx, GradientStatistics* statistics, int r, double* weight)
     {
@@ -281,13 +284,13 @@ internal static unsafe class RowGradients<TFormula>
             gx.SetTail(row.Of(x.Tail, go.Tail, x.Whole));
     }
 
-    /// <summary>Which gradients are asked for, and with which parameters. A type for each set of them: asking among the values would take as long as they do.</summary>
+    /// <summary>Which gradients are asked for, and which parameters there are. A type for each case, so that the loops are compiled without asking for each value.</summary>
     private interface IAsked
     {
-        /// <summary>Whether what a center lost shows.</summary>
+        /// <summary>Whether what a center lost by rounding is subtracted too.</summary>
         public static abstract bool IsFar { get; }
 
-        /// <summary>Whether the input's is, which loses something to its row's statistics.</summary>
+        /// <summary>Whether the input's gradient is asked for, which loses something to its row's statistics.</summary>
         public static abstract bool Loses { get; }
 
         public static abstract bool HasWeight(double* weight);
@@ -297,7 +300,7 @@ internal static unsafe class RowGradients<TFormula>
         public static abstract bool HasBiasSums(double* sums);
     }
 
-    /// <summary>All that a layer with parameters has.</summary>
+    /// <summary>All gradients of a layer with parameters, of rows whose centers lost nothing that shows.</summary>
     private readonly struct OfAll : IAsked
     {
         public static bool IsFar => false;
@@ -311,7 +314,7 @@ internal static unsafe class RowGradients<TFormula>
         public static bool HasBiasSums(double* sums) => TFormula.Centers;
     }
 
-    /// <summary>All that a layer without parameters has.</summary>
+    /// <summary>The input's gradient of a layer without parameters, of rows whose centers lost nothing that shows.</summary>
     private readonly struct OfInput : IAsked
     {
         public static bool IsFar => false;
@@ -325,10 +328,10 @@ internal static unsafe class RowGradients<TFormula>
         public static bool HasBiasSums(double* sums) => false;
     }
 
-    /// <summary>The parameters' alone.</summary>
+    /// <summary>The parameters' gradients alone.</summary>
     private readonly struct OfParameters : IAsked
     {
-        public static bool IsFar => true; // what is zero can be subtracted as well
+        public static bool IsFar => true; // a zero may be subtracted as well
 
         public static bool Loses => false;
 
@@ -339,7 +342,7 @@ internal static unsafe class RowGradients<TFormula>
         public static bool HasBiasSums(double* sums) => sums is not null;
     }
 
-    /// <summary>Any others.</summary>
+    /// <summary>Every other case.</summary>
     private readonly struct OfSome : IAsked
     {
         public static bool IsFar => true;

@@ -3,19 +3,19 @@ using System.Runtime.CompilerServices;
 namespace Darts.Norm.Kernels;
 
 /// <summary>Forward and backward of an <see cref="IRowFormula"/>, whatever the dtypes, strides, sizes and threads.</summary>
-/// <param name="length">Of a row.</param>
-/// <param name="eps">What keeps a division by zero away.</param>
+/// <param name="length">The values of a row.</param>
+/// <param name="eps">The layer's.</param>
 internal abstract unsafe class RowNormalization<TFormula>(long length, double eps) : FusedOperation
     where TFormula : IRowFormula
 {
-    /// <summary>At most so many rows are measured before the first is written: their divisions and roots need not wait for each other.</summary>
+    /// <summary>The most rows that are measured before the first is written, so that their divisions and roots overlap.</summary>
     public const int RowsTogether = 8;
 
-    /// <summary>2³²: of a weight whose magnitudes are further from each other, or of which some are zero, the largest result may be one that float32 has no digits for.</summary>
+    /// <summary>2³². If a weight's largest magnitude is more times its least, float32 may have no digits left for a row's largest result.</summary>
     private const double MostRatio = 1L << 32;
 
-    /// <summary>So many rows stay in the nearest cache until they are written.</summary>
-    /// <param name="length">Of a row.</param>
+    /// <summary>How many rows stay in the nearest cache until they are written.</summary>
+    /// <param name="length">The values of a row.</param>
     public static int Together(long length) => length <= 256 ? RowsTogether : length <= 1024 ? 4 : 1;
 
     protected long Length => length;
@@ -111,7 +111,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
         return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, length, wanted.Weight, 1 / work.WeightUnit), Sum.Combined<T>(biasSums, blocks.Count, length, wanted.Bias));
     }
 
-    /// <summary>Whether what a bias leaves of a row has as many digits as the row, but for a few rows that show it. Others may leave less of any.</summary>
+    /// <summary>Whether a bias is so small beside the weight that it cancels the largest result of few rows only, which <see cref="Float32Rows{TFormula}.WriteWatched"/> finds.</summary>
     private static bool IsSmall(Float32Parameter bias, Float32Parameter weight) => bias.Fits && weight.At is not null && bias.Largest <= weight.Least / 8;
 
     /// <summary><c>v · weight + bias</c>, of those that are there.</summary>
@@ -125,7 +125,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
         return v;
     }
 
-    /// <summary>What the sums of a weight's gradient are multiplied by: where only eps divides all rows, which may be so small that the terms are subnormal, a power of two that leaves the terms their digits.</summary>
+    /// <summary>What the sums of a weight's gradient are multiplied by while they are added up. One, unless all rows are so small that eps alone divides them: their terms may be subnormal, and a power of two keeps their digits.</summary>
     private static double WeightUnit<T>(double* statistics, long rows)
         where T : IElement
     {

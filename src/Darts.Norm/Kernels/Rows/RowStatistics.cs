@@ -14,20 +14,20 @@ namespace Darts.Norm.Kernels;
 internal readonly record struct RowStatistics(
     double Inverse, double Center, double CenterLow = 0, double Scale = 1, double Square = 0, double InverseLow = 0, double Unit = 1)
 {
-    /// <summary>2⁻⁵⁰: more than what rounding leaves of a difference between ones.</summary>
+    /// <summary>2⁻⁵⁰: more than the rounding errors of 1 - eps · inverse².</summary>
     private const double SmallestSquare = 1.0 / (1L << 50);
 
-    /// <summary>2⁻¹⁰⁴, the square of a unit of float64 in the last place of the spread.</summary>
+    /// <summary>2⁻¹⁰⁴: the square of 2⁻⁵², float64's last place.</summary>
     private const double NegligibleSquare = 1.0 / (1L << 52) / (1L << 52);
 
-    /// <summary>How many numbers are kept of each row for the backward pass: first one of all rows, then the next of all rows.</summary>
+    /// <summary>How many numbers are kept of each row for the backward pass. The first numbers of all rows come first, then the second ones, and so on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Kept<T>()
         where T : IElement => T.IsSingle ? 3 : 7;
 
-    /// <summary>What is kept of a row of float64.</summary>
+    /// <summary>Reads what was kept of a row of float64.</summary>
     /// <param name="from">The row's first number.</param>
-    /// <param name="rows">How many there are.</param>
+    /// <param name="rows">How many rows the tensor has.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe RowStatistics Load(double* from, long rows) =>
         new(from[0], from[rows], from[2 * rows], from[3 * rows], from[4 * rows], from[5 * rows], from[6 * rows]);
@@ -41,21 +41,22 @@ internal readonly record struct RowStatistics(
             (to[3 * rows], to[4 * rows], to[5 * rows], to[6 * rows]) = (Scale, Square, InverseLow, Unit);
     }
 
-    /// <summary>Without <see cref="CenterLow"/>, where the values' spread is so much larger that neither a value less the center nor a gradient shows it.</summary>
+    /// <summary>Without <see cref="CenterLow"/>, where it is less than the last place of the values' spread: neither x - center nor a gradient shows it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public RowStatistics WithoutHiddenLow(double eps) =>
         this with { CenterLow = WithoutHidden(Vector256.CreateScalarUnsafe(CenterLow), Vector256.CreateScalarUnsafe(Inverse), eps).ToScalar() };
 
-    /// <summary>The same of four rows: what is left of their <see cref="CenterLow"/>.</summary>
+    /// <summary>For four rows, their <see cref="CenterLow"/>, or zero where <see cref="WithoutHiddenLow"/> leaves it out.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<double> WithoutHidden(Vector256<double> centerLow, Vector256<double> inverse, double eps)
     {
-        var low = centerLow * inverse; // of the spread, as its square; where that is lost beside eps, not above zero
+        // Both relative to √(variance + eps). What eps takes of it is no spread: the square may come out below zero, where no spread is left.
+        var low = centerLow * inverse;
         var square = Vector256<double>.One - (Vector256.Create(eps) * inverse * inverse) - Vector256.Create(SmallestSquare);
         return centerLow & Vector256.GreaterThan(low * low, square * Vector256.Create(NegligibleSquare));
     }
 
-    /// <summary>Of a row without spread, or one so small that only eps divides it.</summary>
+    /// <summary>The statistics of a row without spread, or with so little that eps alone divides it.</summary>
     public static RowStatistics OfEps((double value, double lost) inverse, double center, double centerLow, double scale)
     {
         var power = scale > 1 ? Math.ScaleB(1, -Math.Max(0, Math.ILogB(inverse.value))) : 1;

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Where rows are written that are read together; those of half precision are computed with as float32 on the way.</summary>
+/// <summary>Where the results of rows that are read together go: in place, or for half precision into float32 first, to be narrowed by <see cref="Write"/>.</summary>
 internal readonly unsafe struct Tile : IDisposable
 {
     private readonly ScalarType _half;
@@ -11,11 +11,11 @@ internal readonly unsafe struct Tile : IDisposable
     private readonly Float64Buffer _room;
     private readonly float* _narrowed; // null where results are written in place
 
-    /// <param name="rows">What is read.</param>
-    /// <param name="results">Of all rows, side by side; none where only sums are asked for.</param>
-    /// <param name="most">How many are read together at most.</param>
-    /// <param name="end">The first row that somebody else writes.</param>
-    /// <param name="inputs">Of how many tensors rows are read.</param>
+    /// <param name="rows">The rows that are read.</param>
+    /// <param name="results">The results of all rows, side by side; null where only sums are asked for.</param>
+    /// <param name="most">How many rows are read together at most.</param>
+    /// <param name="end">The first row that is not this thread's to write.</param>
+    /// <param name="inputs">How many tensors rows are read from.</param>
     public Tile(in Rows rows, byte* results, int most, long end, int inputs = 1)
     {
         _half = rows.Half;
@@ -40,11 +40,11 @@ internal readonly unsafe struct Tile : IDisposable
     /// <summary>The end of the memory that may be written.</summary>
     public byte* End { get; }
 
-    /// <summary>Where results go from this row on.</summary>
+    /// <summary>Where the results of rows from <paramref name="first"/> on go.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* Start(long first) => _narrowed is not null ? (byte*)_narrowed : _results + (first * _row);
 
-    /// <summary>So many results are there.</summary>
+    /// <summary>Narrows the results of <paramref name="count"/> rows, where they are of half precision.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Write(long first, int count)
     {
