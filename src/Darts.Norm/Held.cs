@@ -1,10 +1,7 @@
 namespace Darts.Norm;
 
-/// <summary>Tensor operations with a number.</summary>
-/// <remarks>
-/// TorchSharp makes an object of a number, takes its address and calls libtorch with that: the garbage collector may free the object, and with it the number, while libtorch
-/// still reads it. Here it is held until the call is over.
-/// </remarks>
+/// <summary>Tensor operations with a number, which the garbage collector cannot free during the call.</summary>
+/// <remarks>TorchSharp makes an object of the number, and calls libtorch with its address alone: the collector may free the object, and with it the number, while libtorch still reads it.</remarks>
 internal static class Held
 {
     public static Tensor Number(double number, Func<Scalar, Tensor> operation)

@@ -18,7 +18,7 @@ internal static class InPlace
     public static bool IsPossible(Tensor tensor, Device? device) =>
         device is null || (device.type == DeviceType.META) == (tensor.device_type == DeviceType.META);
 
-    /// <summary>What libtorch would say to values written into the tensor, some of it when they are written already; null where it takes them.</summary>
+    /// <summary>Why libtorch would refuse values written into the tensor; null where it takes them. To be asked first: some refusals come when the values are written already.</summary>
     public static string? WhyNot(Tensor tensor)
     {
         using var isInference = (Scalar)Operators.Value.invoke("is_inference", tensor);

@@ -124,7 +124,7 @@ public static unsafe class StateFile
         if (stream.CanSeek && stream.Length - stream.Position < bytes)
             throw Ended($"the {bytes} bytes of {what}, of which there are {stream.Length - stream.Position}");
 
-        // What cannot say how much it holds is read before the memory for the tensor is taken.
+        // A stream that does not know its length is read before memory is taken for the tensor.
         var chunks = stream.CanSeek ? null : Chunks(reader, bytes, what);
         var tensor = Empty(shape, dtype, what);
         try
@@ -208,12 +208,12 @@ public static unsafe class StateFile
 
     private static EndOfStreamException Ended(string what) => new($"Weights must be whole, but they end before {what}. {Advice}");
 
-    /// <summary>Null where it is too large for a number, whether or not something is 0.</summary>
+    /// <summary>The product of the factors; null where it overflows, even if another factor is 0.</summary>
     private static long? Product(IEnumerable<long> factors)
     {
         try
         {
-            var values = factors.Where(factor => factor != 0).Aggregate(1L, (product, factor) => checked(product * factor)); // strides know no 0
+            var values = factors.Where(factor => factor != 0).Aggregate(1L, (product, factor) => checked(product * factor)); // as strides are computed, where a size of 0 counts as 1
             return factors.Contains(0) ? 0 : values;
         }
         catch (OverflowException)
@@ -222,7 +222,7 @@ public static unsafe class StateFile
         }
     }
 
-    /// <summary>Of a value in bytes; 0 for what is no dtype of a weight.</summary>
+    /// <summary>The bytes of a value of this dtype; 0 where no weight has it.</summary>
     private static int Size(ScalarType dtype) => dtype switch
     {
         ScalarType.Bool or ScalarType.Byte or ScalarType.Int8 => 1,

@@ -11,18 +11,19 @@ internal sealed class BackwardCall
 {
     private static readonly ConditionalWeakTable<Tensor, BackwardCall> Calls = new();
 
-    // What this thread's calls gave to a forward that has not answered, or threw, of which nothing tells. Weakly: the graph holds this class, and what is never called again is the garbage collector's.
+    // The views that this thread's calls gave to a forward that has not answered yet. It may also have thrown, of which nothing tells: then the next call frees them.
+    // Weak references, since the graph holds this class: if there is no next call, the garbage collector frees them.
     [ThreadStatic]
     private static List<(WeakReference<Tensor> view, nint frame)>? _views;
 
     private readonly nn.Module _module;
     private readonly IReadOnlyList<BackwardPreHook> _preHooks;
     private readonly IReadOnlyList<BackwardHook> _hooks;
-    private TensorMetadata?[] _inputs; // null for what is no tensor
-    private object?[]? _given; // until forward has answered
+    private TensorMetadata?[] _inputs; // null where an argument is no tensor
+    private object?[]? _given; // the caller's arguments, until forward has answered
     private bool _areInputsTied;
     private readonly int _thread = Environment.CurrentManagedThreadId;
-    private readonly List<(WeakReference<Tensor> view, WeakReference<Tensor> output)> _outputs = []; // weakly: who drops them leaves them to the garbage collector
+    private readonly List<(WeakReference<Tensor> view, WeakReference<Tensor> output)> _outputs = []; // weak: what the caller drops is the garbage collector's
     private readonly ConcurrentDictionary<int, Pass> _passes = []; // by thread: several may run one graph backward
 
     private BackwardCall(nn.Module module, ModuleRecord record, int inputs)
@@ -39,7 +40,7 @@ internal sealed class BackwardCall
 
     /// <summary>The arguments for forward: views of those that need a gradient.</summary>
     /// <param name="args">The arguments for the module.</param>
-    /// <param name="frame">Where on the stack the call is: of a module's calls, one that another is part of is above it.</param>
+    /// <param name="frame">The call's address on the stack. Of a module that calls itself, the outer call's is higher: its views are in use still.</param>
     public object?[] TieInputs(object?[] args, nint frame)
     {
         _views?.RemoveAll(entry => !entry.view.TryGetTarget(out var view) || view.IsInvalid || (entry.frame <= frame && FreeOwn(view)));
@@ -59,12 +60,12 @@ internal sealed class BackwardCall
         return result;
     }
 
-    /// <summary>The call whose inputs these are; a new one where none needed a gradient.</summary>
+    /// <summary>The call that gave these arguments to forward; a new one where no input needed a gradient.</summary>
     public static BackwardCall? Find(nn.Module module, ModuleRecord record, object?[] args)
     {
         foreach (var arg in args)
         {
-            if (arg is Tensor tensor && Calls.TryGetValue(tensor, out var call) && ReferenceEquals(call._module, module)) // not that of the module around, which hands its input on
+            if (arg is Tensor tensor && Calls.TryGetValue(tensor, out var call) && ReferenceEquals(call._module, module)) // not the call of a parent that passes its input on
                 return call;
         }
         return Start(module, record, args.Length);
@@ -112,14 +113,14 @@ internal sealed class BackwardCall
         return isOwn;
     }
 
-    // What forward answered goes with the view that the caller got for it and disposed, as it would without hooks.
+    // Without hooks, the caller would have got forward's own output and disposed it. Here it got a view: where it disposed that, the output goes too.
     private void FreeOutputs()
     {
-        if (Environment.CurrentManagedThreadId != _thread) // a scope is one thread's
+        if (Environment.CurrentManagedThreadId != _thread) // dispose scopes belong to a thread
             return;
         foreach (var (view, output) in _outputs)
         {
-            if (view.TryGetTarget(out _) && output.TryGetTarget(out var own)) // not where the view was the garbage collector's
+            if (view.TryGetTarget(out _) && output.TryGetTarget(out var own)) // not where the collector has freed the view
                 own.Dispose();
         }
     }
@@ -136,7 +137,7 @@ internal sealed class BackwardCall
         return [.. indices.Zip(AutogradNode.Tie(tensors, tensors, [], side))];
     }
 
-    private Tensor?[] Outputs(Tensor?[] gradients)
+    private Tensor?[] AtOutputs(Tensor?[] gradients)
     {
         var gradOutput = gradients;
         foreach (var hook in _preHooks)
@@ -160,9 +161,9 @@ internal sealed class BackwardCall
         return gradOutput;
     }
 
-    private Tensor?[] Inputs(Tensor?[] gradients)
+    private Tensor?[] AtInputs(Tensor?[] gradients)
     {
-        if (Current.GradOutput is not { } gradOutput) // not through the module's output: a second derivative
+        if (Current.GradOutput is not { } gradOutput) // this pass did not come through the module's output, as in a second derivative
             return gradients;
         var gradInput = gradients.Select((gradient, i) => gradient ?? Zeros(_inputs[i])).ToArray();
         foreach (var hook in _hooks)
@@ -195,7 +196,7 @@ internal sealed class BackwardCall
             pass.Own.ForEach(gradient => gradient.Dispose());
     }
 
-    /// <summary>A way back through the module.</summary>
+    /// <summary>One backward pass through the module.</summary>
     private sealed class Pass
     {
         public Tensor?[]? GradOutput { get; set; } // between the outputs' backward and the inputs'
@@ -242,10 +243,10 @@ internal sealed class BackwardCall
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "get_OwningDisposeScope")]
     private static extern DisposeScope? OwningScope(Tensor tensor);
 
-    /// <summary>What is known of an input or output when its tensor is gone.</summary>
+    /// <summary>The shape, dtype and device of an input or output, whose tensor may be freed by the time of the backward.</summary>
     private sealed record TensorMetadata(long[] Shape, ScalarType Dtype, Device Device)
     {
-        // As libtorch: what is broadcast is summed.
+        // As libtorch checks it: a gradient of a larger shape is summed to this one.
         public bool Fits(Tensor gradient)
         {
             var shape = gradient.shape;
@@ -255,14 +256,14 @@ internal sealed class BackwardCall
         }
     }
 
-    /// <summary>The inputs or the outputs, of which some are tied.</summary>
+    /// <summary>The backward of the inputs, or of the outputs. Only those at the indices <paramref name="tied"/> are part of the graph.</summary>
     private sealed class Side(BackwardCall call, TensorMetadata?[] metadata, int[] tied, bool isInput) : IBackward
     {
-        /// <summary>Of the tied tensors' gradients, those to go on with. A hook is told of an output that has none.</summary>
+        /// <summary>The gradients of the tied tensors, as the hooks leave them. The hooks see null for an output without one.</summary>
         public Tensor?[] Backward(AutogradNode node, Tensor?[] gradOutputs)
         {
             if (!isInput)
-                call.Release(Environment.CurrentManagedThreadId); // of a backward that did not reach the inputs
+                call.Release(Environment.CurrentManagedThreadId); // what is left of a backward that did not reach the inputs
             call.Own(gradOutputs);
             Tensor?[] answer;
             try
@@ -270,7 +271,7 @@ internal sealed class BackwardCall
                 var gradients = new Tensor?[metadata.Length];
                 foreach (var (index, gradient) in tied.Zip(gradOutputs))
                     gradients[index] = gradient;
-                gradients = isInput ? call.Inputs(gradients) : call.Outputs(gradients);
+                gradients = isInput ? call.AtInputs(gradients) : call.AtOutputs(gradients);
                 answer = Array.ConvertAll(tied, index => Reference(gradients[index], metadata[index]!, index));
             }
             catch (Exception error)
@@ -284,7 +285,7 @@ internal sealed class BackwardCall
             return answer;
         }
 
-        /// <summary>The graph is gone.</summary>
+        /// <summary>Frees what passes left, when the graph is freed.</summary>
         public void Dispose()
         {
             foreach (var thread in call._passes.Keys)
@@ -293,7 +294,7 @@ internal sealed class BackwardCall
                 call.FreeOutputs();
         }
 
-        // Another reference to the same tensor, for libtorch: the hook's own stays the hook's.
+        // A second tensor object for the same gradient, which is freed here: the hook's object stays the hook's.
         private static Tensor? Reference(Tensor? gradient, TensorMetadata metadata, int index)
         {
             if (gradient is null)

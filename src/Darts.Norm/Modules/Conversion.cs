@@ -132,7 +132,7 @@ internal static class Conversion
                 Registry.SetDevice(module, device);
             (module as NormModule)?.MoveKept(dtype, device);
         }
-        foreach (var old in replaced.Keys) // who holds one still, an optimizer say, must fail instead of training it in vain
+        foreach (var old in replaced.Keys) // an optimizer that still holds one must fail, instead of training it in vain
             ((Tensor)old).Dispose();
     }
 

@@ -28,7 +28,7 @@ internal static class ForwardHooks
         while (hookable is not null && !(hookable.IsGenericType && hookable.GetGenericTypeDefinition() == typeof(nn.HookableModule<,>)))
             hookable = hookable.BaseType;
         if (hookable is null && Registry.IsContainer(module))
-            return; // nobody calls it, in PyTorch neither, where it takes hooks: those of a loop over all modules
+            return; // containers are never called. PyTorch takes hooks for them all the same, as a loop over all modules registers
         if (hookable is null)
             throw new NotSupportedException(
                 $"Hooks run on call, and {PythonText.ClassName(module)} has none: it is no nn.Module<T, TResult>. Hook the modules that it holds: foreach (var child in module.children()).");
@@ -49,7 +49,7 @@ internal static class ForwardHooks
         field.SetValue(module, copy);
     }
 
-    // Never compiled anew, so that its frames are alike: what is compiled for the hooks never is either.
+    // Optimised from the start, never compiled a second time: so that the frames of nested calls can be compared.
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static unsafe object?[] Before(nn.Module module, object?[] args)
     {

@@ -25,8 +25,8 @@ internal static class NativeTensors
     }
 
     /// <summary>What is to be registered in the place of <paramref name="old"/>, with this data.</summary>
-    /// <param name="held">What <see cref="Find"/> found: it takes the data, or NaN for what has none on the meta device: values from before would be taken for right.</param>
-    /// <param name="old">What is registered.</param>
+    /// <param name="held">What <see cref="Find"/> found. It takes the data; on the meta device, which has none, NaN, since the values from before would pass for right.</param>
+    /// <param name="old">The registered tensor.</param>
     /// <param name="data">Shared, not copied.</param>
     public static Tensor Renewed(Tensor? held, Tensor old, Tensor data)
     {
@@ -63,7 +63,7 @@ internal static class NativeTensors
             + (value is null ? "Make the module without it." : $"Copy the values into it under no_grad: get_parameter(\"{name}\").copy_(...); what is to share it can register that parameter."));
     }
 
-    // Those of Linear and the like set a field, which is done already, and dispose of what was there, which may be tied.
+    // Setters of Linear and the like are left out: they set a field, which has been done, and dispose the old parameter, which may be tied.
     private static PropertyInfo? Property(nn.Module module, string name) =>
         module.GetType().Assembly == typeof(nn.Module).Assembly && module.GetType().GetProperty(name, typeof(Parameter)) is { CanWrite: true } property ? property : null;
 

@@ -8,7 +8,7 @@ namespace Darts.Norm;
 /// <remarks>TorchSharp keeps them in protected fields, and those of its containers in lists of their own.</remarks>
 internal static class Registry
 {
-    private const int Deepest = 1000; // as Python's recursion: further down, the paths alone would take all memory
+    private const int Deepest = 1000; // Python's limit of recursion; the paths of deeper modules alone would take all memory
 
     private static readonly Action<nn.Module> Register = typeof(nn.Module)
         .GetMethod("RegisterComponents", System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.NonPublic)?.CreateDelegate<Action<nn.Module>>() ?? throw Unknown("RegisterComponents");
@@ -32,10 +32,10 @@ internal static class Registry
     public static IEnumerable<(string name, Tensor tensor)> NamedTensors(nn.Module module) =>
         Parameters(module).Select(entry => (entry.name, (Tensor)entry.parameter)).Concat(Buffers(module).Select(entry => (entry.name, entry.buffer)));
 
-    /// <summary>Of a module that was disposed as well: its text still tells.</summary>
-    /// <param name="module">Whose.</param>
-    /// <param name="depth">How many modules it lies in, of those that the caller goes down.</param>
-    /// <exception cref="InsufficientExecutionStackException">Python's RecursionError: there is no end to them.</exception>
+    /// <summary>The module's children by name. A disposed module has them too, for its text.</summary>
+    /// <param name="module">The module.</param>
+    /// <param name="depth">How many modules the caller has descended to it.</param>
+    /// <exception cref="InsufficientExecutionStackException">Python's RecursionError: a module contains itself.</exception>
     public static List<(string name, nn.Module module)> Children(nn.Module module, int depth = 0)
     {
         if (depth > Deepest || !RuntimeHelpers.TryEnsureSufficientExecutionStack())

@@ -10,7 +10,7 @@ namespace Darts.Norm;
 /// </remarks>
 internal sealed class StateLoading : IDisposable
 {
-    /// <summary>Where the error of a loading has those of taking the old state back, in its <see cref="Exception.Data"/>.</summary>
+    /// <summary>The key, in <see cref="Exception.Data"/> of a loading's error, of the errors that restoring the old state ended in.</summary>
     private const string NotTakenBack = "not taken back";
 
     private readonly List<string> _missing = [];
@@ -31,7 +31,7 @@ internal sealed class StateLoading : IDisposable
     private StateLoading(IDictionary<string, IDictionary<string, object>>? metadata, Replace? replace, bool withExtraState) =>
         (_metadata, _replace, _withExtraState) = (metadata, replace, withExtraState);
 
-    /// <param name="module">What takes the values.</param>
+    /// <param name="module">The module that takes the values.</param>
     /// <param name="source">Values by key.</param>
     /// <param name="strict">Whether missing and unexpected keys are errors.</param>
     /// <param name="replace">Null to copy values; otherwise the module takes the dictionary's tensors, with their dtype and device, by this where a tensor cannot become another in place.</param>
@@ -159,7 +159,7 @@ internal sealed class StateLoading : IDisposable
         return null;
     }
 
-    // What libtorch alone knows to be wrong.
+    // Faults that only libtorch knows of.
     private void Try(string key, Tensor value, Tensor target, Action<Tensor> write)
     {
         try

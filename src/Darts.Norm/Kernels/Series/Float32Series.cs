@@ -6,8 +6,8 @@ namespace Darts.Norm.Kernels;
 
 /// <summary>The map of a series in float32: <c>y = (x - center) · factor + shift</c>, with coefficients rounded from float64, the factor to two numbers.</summary>
 /// <remarks>
-/// Three roundings cost one and a half units of <c>x · factor</c>. That is as little of the result, unless a shift cancels much of a component. Such components, and
-/// those that leave float32's range, are lost: one by one, since what they hold must not change what becomes of the others.
+/// Three roundings cost one and a half units of <c>x · factor</c>. Of the result that is as little, unless the shift cancels much of it. The components where it does, and those that leave
+/// float32's range, are lost, and computed in float64: each for itself, since its values must not change the results of the others.
 /// Let the largest result be in [1, 2) units of 2²³, a shift s and a product p: the difference to the center costs p / 2, the product 0.5 below 2 and 1 below 4, the shift
 /// and what is added to it 0.25 each for s below 1 and else 0.5, the result 0.5, or 1 across 2. With s at most half the largest, s is below 1 and p below 3: 1.5 + 1 + 0.5 + 1 = 4.
 /// With s as large as it, p is below 2.5 unless a result opposes s by more than a quarter of s: 1.25 + 1 + 1 + 0.5.
@@ -15,35 +15,35 @@ namespace Darts.Norm.Kernels;
 /// </remarks>
 internal readonly unsafe struct Float32Series
 {
-    /// <summary>The largest coefficient, and one over the smallest factor, that products stay in float32's range with.</summary>
+    /// <summary>Coefficients below this, and factors above its inverse, keep products in float32's range.</summary>
     private const double Most = 1e18;
 
     /// <summary>2⁻⁶⁰</summary>
     private const double Negligible = 1.0 / (1L << 60);
 
-    /// <summary>So many times its shift a component's largest result is to be: a hair over two, since both are rounded.</summary>
+    /// <summary>How many times its shift a component's largest result must be: a little over two, since both are rounded.</summary>
     private const float Enough = 2.00001f;
 
-    /// <summary>What of its shift the results on the other side of zero may be, where the largest is not that many times it.</summary>
+    /// <summary>How much of the shift a result on the other side of zero may be, where the largest is not <see cref="Enough"/>.</summary>
     private const float Opposed = 0.25f;
 
-    /// <summary>What was seen of the results of a column: one as large as its shift, one that opposes it, one that is <see cref="Enough"/>.</summary>
+    /// <summary>Flags of a column: it has a result as large as its shift; one on the other side of zero, beyond <see cref="Opposed"/>; one that is <see cref="Enough"/>.</summary>
     private const int IsAsLarge = 1, IsOpposed = 2, IsEnough = 4;
 
-    /// <summary>So far ahead the results' lines are asked for: rows that begin amid a line are not foreseen by the machine.</summary>
+    /// <summary>How many results ahead of the writing a line is loaded: the processor does not foresee rows that begin within a line.</summary>
     private const long Ahead = 1024;
 
-    /// <summary>Where a group has more columns and all results more values than these, one group is written after the other: so the machine foresees the lines that it needs.</summary>
+    /// <summary>Above both, groups are written one after the other, not four at a time: then the processor foresees the lines that it needs.</summary>
     private const long MostColumns = 128, MostValues = 3 << 18;
 
     private readonly float* _centers;
     private readonly long _run, _columns;
     private readonly bool _isLarge;
 
-    /// <param name="groups">Of the series.</param>
-    /// <param name="coefficients">The first columns of four runs of coefficients: centers, what they lost, factors, shifts.</param>
-    /// <param name="run">The length of a run, whole groups of lanes.</param>
-    /// <param name="to"><see cref="Room"/> for the same in float32.</param>
+    /// <param name="groups">The series.</param>
+    /// <param name="coefficients">Four runs of coefficients, of which the first columns are set: centers, what they lost, factors, shifts.</param>
+    /// <param name="run">The length of a run, in whole groups of lanes.</param>
+    /// <param name="to">As much memory as <see cref="Room"/> says, which this uses.</param>
     public Float32Series(in SeriesGroups groups, double* coefficients, long run, float* to)
     {
         (_run, _columns) = (run, groups.Columns);
@@ -53,23 +53,23 @@ internal readonly unsafe struct Float32Series
         groups.Repeat(to, run, 5);
     }
 
-    // Runs of centers, factors, what these lost, shifts; of all ones where a column is lost; and of what was seen of its results.
+    // Six runs: centers, factors, what these lost, shifts, masks of the lost columns, and flags of what was seen of the results.
     private float* Shifts => _centers + (3 * _run);
 
     private int* Lost => (int*)(_centers + (4 * _run));
 
     private int* Reached => (int*)(_centers + (5 * _run));
 
-    private int* Listed => Reached; // when nobody asks for that any more
+    private int* Listed => Reached; // in the same place: the flags are no longer needed
 
-    /// <summary>How many float64 values hold six runs of float32.</summary>
+    /// <summary>The room for six runs of float32, in float64 values.</summary>
     public static long Room<T>(SeriesGroups groups)
         where T : IElement => T.IsSingle ? Lanes.Padded(groups.Columns) * 3 : 0;
 
-    /// <summary>How many of the first columns are to be computed in float64.</summary>
+    /// <summary>How many of the first <paramref name="width"/> columns are lost.</summary>
     public long CountLost(long width) => CountLost(Lost, width);
 
-    /// <summary>Groups of values side by side; the last may be shorter. NaN stays NaN, or becomes zero.</summary>
+    /// <summary>Maps groups of values that lie side by side; the last may be shorter. NaN stays NaN, or becomes zero.</summary>
     public void Map(byte* x, byte* y, long length, bool fillsWithZero)
     {
         if (fillsWithZero)
@@ -87,16 +87,16 @@ internal readonly unsafe struct Float32Series
             MapFour<TMap>(x, y, length, _columns, _centers, _run);
     }
 
-    /// <summary><c>y = x · factor</c> of the same.</summary>
+    /// <summary>Multiplies groups of values by the factors alone: <c>y = x · factor</c>.</summary>
     public void Scale(byte* x, byte* y, long length) => MapEach<Factor>((float*)x, (float*)y, length, _columns, _centers + _run, _run);
 
-    /// <summary>Nothing was seen yet.</summary>
+    /// <summary>Forgets what was seen, but for the lost columns: these have all flags, so that no result of theirs is looked for.</summary>
     public void ClearReached() => Buffer.MemoryCopy(Lost, Reached, _run * sizeof(int), _run * sizeof(int));
 
-    /// <summary>Whether each of the first columns is known to have results enough for its shift, with these.</summary>
+    /// <summary>Looks at more results. Answers whether each of the first <paramref name="width"/> columns has one that is <see cref="Enough"/> by now.</summary>
     /// <param name="results">Groups of results, side by side; the last may be shorter.</param>
     /// <param name="length">How many results.</param>
-    /// <param name="width">The number of components' columns, of which a group may have several times as many.</param>
+    /// <param name="width">The columns of a step; a group has them as often as it has steps.</param>
     public bool Reach(byte* results, long length, long width)
     {
         if (Reach((float*)results, length, _columns, Shifts, Reached))
@@ -109,7 +109,7 @@ internal readonly unsafe struct Float32Series
         return true;
     }
 
-    /// <summary>Gives up the columns whose results their shift may have cost too much.</summary>
+    /// <summary>Marks as lost the columns whose shift may have cost their results too many digits.</summary>
     public void LoseUnreached(long width)
     {
         for (long i = 0; i < width; i++)
@@ -127,10 +127,10 @@ internal readonly unsafe struct Float32Series
         return seen;
     }
 
-    /// <summary>Finds the columns that are lost, four at a time, before they are mapped: how many fours have some.</summary>
+    /// <summary>Lists the groups of four columns that hold lost ones, for <see cref="MapLost"/>. Answers how many there are.</summary>
     public long ListLost(long width) => ListLost(Lost, width, Listed);
 
-    /// <summary>These of some time steps, in float64: without a center and a shift where these are null. Not in place: a column may be mapped for the second time with the last four.</summary>
+    /// <summary>Maps the lost columns of some time steps in float64, without center and shift where these are null. Not in place: the last four columns may overlap the four before.</summary>
     public void MapLost(float* x, float* y, long rows, long width, long listed, double* center, double* factor, double* shift, bool fillsWithZero)
     {
         if (width < Vector256<double>.Count)
@@ -172,7 +172,7 @@ internal readonly unsafe struct Float32Series
         }
     }
 
-    /// <summary>The same of fewer than four columns.</summary>
+    /// <summary>As <see cref="MapLostFours"/>, of fewer than four columns.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void MapLostEach(float* x, float* y, long rows, long width, int* lost, double* center, double* factor, double* shift, bool fillsWithZero)
     {
@@ -201,7 +201,7 @@ internal readonly unsafe struct Float32Series
                 & (Vector256.GreaterThan(Vector256.Abs(factor), Vector256.Create(1 / Most)) | Vector256.Equals(factor, Vector256<double>.Zero));
             rounded.Store(to + i);
             high.Store(to + run + i);
-            // Of the factor's sign and never zero, so that an infinity times it is the same one.
+            // Of the factor's sign and never zero: then an infinity times this has the sign of the infinity times the factor, and their sum is no NaN.
             Float32.Narrow(factor - Float32.Widen(high) + (factor * Vector256.Create(Negligible))).Store(to + (2 * run) + i);
             Float32.Narrow(shift).Store(to + (3 * run) + i);
             Narrow(~fits).Store(lost + i);
@@ -226,7 +226,7 @@ internal readonly unsafe struct Float32Series
         return count;
     }
 
-    /// <summary>Four groups at a time, for which the coefficients are read once, not in place: a column may be mapped for the second time with the last ones.</summary>
+    /// <summary>Maps four groups at a time, so that coefficients are loaded once for all four. Not in place: the last vector may overlap the one before.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void MapFour<TMap>(float* x, float* y, long length, long columns, float* coefficients, long run)
         where TMap : struct, IMap<TMap>
@@ -251,7 +251,7 @@ internal readonly unsafe struct Float32Series
         MapEach<TMap>(x, y, length, columns, coefficients, run);
     }
 
-    /// <summary>The same of each group, which may be in place: the last values are read before any is written.</summary>
+    /// <summary>Maps one group after the other. It may be in place, as the last vector is read before any is written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void MapEach<TMap>(float* x, float* y, long length, long columns, float* coefficients, long run)
         where TMap : struct, IMap<TMap>
@@ -276,7 +276,7 @@ internal readonly unsafe struct Float32Series
         }
     }
 
-    /// <summary>What becomes of sixteen values.</summary>
+    /// <summary>A map of sixteen values.</summary>
     private interface IMap<TSelf>
     {
         public static abstract TSelf Load(float* from, long run);
@@ -300,7 +300,7 @@ internal readonly unsafe struct Float32Series
         }
     }
 
-    /// <summary>The same, and zero for NaN.</summary>
+    /// <summary><see cref="Affine"/>, but zero for NaN.</summary>
     private readonly struct FilledAffine(Affine map) : IMap<FilledAffine>
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -321,7 +321,7 @@ internal readonly unsafe struct Float32Series
         public Vector512<float> Of(Vector512<float> x) => (x * High) + (x * Low);
     }
 
-    /// <summary>Whether every column of a group has results enough.</summary>
+    /// <summary>As <see cref="Reach(byte*, long, long)"/>, of all columns of a group.</summary>
     private static bool Reach(float* y, long length, long columns, float* shifts, int* seen)
     {
         var (rows, last) = Math.DivRem(length, columns);
@@ -329,7 +329,7 @@ internal readonly unsafe struct Float32Series
         return last == 0 ? haveReached : Reach(y + (rows * columns), 1, last, columns, shifts, seen) && haveReached;
     }
 
-    /// <summary>The same of the first so many columns of whole rows: sixteen after the other, down to where they have enough.</summary>
+    /// <summary>Looks at the first <paramref name="count"/> columns of each row, sixteen columns at a time, and no further down than until all sixteen have enough.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static bool Reach(float* y, long rows, long count, long columns, float* shifts, int* seen)
     {
@@ -366,8 +366,8 @@ internal readonly unsafe struct Float32Series
         return Vector512.EqualsAll(all, Vector512.Create(IsEnough) | all);
     }
 
-    /// <param name="least">The least results, as they lie along their shift.</param>
-    /// <param name="most">The largest.</param>
+    /// <param name="least">The least results, where those of the shift's sign count as positive.</param>
+    /// <param name="most">The largest results, likewise.</param>
     /// <param name="shift">The shifts' magnitudes.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<int> Seen(Vector512<float> least, Vector512<float> most, Vector512<float> shift) =>
@@ -375,7 +375,7 @@ internal readonly unsafe struct Float32Series
         | (Vector512.LessThan(least, shift * -Opposed).AsInt32() & Vector512.Create(IsOpposed))
         | ((Vector512.GreaterThanOrEqual(most, shift * Enough) | Vector512.LessThanOrEqual(least, shift * -Enough)).AsInt32() & Vector512.Create(IsEnough));
 
-    // The second where the first is NaN, as the instruction has it.
+    // The second where the first is NaN, as the processor's instruction answers.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Smaller(Vector512<float> x, Vector512<float> y) =>
         Avx512F.IsSupported ? Avx512F.Min(x, y) : Vector512.ConditionalSelect(Vector512.LessThan(x, y), x, y);

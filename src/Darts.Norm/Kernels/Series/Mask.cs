@@ -31,7 +31,7 @@ internal static unsafe class Mask
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Repeat(byte* mask, long rows, long width, byte* to)
     {
-        if (width <= sizeof(ulong)) // rows so short that a loop over each takes longer than what it writes
+        if (width <= sizeof(ulong)) // one store for a row: a loop would take longer
         {
             for (long row = 0; row < rows; row++, to += width)
                 *(ulong*)to = Bytes(mask[row]);

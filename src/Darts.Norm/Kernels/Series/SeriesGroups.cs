@@ -3,19 +3,17 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>
-/// A batch of series, read time steps at a time: as many together as make whole groups of lanes where the components are few.
-/// </summary>
+/// <summary>A batch of series, read in groups of time steps: of few components, as many steps as fill whole <see cref="Lanes"/>.</summary>
 /// <remarks>Column i of a group belongs to component i mod Width, in every group of every series.</remarks>
 internal readonly unsafe struct SeriesGroups
 {
-    /// <summary>From so many components on, a time step alone keeps the lanes busy.</summary>
+    /// <summary>From this many values on, a time step is a group by itself.</summary>
     private const long Wide = 4 * Lanes.Count;
 
-    /// <summary>A group of so many values is long enough not to feel where it begins and ends.</summary>
+    /// <summary>From this many values on, a longer group is no faster.</summary>
     private const long LongGroup = 8 * Lanes.Count;
 
-    /// <summary>So many values of each of three tensors stay in the nearest cache.</summary>
+    /// <summary>How many values of each of three tensors stay in the nearest cache.</summary>
     private const long NearValues = 2048;
 
     private readonly Rows _rows;
@@ -28,7 +26,7 @@ internal readonly unsafe struct SeriesGroups
 
     /// <param name="tensor">(batch, ..., last axes). Replaced by a packed copy, in the caller's scope, where the last axes do not lie side by side.</param>
     /// <param name="width">The number of values of a time step: the last axes' sizes multiplied.</param>
-    /// <param name="mask">Of the tensor's shape, or with a last axis of 1, false where a value is missing: it is read as NaN. Null where all are there. Replaced as the tensor is.</param>
+    /// <param name="mask">False where a value is missing, which is read as NaN; null where none is. Of the tensor's shape, or with a last axis of 1. Replaced as the tensor is.</param>
     public SeriesGroups(ref Tensor tensor, long width, ref Tensor? mask)
     {
         _rows = new(ref tensor, width);
@@ -55,21 +53,22 @@ internal readonly unsafe struct SeriesGroups
 
     public long Batch { get; }
 
-    /// <summary>The number of rows of <see cref="Width"/> values of a series.</summary>
+    /// <summary>The time steps of a series. Where more axes than time are pooled, each of their rows counts as a step.</summary>
     public long Steps { get; }
 
-    /// <summary>How many of them belong to one time: more than one where more than the time axis is pooled.</summary>
+    /// <summary>How many steps belong to one time: more than one where more axes than time are pooled.</summary>
     public long StepsAtATime { get; }
 
+    /// <summary>The values of a step.</summary>
     public long Width { get; }
 
-    /// <summary>The number of values of a whole group.</summary>
+    /// <summary>The values of a whole group.</summary>
     public long Columns => Width * _together;
 
     /// <summary>The number of groups of a series.</summary>
     public long Count => (Steps + _together - 1) / _together;
 
-    /// <summary>How many groups are added up at a time: their sums pass through registers once.</summary>
+    /// <summary>How many groups are added up at a time, so that sums in memory are loaded and stored once for all of them.</summary>
     public const int AtATime = 4;
 
     /// <summary>Whether values are of half precision, which are read and written by way of float32.</summary>
@@ -78,20 +77,20 @@ internal readonly unsafe struct SeriesGroups
     /// <summary>How many groups are read at a time.</summary>
     public long Chunk => IsInPlace || IsHalf ? AtATime * Math.Max(1, NearValues / (AtATime * Columns)) : AtATime;
 
-    /// <summary>Room for the values that <see cref="Read"/> gathers, for <see cref="Chunk"/> groups, and for their mask, in float64 values.</summary>
+    /// <summary>The room, in float64 values, that <see cref="Read"/> needs to gather <see cref="Chunk"/> groups and their mask.</summary>
     public long Gathered => IsInPlace ? 0 : Lanes.Padded(Widened + (_isMasked ? (Columns * Chunk / sizeof(double)) + 2 : 0));
 
-    /// <summary>The same for the results that <see cref="Narrow"/> rounds.</summary>
+    /// <summary>The room, in float64 values, for the results of <see cref="Chunk"/> groups that <see cref="Narrow"/> rounds.</summary>
     public long Narrowed => IsHalf ? Lanes.Padded(Widened) : 0;
 
     private long Widened => IsHalf ? ((Columns * Chunk) + 1) / 2 : Columns * Chunk;
 
     private bool IsInPlace => _lieTogether && !_isMasked && !IsHalf;
 
-    /// <summary>Groups that follow each other, side by side; the last of a series may be shorter.</summary>
+    /// <summary>Reads groups that follow each other. The last of a series may be shorter.</summary>
     /// <param name="series">Which series.</param>
-    /// <param name="group">The first of them.</param>
-    /// <param name="count">How many at most, and no more than <see cref="Chunk"/>.</param>
+    /// <param name="group">The first group.</param>
+    /// <param name="count">The most groups, at most <see cref="Chunk"/>: fewer at the series' end.</param>
     /// <param name="gathered">Room for <see cref="Gathered"/> values.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public Row<T> Read<T>(long series, long group, long count, byte* gathered)
@@ -119,15 +118,15 @@ internal readonly unsafe struct SeriesGroups
         }
     }
 
-    /// <summary>Repeats the columns of a time step, the first numbers of each of <paramref name="count"/> runs, to the end of the run.</summary>
+    /// <summary>Repeats the first <see cref="Width"/> numbers of each run to the run's end.</summary>
     /// <param name="to">The runs, side by side.</param>
     /// <param name="run">How many numbers a run has.</param>
-    /// <param name="count">How many there are.</param>
+    /// <param name="count">How many runs.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public void Repeat<TNumber>(TNumber* to, long run, int count)
         where TNumber : unmanaged
     {
-        // Vectors are read where the columns begin, not where one before was written: a processor waits for what it has yet to store.
+        // Read from the start of a run, not from what was just written: a load waits for a store that overlaps it.
         var most = Math.Min(Width + Vector256<TNumber>.Count, run);
         for (var columns = to; columns < to + (count * run); columns += run)
         {
@@ -150,7 +149,7 @@ internal readonly unsafe struct SeriesGroups
         }
     }
 
-    /// <summary>One value; where it is masked the NaN that <see cref="Mask.Copy"/> writes.</summary>
+    /// <summary>One value. Where it is masked, the NaN that <see cref="Mask.Copy"/> writes.</summary>
     public double At<T>(long series, long step, long component)
         where T : IElement
     {
@@ -161,11 +160,11 @@ internal readonly unsafe struct SeriesGroups
         return IsHalf ? HalfPrecision.Read(_rows.Half, at) : T.Read(at);
     }
 
-    /// <summary>Groups of a contiguous tensor of this shape and dtype; of half precision, where <see cref="Narrow"/> takes them from.</summary>
+    /// <summary>Where to write the results of groups: into a contiguous tensor of this shape and dtype, or for half precision into <paramref name="narrowed"/>.</summary>
     /// <param name="start">The tensor's first value.</param>
     /// <param name="series">Which series.</param>
-    /// <param name="group">The first of them.</param>
-    /// <param name="count">How many at most.</param>
+    /// <param name="group">The first group.</param>
+    /// <param name="count">The most groups.</param>
     /// <param name="narrowed">Room for <see cref="Narrowed"/> values.</param>
     /// <param name="keepsTheNext">Whether the groups after it hold values that are still to be read.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -179,7 +178,7 @@ internal readonly unsafe struct SeriesGroups
         return new(to, steps * Width, keepsTheNext ? to + (steps * Width * T.Size) : start + ((series + 1) * Steps * Width * T.Size));
     }
 
-    /// <summary>Results of half precision are there.</summary>
+    /// <summary>Rounds results of half precision, which <see cref="Write"/> had put into <paramref name="narrowed"/>, into the tensor.</summary>
     /// <inheritdoc cref="Write"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Narrow(byte* start, long series, long group, long count, byte* narrowed)
@@ -194,7 +193,7 @@ internal readonly unsafe struct SeriesGroups
         HalfPrecision.Narrow(_rows.Half, (float*)narrowed, start + (row * Width * HalfPrecision.Size), steps * Width);
     }
 
-    /// <summary>The results of groups that were written.</summary>
+    /// <summary>Reads the results of groups that were written.</summary>
     /// <inheritdoc cref="Write"/>
     public Row<T> Results<T>(byte* start, long series, long group, long count, byte* narrowed)
         where T : IElement
@@ -250,7 +249,7 @@ internal readonly unsafe struct SeriesGroups
         return room;
     }
 
-    /// <summary>Steps enough for whole groups of lanes, and for long groups where the series is long.</summary>
+    /// <summary>The steps of a group: enough for whole lanes, and for a long group where the series is long.</summary>
     private static long Together(long width, long steps)
     {
         var least = width >= Wide ? 1 : Lanes.Count / Gcd(width, Lanes.Count);

@@ -1,8 +1,8 @@
 namespace Darts.Norm.Kernels;
 
-/// <summary>An <see cref="ISeriesFormula"/> with the statistics of a batch, which somebody else has too.</summary>
+/// <summary>An <see cref="ISeriesFormula"/> with the statistics of a batch, which the layer keeps for its inverse.</summary>
 /// <param name="statistics">Mean and stdev of each series.</param>
-/// <param name="options">How to take the statistics from x; null where they are there.</param>
+/// <param name="options">How to take the statistics from x; null where they have been taken.</param>
 /// <param name="missing">What becomes of values that are missing.</param>
 internal abstract class SeriesOperation<TFormula>(RINormStatistics statistics, StatisticsOptions? options, Missing missing) : FusedOperation
     where TFormula : struct, ISeriesFormula
