@@ -55,8 +55,7 @@ public class LayerNorm : NormModule
     private protected LayerNorm(string name, long[] input_size, double eps, bool elementwise_affine, bool bias, Device? device, ScalarType? dtype)
         : base(name, device, dtype)
     {
-        if (input_size is null)
-            throw new ArgumentNullException(nameof(input_size), $"{name} takes the sizes of the input's last axes, but received null. Name them: [2, 4], say.");
+        Require.NotNull(input_size, "the sizes of the input's last axes", "Name them: [2, 4], say.", name);
         if (input_size.Length == 0)
             throw new ArgumentException($"{name} needs at least one axis to normalise, but input_size is empty. Name the sizes of the input's last axes.", nameof(input_size));
         foreach (var size in input_size)
@@ -73,7 +72,7 @@ public class LayerNorm : NormModule
         reset_parameters();
     }
 
-    /// <summary>The learned scale, of size normalized_shape; null where absent.</summary>
+    /// <summary>The learned scale, of size normalized_shape; null where absent. As in PyTorch, a layer that was made without gets one by assignment, and null takes it away.</summary>
     /// <exception cref="ArgumentException">The assigned parameter has another size, or is not floating point.</exception>
     public Parameter? weight
     {
@@ -81,7 +80,7 @@ public class LayerNorm : NormModule
         set => Assign(nameof(weight), value, _normalized_shape);
     }
 
-    /// <summary>The learned shift, of size normalized_shape; null where absent.</summary>
+    /// <summary>The learned shift, of size normalized_shape; null where absent. As in PyTorch, a layer that was made without gets one by assignment, and null takes it away.</summary>
     /// <exception cref="ArgumentException">The assigned parameter has another size, or is not floating point.</exception>
     public Parameter? bias
     {
@@ -100,15 +99,18 @@ public class LayerNorm : NormModule
 
     /// <summary>Sets the scale to ones and the shift to zeros.</summary>
     /// <exception cref="InvalidOperationException">The layer was made in inference mode, and this is outside of it.</exception>
+    /// <exception cref="ObjectDisposedException">The layer, or a parameter of it, is disposed; nothing was set.</exception>
     public void reset_parameters()
     {
-        RequireNotDisposed();
+        var (scale, shift) = (weight, bias);
+        Require.Living(scale, GetType().Name, nameof(weight));
+        Require.Living(shift, GetType().Name, nameof(bias));
         try
         {
-            if (weight is { } w)
-                nn.init.ones_(w);
-            if (bias is { } b)
-                nn.init.zeros_(b);
+            if (scale is not null)
+                nn.init.ones_(scale);
+            if (shift is not null)
+                nn.init.zeros_(shift);
         }
         catch (System.Runtime.InteropServices.ExternalException error) when (error.Message.Contains("inference tensor", StringComparison.Ordinal))
         {

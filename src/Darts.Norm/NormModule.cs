@@ -73,7 +73,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
         Dictionary<string, Tensor> source, bool strict = true, IList<string>? skip = null)
     {
         RequireNotDisposed();
-        ArgumentNullException.ThrowIfNull(source);
+        Require.NotNull(source, "a state dictionary");
         var keys = StateLoading.Load(this, source, strict, replace: null, skip ?? [], withExtraState: false);
         return (keys.missing_keys, keys.unexpected_keys);
     }
@@ -87,7 +87,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     /// <exception cref="ObjectDisposedException">The layer, or a parameter of it, is disposed; the file is as it was.</exception>
     public new nn.Module save(string location, IList<string>? skip = null)
     {
-        ArgumentNullException.ThrowIfNull(location);
+        Require.NotNull(location, "the path of a file");
         return Save(() => new BinaryWriter(File.Create(location)), skip);
     }
 
@@ -99,7 +99,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     /// <exception cref="ObjectDisposedException">The layer, or a parameter of it, is disposed; nothing was written.</exception>
     public new nn.Module save(Stream stream, IList<string>? skip = null)
     {
-        ArgumentNullException.ThrowIfNull(stream);
+        Require.NotNull(stream, "a stream to write to");
         return Save(() => new BinaryWriter(stream), skip);
     }
 
@@ -111,7 +111,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     /// <exception cref="ObjectDisposedException">The layer, or a parameter of it, is disposed; nothing was written.</exception>
     public new nn.Module save(BinaryWriter writer, IList<string>? skip = null)
     {
-        ArgumentNullException.ThrowIfNull(writer);
+        Require.NotNull(writer, "a writer");
         using var scope = NewDisposeScope();
         save_state_dict(writer, Savable(), skip);
         return this;
@@ -157,7 +157,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
         BinaryReader reader, bool strict = true, IList<string>? skip = null, Dictionary<string, bool>? loadedParameters = null)
     {
         RequireNotDisposed();
-        ArgumentNullException.ThrowIfNull(reader);
+        Require.NotNull(reader, "a reader of what save wrote");
         return Load(() => StateFile.Read(reader), strict, skip, loadedParameters);
     }
 
@@ -174,7 +174,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
         string location, bool strict = true, IList<string>? skip = null, Dictionary<string, bool>? loadedParameters = null)
     {
         RequireNotDisposed();
-        ArgumentNullException.ThrowIfNull(location);
+        Require.NotNull(location, "the path of a file");
         return Load(() => StateFile.Read(location), strict, skip, loadedParameters);
     }
 
@@ -220,7 +220,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     public override Parameter get_parameter(string target)
     {
         RequireNotDisposed();
-        return base.get_parameter(target) ?? throw new MissingMemberException($"{GetType().Name} has no attribute `{target}`");
+        return base.get_parameter(Require.NotNull(target, "the name of a parameter")) ?? throw new MissingMemberException($"{GetType().Name} has no attribute `{target}`");
     }
 
     /// <summary>The buffer of this name.</summary>
@@ -230,7 +230,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     public override Tensor get_buffer(string target)
     {
         RequireNotDisposed();
-        return base.get_buffer(target) ?? throw new MissingMemberException($"{GetType().Name} has no attribute `{target}`");
+        return base.get_buffer(Require.NotNull(target, "the name of a buffer")) ?? throw new MissingMemberException($"{GetType().Name} has no attribute `{target}`");
     }
 
     /// <inheritdoc/>

@@ -27,6 +27,8 @@ public sealed class NormType
 
     private static readonly ConcurrentDictionary<string, Func<long[], nn.Module<Tensor, Tensor>>> Registered = new();
 
+    private const string Factory = "a function of the sizes that makes a norm, size => new RMSNorm(size[^1]) say";
+
     private readonly Func<long[], nn.Module<Tensor, Tensor>> _factory;
 
     /// <summary>A norm by its name.</summary>
@@ -34,7 +36,7 @@ public sealed class NormType
     /// <exception cref="ArgumentException">There is no such name; the message lists them.</exception>
     public NormType(string name)
     {
-        ArgumentNullException.ThrowIfNull(name);
+        Require.NotNull(name, "the name of a norm", "Choose one of NormType.names; for no norm pass null instead of a NormType.", nameof(NormType));
         if (!Own.TryGetValue(name, out var factory) && !Registered.TryGetValue(name, out factory))
             throw new ArgumentException(
                 $"There is no norm '{name}'. The names are {string.Join(", ", names)}. Choose one, pass null for no norm, or add your own: NormType.register(\"{name}\", size => ...).", nameof(name));
@@ -45,8 +47,7 @@ public sealed class NormType
     /// <param name="factory">Gets the sizes of the axes to normalise over, as <see cref="LayerNorm"/> takes them, and answers a new module.</param>
     public NormType(Func<long[], nn.Module<Tensor, Tensor>> factory)
     {
-        ArgumentNullException.ThrowIfNull(factory);
-        _factory = factory;
+        _factory = Require.NotNull(factory, Factory, caller: nameof(NormType));
     }
 
     /// <summary>Every name: Darts' own, then the registered ones.</summary>
@@ -61,8 +62,10 @@ public sealed class NormType
     /// <exception cref="ArgumentException">The name is empty or Darts' own.</exception>
     public static void register(string name, Func<long[], nn.Module<Tensor, Tensor>> factory)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(name);
-        ArgumentNullException.ThrowIfNull(factory);
+        Require.NotNull(name, "a name", caller: "NormType.register");
+        Require.NotNull(factory, Factory, caller: "NormType.register");
+        if (string.IsNullOrWhiteSpace(name))
+            throw new ArgumentException($"NormType.register takes a name of letters, but received '{name}'. Choose one.", nameof(name));
         if (Own.ContainsKey(name))
             throw new ArgumentException($"NormType.register takes a name that is free, but '{name}' is Darts' own, as are {string.Join(", ", Own.Keys)}. Choose another.", nameof(name));
         Registered[name] = factory;
@@ -81,7 +84,7 @@ public sealed class NormType
     /// <exception cref="InvalidOperationException">The factory answered null.</exception>
     public nn.Module<Tensor, Tensor> make(params long[] normalized_shape)
     {
-        ArgumentNullException.ThrowIfNull(normalized_shape);
+        Require.NotNull(normalized_shape, "the sizes of the axes to normalise over", caller: "NormType.make");
         if (normalized_shape.Length == 0 || normalized_shape.Any(size => size < 1))
             throw new ArgumentException(
                 $"NormType.make takes the sizes of the axes to normalise over, one or more of at least 1, but received {Require.Size(normalized_shape)}.", nameof(normalized_shape));

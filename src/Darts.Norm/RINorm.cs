@@ -176,7 +176,7 @@ public sealed class RINorm : NormModule
     public Tensor transform(Tensor input, RINormStatistics statistics, Tensor? mask = null)
     {
         using var call = Enter();
-        ArgumentNullException.ThrowIfNull(statistics);
+        RequireStatistics(statistics, nameof(transform));
         var affine = Parameters(input);
         RequireSeries(input);
         return With(statistics.Hold(), held => Transform(input, affine, held, mask));
@@ -205,7 +205,7 @@ public sealed class RINorm : NormModule
     {
         using var call = Enter();
         var affine = Parameters(input);
-        ArgumentNullException.ThrowIfNull(statistics);
+        RequireStatistics(statistics, nameof(inverse));
         return With(statistics.Hold(), held => Inverse(input, affine, held, parameters));
     }
 
@@ -373,6 +373,9 @@ public sealed class RINorm : NormModule
                 + "Make the layer with the number of components, or move them to the last axis.",
                 nameof(input));
     }
+
+    private static void RequireStatistics(RINormStatistics statistics, string caller) =>
+        Require.NotNull(statistics, "the statistics that normalize gave", "Pass them: var (normalized, statistics) = rin.normalize(past).", $"RINorm.{caller}");
 
     private static void RequireDevice(Tensor input, RINormStatistics statistics)
     {

@@ -112,7 +112,7 @@ public sealed class RINormStatistics : IDisposable
     /// <returns>Statistics of their own, to be disposed.</returns>
     public RINormStatistics to(Device device)
     {
-        ArgumentNullException.ThrowIfNull(device);
+        Require.NotNull(device, "a device", "Name one: torch.CPU, say.");
         return Copied(values => values.to(device, copy: true), dtype);
     }
 

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Darts.Norm.Kernels;
 using TorchSharp.Modules;
 
@@ -6,6 +8,16 @@ namespace Darts.Norm;
 /// <summary>Checks of arguments and inputs. Each error says what must hold, what was received and what to do.</summary>
 internal static class Require
 {
+    /// <param name="value">What is to be there.</param>
+    /// <param name="what">What it is, with its article.</param>
+    /// <param name="advice">What to do, where that is more than to pass one.</param>
+    /// <param name="caller">Who takes it.</param>
+    /// <param name="argument">The argument's name.</param>
+    public static T NotNull<T>(
+        [NotNull] T? value, string what, string? advice = null, [CallerMemberName] string caller = "", [CallerArgumentExpression(nameof(value))] string argument = "")
+        where T : class =>
+        value ?? throw new ArgumentNullException(argument, $"{caller} takes {what}, but received null. {advice ?? $"Pass {what}."}");
+
     public static long Positive(long size, string argument) =>
         size > 0 ? size : throw new ArgumentOutOfRangeException(argument, size, $"{argument} is the size of an axis and must be at least 1, but is {size}. Give the size that the input's axis has.");
 
@@ -24,26 +36,33 @@ internal static class Require
     /// <summary>A tensor that a layer can compute with: there, not disposed, floating point and dense.</summary>
     public static void Input(Tensor? input, string layer, string argument)
     {
-        if (input is null)
-            throw new ArgumentNullException(argument, $"{layer} takes a tensor, but received null. Pass the tensor to normalise.");
+        NotNull(input, "a tensor", "Pass the tensor to normalise.", layer, argument);
         if (input.IsInvalid)
             throw new ObjectDisposedException(argument, $"{layer} received a disposed tensor. Keep it outside of the DisposeScope that ended, or move it out.");
-        if (!IsSupported(input.dtype))
-            throw new ArgumentException(
-                $"{NotFloatingPoint(input, layer)}{layer} normalises Float16, BFloat16, Float32 or Float64, but received {Describe(input)}. Convert it first: {argument}.to(ScalarType.Float32).",
-                argument);
-        if (!IsDense(input))
-            throw new ArgumentException($"{layer} normalises dense tensors, but received one of another layout, a sparse one say, {Describe(input)}. Convert it first: {argument}.to_dense().", argument);
+        if (Unsuitable(input, layer, argument) is { } why)
+            throw new ArgumentException(why, argument);
     }
+
+    /// <summary>Why a layer cannot compute with a living tensor, if it cannot.</summary>
+    public static string? Unsuitable(Tensor input, string layer, string name)
+    {
+        if (!IsSupported(input.dtype))
+            return $"{NotFloatingPoint(input, layer)}{layer} normalises Float16, BFloat16, Float32 or Float64, but received {Describe(input)}. Convert it first: {Converted(input, name)}.";
+        return IsDense(input)
+            ? null
+            : $"{layer} normalises dense tensors, but received one of another layout, a sparse one say, {Describe(input)}. Convert it first: {name}.to_dense().";
+    }
+
+    private static string Converted(Tensor tensor, string name) => is_complex(tensor)
+        ? $"{name}.real for the real part, {name}.abs() for the magnitude, view_as_real({name}) for both on an axis of their own"
+        : $"{name}.to(ScalarType.Float32)";
 
     /// <summary>A parameter that a layer can compute with, if it is there: what was assigned fits, but what was registered, or changed since, may not.</summary>
     public static void Parameter(Parameter? parameter, ReadOnlySpan<long> shape, Tensor input, string layer, string key, string argument)
     {
         if (parameter is null)
             return;
-        if (parameter.IsInvalid)
-            throw new ObjectDisposedException(
-                layer, $"{layer} computes with its own parameters, but one of them was disposed. Dispose the layer, never its parameters, and assign a new one: layer.{key} = torch.nn.Parameter(...).");
+        Living(parameter, layer, key);
         if (AreApart(input, parameter))
             throw new ArgumentException(
                 $"{layer} and its input must be on one device, but the layer has a parameter on {parameter.device} and the input, {Describe(input)}, is on {input.device}. "
@@ -51,10 +70,18 @@ internal static class Require
                 argument);
         if (!IsSupported(parameter.dtype))
             throw new InvalidOperationException(
-                $"{layer} computes with parameters of Float16, BFloat16, Float32 or Float64, but {key} is {parameter.dtype}. Convert the layer: layer.to(ScalarType.Float32).");
+                $"{layer} computes with parameters of Float16, BFloat16, Float32 or Float64, but {key} is {parameter.dtype}. Convert the layer: layer.to(ScalarType.Float32){(is_complex(parameter) ? ", which keeps the real part alone" : "")}.");
         if (!HasSize(parameter, shape) || !IsDense(parameter))
             throw new InvalidOperationException(
                 $"{layer} computes with a dense {key} of size {Size(shape)}, but it has {Describe(parameter)}, or another layout. Assign one that fits: layer.{key} = torch.nn.Parameter(...).");
+    }
+
+    /// <summary>A parameter that nobody disposed, if it is there.</summary>
+    public static void Living(Parameter? parameter, string layer, string key)
+    {
+        if (parameter is { IsInvalid: true })
+            throw new ObjectDisposedException(
+                layer, $"{layer} computes with its own parameters, but one of them was disposed. Dispose the layer, never its parameters, and assign a new one: layer.{key} = torch.nn.Parameter(...).");
     }
 
     /// <summary>Whether they lie on different devices.</summary>
@@ -73,7 +100,7 @@ internal static class Require
             throw new ArgumentException(
                 $"{layer}.{key} must have size {Size(shape)}, but the assigned parameter has size {Size(value.shape)}. Make the layer with that size instead.", key);
         if (!IsSupported(value.dtype) && (old is null || old.IsInvalid || old.dtype != value.dtype))
-            throw new ArgumentException($"{layer}.{key} must be Float16, BFloat16, Float32 or Float64, but the assigned parameter is {value.dtype}. Convert it first.", key);
+            throw new ArgumentException($"{layer}.{key} must be Float16, BFloat16, Float32 or Float64, but the assigned parameter is {value.dtype}. Convert it first: {Converted(value, key)}.", key);
         if (!IsDense(value))
             throw new ArgumentException($"{layer}.{key} must be dense, but the assigned parameter is sparse or of another layout. Convert it first: to_dense().", key);
     }

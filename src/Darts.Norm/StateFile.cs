@@ -31,7 +31,7 @@ public static unsafe class StateFile
     /// <exception cref="InvalidDataException">The bytes are no entries.</exception>
     public static Dictionary<string, Tensor> Read(BinaryReader reader)
     {
-        ArgumentNullException.ThrowIfNull(reader);
+        Require.NotNull(reader, "a reader of the file", caller: "StateFile.Read");
         var tensors = new Dictionary<string, Tensor>();
         try
         {
@@ -60,7 +60,7 @@ public static unsafe class StateFile
     /// <exception cref="InvalidDataException">The file holds no entries, or more than them.</exception>
     public static Dictionary<string, Tensor> Read(string location)
     {
-        ArgumentNullException.ThrowIfNull(location);
+        Require.NotNull(location, "the path of a file", caller: "StateFile.Read");
         using var reader = new BinaryReader(Opened(location));
         var tensors = Read(reader);
         if (reader.BaseStream.ReadByte() < 0)

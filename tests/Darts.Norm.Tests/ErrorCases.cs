@@ -57,7 +57,7 @@ public static class ErrorCases
         yield return new($"{layer}: integers", Make, () => ones(shape, ScalarType.Int64), Forward, typeof(ArgumentException), [.. dtypes, "Int64"]);
         yield return new($"{layer}: bytes", Make, () => ones(shape, ScalarType.Byte), Forward, typeof(ArgumentException), [.. dtypes, "Byte"]);
         yield return new($"{layer}: truth values", Make, () => ones(shape, ScalarType.Bool), Forward, typeof(ArgumentException), [.. dtypes, "Bool"]);
-        yield return new($"{layer}: complex numbers", Make, () => ones(shape, ScalarType.ComplexFloat32), Forward, typeof(ArgumentException), [.. dtypes, "ComplexFloat32"]);
+        yield return new($"{layer}: complex numbers", Make, () => ones(shape, ScalarType.ComplexFloat32), Forward, typeof(ArgumentException), [.. dtypes, "ComplexFloat32", "input.real for the real part", "input.abs() for the magnitude", "view_as_real(input)"]);
         yield return new($"{layer}: a sparse tensor", Make, () => ones(shape).to_sparse(), Forward, typeof(ArgumentException), "dense tensors", "sparse one", "to_dense()");
         foreach (var layout in new[] { "x.to_sparse_csr()", "x.to_mkldnn()", "torch._efficientzerotensor(x.size())" })
             yield return new($"{layer}: {layout}", Make, () => Layers.Scripted(layout, ones(shape)), Forward, typeof(ArgumentException), "dense tensors", "of another layout", $"size [{string.Join(", ", shape)}]", "to_dense()");
@@ -76,6 +76,7 @@ public static class ErrorCases
                     $"{layer}: {key} registered with size [{string.Join(", ", registered)}]", () => Registered(layer.New(), key, ones(registered)), () => layer.Input(), Forward, typeof(InvalidOperationException),
                     [.. fits, $"has size [{string.Join(", ", registered)}]"]);
             yield return new($"{layer}: {key} registered with integers", () => Registered(layer.New(), key, ones(size, ScalarType.Int64)), () => layer.Input(), Forward, typeof(InvalidOperationException), "Float16, BFloat16, Float32 or Float64", $"{key} is Int64", "layer.to(");
+            yield return new($"{layer}: {key} registered with complex numbers", () => Registered(layer.New(), key, ones(size, ScalarType.ComplexFloat32)), () => layer.Input(), Forward, typeof(InvalidOperationException), $"{key} is ComplexFloat32", "keeps the real part alone");
         }
         yield return new($"{layer}: an input on another device", Make, () => ones(shape, device: META), Forward, typeof(ArgumentException), "one device", "cpu", "meta", $"size [{string.Join(", ", shape)}], dtype Float32", "Move one");
         yield return new($"{layer}: the layer on another device", () => layer.Make(META, null), () => ones(shape), Forward, typeof(ArgumentException), "one device", "cpu", "meta", "Move one");
@@ -169,8 +170,8 @@ public static class ErrorCases
         yield return Assigned("bias that would broadcast", () => new LayerNorm(4), () => ones(1), (layer, p) => ((LayerNorm)layer).bias = p, "LayerNorm.bias must have size [4]", "[1]", "Make the layer");
         yield return Assigned("weight of a LayerNormNoBias of another size", () => new LayerNormNoBias(4), () => ones(3), (layer, p) => ((LayerNorm)layer).weight = p, "must have size [4]", "[3]");
         yield return Assigned("affine_weight of another size", () => new RINorm(4), () => ones(1), (layer, p) => ((RINorm)layer).affine_weight = p, "RINorm.affine_weight must have size [4]", "[1]", "Make the layer");
-        yield return Assigned("affine_bias of complex numbers", () => new RINorm(4), () => ones(4, dtype: ScalarType.ComplexFloat32), (layer, p) => ((RINorm)layer).affine_bias = p, "must be Float16, BFloat16, Float32 or Float64", "ComplexFloat32", "Convert it first");
-        yield return Assigned("affine_bias of complex numbers in the place of one that is disposed", () => Without(new RINorm(4), "affine_bias"), () => ones(4, dtype: ScalarType.ComplexFloat32), (layer, p) => ((RINorm)layer).affine_bias = p, "must be Float16, BFloat16, Float32 or Float64", "ComplexFloat32", "Convert it first");
+        yield return Assigned("affine_bias of complex numbers", () => new RINorm(4), () => ones(4, dtype: ScalarType.ComplexFloat32), (layer, p) => ((RINorm)layer).affine_bias = p, "must be Float16, BFloat16, Float32 or Float64", "ComplexFloat32", "Convert it first", "real part");
+        yield return Assigned("affine_bias of complex numbers in the place of one that is disposed", () => Without(new RINorm(4), "affine_bias"), () => ones(4, dtype: ScalarType.ComplexFloat32), (layer, p) => ((RINorm)layer).affine_bias = p, "must be Float16, BFloat16, Float32 or Float64", "ComplexFloat32", "Convert it first", "real part");
         yield return Assigned("bias that is sparse", () => new LayerNorm(4), () => ones(4).to_sparse(), (layer, p) => ((LayerNorm)layer).bias = p, "LayerNorm.bias must be dense", "sparse", "to_dense()");
         yield return new("bias that is disposed", () => new LayerNorm(4), Gone, (layer, p) => ((LayerNorm)layer).bias = (Parameter)p, typeof(ObjectDisposedException), "LayerNorm.bias must be a living parameter", "is disposed", "DisposeScope");
         yield return new("affine_weight where there is none", () => new RINorm(4, affine: false), () => nn.Parameter(ones(4)), (layer, x) => ((RINorm)layer).affine_weight = (Parameter)x, typeof(InvalidOperationException), "no affine_weight", "affine: false", "affine: true");

@@ -95,6 +95,35 @@ public sealed class LayerNormTests : IDisposable
         norm.Invoking(n => n.reset_parameters()).Should().Throw<InvalidOperationException>().WithMessage("*outside of inference mode*");
     }
 
+    [Theory]
+    [InlineData("weight")]
+    [InlineData("bias")]
+    public void ResetParameters_OneDisposed_SaysSoAndSetsNothing(string key)
+    {
+        var norm = (LayerNorm)Layers.All["LayerNorm"].New();
+        norm.get_parameter(key).Dispose();
+        var other = key == "weight" ? norm.bias! : norm.weight!;
+        var before = other.Doubles();
+        norm.Invoking(n => n.reset_parameters()).Should().Throw<ObjectDisposedException>().WithMessage($"LayerNorm computes with its own parameters*was disposed*layer.{key} = *");
+        other.Doubles().Should().Equal(before);
+    }
+
+    [Fact]
+    public void Parameters_AssignedToALayerWithout_AreRegisteredTrainedAndPrinted()
+    {
+        foreach (var norm in new[] { new LayerNorm(4, bias: false), new LayerNorm(4, elementwise_affine: false), new LayerNormNoBias(4) })
+        {
+            norm.bias = nn.Parameter(full(4, 5f));
+            norm.ToString().Should().EndWith("bias=True)");
+            norm.state_dict().Keys.Should().EndWith("bias");
+            norm.parameters().Should().Contain(norm.bias);
+            var y = norm.forward(ones(1, 4));
+            y.Doubles().Should().AllSatisfy(value => value.Should().Be(5));
+            y.sum().backward();
+            norm.bias.grad!.Doubles().Should().AllSatisfy(value => value.Should().Be(1));
+        }
+    }
+
     [Fact]
     public void Parameters_AssignedNullOrAnew_AreAbsentOrThere()
     {

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Darts.Norm;
 
 internal interface IHookList
@@ -16,9 +18,9 @@ internal sealed class HookList<THook> : IHookList
 
     public bool IsEmpty => _entries.Length == 0;
 
-    public RemovableHandle Add(THook hook, bool prepend = false)
+    public RemovableHandle Add(THook hook, bool prepend = false, [CallerMemberName] string caller = "")
     {
-        ArgumentNullException.ThrowIfNull(hook);
+        Require.NotNull(hook, "a function", caller: caller);
         var added = new Entry(hook);
         lock (this)
             _entries = prepend ? [added, .. _entries] : [.. _entries, added];

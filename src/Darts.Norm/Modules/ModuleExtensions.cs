@@ -32,7 +32,7 @@ public static class ModuleExtensions
 
     /// <inheritdoc cref="PyTorchModule{T}.set_submodule"/>
     public static void set_submodule(this nn.Module parent, string target, nn.Module module, bool strict = false) =>
-        parent.pytorch().set_submodule(target, module, strict);
+        Require.NotNull(parent, "a module").pytorch().set_submodule(target, module, strict);
 
     /// <inheritdoc cref="PyTorchModule{T}.get_extra_state"/>
     public static Tensor get_extra_state(this nn.Module module) => module.pytorch().get_extra_state();

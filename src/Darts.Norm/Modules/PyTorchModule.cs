@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TorchSharp.Modules;
 
@@ -28,7 +29,7 @@ public sealed class PyTorchModule<T>
 {
     internal PyTorchModule(T module)
     {
-        ArgumentNullException.ThrowIfNull(module);
+        Require.NotNull(module, "a module", caller: "pytorch");
         this.module = module;
     }
 
@@ -67,7 +68,7 @@ public sealed class PyTorchModule<T>
     /// <returns>Depth first, a module before what is below it.</returns>
     public IEnumerable<(string name, nn.Module module)> named_modules(ISet<nn.Module>? memo = null, string prefix = "", bool remove_duplicate = true)
     {
-        ArgumentNullException.ThrowIfNull(prefix);
+        Require.NotNull(prefix, "a prefix", "Pass \"\" for none.");
         return Traversal.NamedModules(module, memo ?? Traversal.NewMemo(), prefix, remove_duplicate);
     }
 
@@ -83,7 +84,7 @@ public sealed class PyTorchModule<T>
     /// <returns>In the order of <see cref="named_modules"/>.</returns>
     public IEnumerable<(string name, Parameter parameter)> named_parameters(string prefix = "", bool recurse = true, bool remove_duplicate = true)
     {
-        ArgumentNullException.ThrowIfNull(prefix);
+        Require.NotNull(prefix, "a prefix", "Pass \"\" for none.");
         return Traversal.NamedParameters(module, prefix, recurse, remove_duplicate);
     }
 
@@ -99,7 +100,7 @@ public sealed class PyTorchModule<T>
     /// <returns>In the order of <see cref="named_modules"/>.</returns>
     public IEnumerable<(string name, Tensor buffer)> named_buffers(string prefix = "", bool recurse = true, bool remove_duplicate = true)
     {
-        ArgumentNullException.ThrowIfNull(prefix);
+        Require.NotNull(prefix, "a prefix", "Pass \"\" for none.");
         return Traversal.NamedBuffers(module, prefix, recurse, remove_duplicate);
     }
 
@@ -109,7 +110,7 @@ public sealed class PyTorchModule<T>
     /// <exception cref="MissingMemberException">There is none, or something else.</exception>
     public nn.Module get_submodule(string target)
     {
-        ArgumentNullException.ThrowIfNull(target);
+        Require.NotNull(target, "the path of a module");
         return Lookup.Submodule(module, target);
     }
 
@@ -119,7 +120,7 @@ public sealed class PyTorchModule<T>
     /// <exception cref="MissingMemberException">There is none, or something else.</exception>
     public Parameter get_parameter(string target)
     {
-        ArgumentNullException.ThrowIfNull(target);
+        Require.NotNull(target, "the path of a parameter");
         return Lookup.Parameter(module, target);
     }
 
@@ -129,7 +130,7 @@ public sealed class PyTorchModule<T>
     /// <exception cref="MissingMemberException">There is none, or something else.</exception>
     public Tensor? get_buffer(string target)
     {
-        ArgumentNullException.ThrowIfNull(target);
+        Require.NotNull(target, "the path of a buffer");
         return Lookup.Buffer(module, target);
     }
 
@@ -138,7 +139,7 @@ public sealed class PyTorchModule<T>
     /// <returns>The module.</returns>
     public T apply(Action<nn.Module> fn)
     {
-        ArgumentNullException.ThrowIfNull(fn);
+        Require.NotNull(fn, "a function of a module");
         Each(module, 0);
         return module;
 
@@ -175,7 +176,7 @@ public sealed class PyTorchModule<T>
     /// <exception cref="ArgumentTypeException">The field or list that holds the old one cannot hold the new one. Nothing is changed.</exception>
     public void set_submodule(string target, nn.Module module, bool strict = false)
     {
-        ArgumentNullException.ThrowIfNull(target);
+        Require.NotNull(target, "the path of a module");
         Registration.Submodule(this.module, target, module, strict);
     }
 
@@ -202,7 +203,7 @@ public sealed class PyTorchModule<T>
     /// <returns>The dictionary. A parameter under several names is there under each.</returns>
     public StateDict state_dict(StateDict? destination = null, string prefix = "", bool keep_vars = false)
     {
-        ArgumentNullException.ThrowIfNull(prefix);
+        Require.NotNull(prefix, "a prefix", "Pass \"\" for none.");
         return StateSaving.Save(module, destination ?? new StateDict(), prefix, keep_vars);
     }
 
@@ -213,8 +214,8 @@ public sealed class PyTorchModule<T>
     /// <returns>The dictionary.</returns>
     public Dictionary<string, Tensor> state_dict(Dictionary<string, Tensor> destination, string prefix = "", bool keep_vars = false)
     {
-        ArgumentNullException.ThrowIfNull(destination);
-        ArgumentNullException.ThrowIfNull(prefix);
+        Require.NotNull(destination, "a dictionary to add to");
+        Require.NotNull(prefix, "a prefix", "Pass \"\" for none.");
         return StateSaving.Save(module, destination, prefix, keep_vars);
     }
 
@@ -240,7 +241,11 @@ public sealed class PyTorchModule<T>
     /// <summary>Gives the module's extra state back.</summary>
     /// <param name="state">What <see cref="get_extra_state"/> gave.</param>
     /// <exception cref="InvalidOperationException">The module has none: it does not implement <see cref="IExtraState"/>.</exception>
-    public void set_extra_state(Tensor state) => ExtraState(nameof(set_extra_state)).set_extra_state(state);
+    public void set_extra_state(Tensor state)
+    {
+        Require.NotNull(state, "a tensor");
+        ExtraState(nameof(set_extra_state)).set_extra_state(state);
+    }
 
     /// <summary>Calls a hook before the module writes its state, in its own <c>state_dict</c> and in that of what it is part of.</summary>
     /// <param name="hook">Gets the module, its prefix, and keep_vars.</param>
@@ -338,7 +343,7 @@ public sealed class PyTorchModule<T>
     /// <exception cref="ArgumentTypeException">An integer dtype.</exception>
     public T to(string device, ScalarType? dtype = null, bool non_blocking = false)
     {
-        ArgumentNullException.ThrowIfNull(device);
+        Require.NotNull(device, "the name of a device, \"cpu\" say");
         return to(new Device(device), dtype, non_blocking);
     }
 
@@ -349,7 +354,7 @@ public sealed class PyTorchModule<T>
     /// <exception cref="ArgumentTypeException">A tensor of integers.</exception>
     public T to(Tensor tensor, bool non_blocking = false)
     {
-        ArgumentNullException.ThrowIfNull(tensor);
+        Require.NotNull(tensor, "a tensor, whose device and dtype the module gets");
         return to(tensor.device, tensor.dtype, non_blocking);
     }
 
@@ -379,7 +384,7 @@ public sealed class PyTorchModule<T>
     /// <exception cref="ArgumentException">There is no such type.</exception>
     public T type(string dst_type)
     {
-        ArgumentNullException.ThrowIfNull(dst_type);
+        Require.NotNull(dst_type, "the name of a tensor type, \"torch.DoubleTensor\" say");
         Conversion.Type(module, dst_type);
         return module;
     }
@@ -472,7 +477,7 @@ public sealed class PyTorchModule<T>
     /// <inheritdoc cref="register_forward_pre_hook(ForwardPreHook, bool, bool)"/>
     public RemovableHandle register_forward_pre_hook(Action<nn.Module, object?[]> hook, bool prepend = false, bool with_kwargs = false)
     {
-        ArgumentNullException.ThrowIfNull(hook);
+        Require.NotNull(hook, "a function");
         return register_forward_pre_hook(
             (module, args) =>
             {
@@ -501,7 +506,7 @@ public sealed class PyTorchModule<T>
     /// <inheritdoc cref="register_forward_pre_hook(ForwardPreHook, bool, bool)"/>
     public RemovableHandle register_forward_pre_hook(ForwardPreHookWithKwargs hook, bool prepend = false, bool with_kwargs = true)
     {
-        ArgumentNullException.ThrowIfNull(hook);
+        Require.NotNull(hook, "a function");
         RequireWithKwargs(with_kwargs);
         return Add(Record.ForwardPreHooks, Hook, prepend);
 
@@ -519,7 +524,7 @@ public sealed class PyTorchModule<T>
     /// <inheritdoc cref="register_forward_hook(ForwardHook, bool, bool, bool)"/>
     public RemovableHandle register_forward_hook(Action<nn.Module, object?[], object?> hook, bool prepend = false, bool with_kwargs = false, bool always_call = false)
     {
-        ArgumentNullException.ThrowIfNull(hook);
+        Require.NotNull(hook, "a function");
         return register_forward_hook(
             (module, args, output) =>
             {
@@ -553,7 +558,7 @@ public sealed class PyTorchModule<T>
     /// <inheritdoc cref="register_forward_hook(ForwardHook, bool, bool, bool)"/>
     public RemovableHandle register_forward_hook(ForwardHookWithKwargs hook, bool prepend = false, bool with_kwargs = true, bool always_call = false)
     {
-        ArgumentNullException.ThrowIfNull(hook);
+        Require.NotNull(hook, "a function");
         RequireWithKwargs(with_kwargs);
         RequireNotAlways(always_call);
         return Add(Record.ForwardHooks, (module, args, output) => hook(module, args, new Dictionary<string, object?>(), output), prepend);
@@ -563,7 +568,7 @@ public sealed class PyTorchModule<T>
     /// <inheritdoc cref="register_full_backward_pre_hook(BackwardPreHook, bool)"/>
     public RemovableHandle register_full_backward_pre_hook(Action<nn.Module, Tensor?[]> hook, bool prepend = false)
     {
-        ArgumentNullException.ThrowIfNull(hook);
+        Require.NotNull(hook, "a function");
         return register_full_backward_pre_hook(
             (module, grad_output) =>
             {
@@ -628,27 +633,26 @@ public sealed class PyTorchModule<T>
         module as IExtraState ?? throw new InvalidOperationException(
             $"Reached a code path in Module.{caller}() that should never be called. Please file an issue at https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml to report this bug.");
 
-    private RemovableHandle Add<THook>(HookList<THook> hooks, THook hook, bool prepend)
+    private RemovableHandle Add<THook>(HookList<THook> hooks, THook hook, bool prepend, [CallerMemberName] string caller = "")
         where THook : Delegate
     {
-        ArgumentNullException.ThrowIfNull(hook);
+        Require.NotNull(hook, "a function", caller: caller);
         ForwardHooks.Install(module);
         return hooks.Add(hook, prepend);
     }
 
-    private RemovableHandle AddBackward(BackwardHook hook, bool prepend, bool full)
+    private RemovableHandle AddBackward(BackwardHook hook, bool prepend, bool full, [CallerMemberName] string caller = "")
     {
-        ArgumentNullException.ThrowIfNull(hook);
         if (Record.HasFullBackwardHooks == !full)
             throw new InvalidOperationException("Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them.");
-        var handle = Add(Record.BackwardHooks, hook, prepend);
+        var handle = Add(Record.BackwardHooks, hook, prepend, caller);
         Record.HasFullBackwardHooks = full;
         return handle;
     }
 
-    private static BackwardHook Silent(Action<nn.Module, Tensor?[], Tensor?[]> hook)
+    private static BackwardHook Silent(Action<nn.Module, Tensor?[], Tensor?[]> hook, [CallerMemberName] string caller = "")
     {
-        ArgumentNullException.ThrowIfNull(hook);
+        Require.NotNull(hook, "a function", caller: caller);
         return (module, grad_input, grad_output) =>
         {
             hook(module, grad_input, grad_output);

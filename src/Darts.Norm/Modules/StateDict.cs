@@ -26,7 +26,7 @@ public sealed class StateDict : Dictionary<string, Tensor>, IDictionary<string, 
     /// <summary>Makes one with these entries, and the metadata if they have some.</summary>
     /// <param name="entries">Tensors by key, in order.</param>
     public StateDict(IEnumerable<KeyValuePair<string, Tensor>> entries)
-        : base(entries)
+        : base(Require.NotNull(entries, "entries of another dictionary", "For an empty one leave them out.", nameof(StateDict)))
     {
         if (entries is StateDict { metadata: var metadata })
             this.metadata = metadata;
@@ -46,7 +46,7 @@ public sealed class StateDict : Dictionary<string, Tensor>, IDictionary<string, 
     /// <returns>Whether there was one.</returns>
     public new bool Remove(string key, [MaybeNullWhen(false)] out Tensor value)
     {
-        if (!base.Remove(key, out value))
+        if (!base.Remove(Require.NotNull(key, "a key", caller: nameof(StateDict)), out value))
             return false;
         var rest = this.ToList(); // the base would put the next entry where the removed one was
         Clear();

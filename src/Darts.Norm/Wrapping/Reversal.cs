@@ -8,6 +8,7 @@ namespace Darts.Norm;
 /// <summary>What the wrappers of networks with different inputs share.</summary>
 internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicFields)] TResult>
 {
+    private readonly string _taker;
     private readonly long[] _columns;
     private readonly bool _areFirst;
     private readonly LikelihoodParameter[] _likelihood;
@@ -15,14 +16,16 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
 
     public Reversal(object network, RINorm rin, long[]? columns, LikelihoodParameter[]? likelihood, int? decoder_input, params Type[] others)
     {
-        ArgumentNullException.ThrowIfNull(network);
-        ArgumentNullException.ThrowIfNull(rin);
+        Require.NotNull(network, "a network to put the RINorm around", caller: "Reversible.wrap");
+        Require.NotNull(rin, "a RINorm to put around the network", "Make one: new RINorm(input_dim: ...), for the number of targets.", "Reversible.wrap");
         _columns = columns is null ? [.. Enumerable.Range(0, (int)rin.input_dim)] : [.. columns];
         _areFirst = _columns.SequenceEqual(Enumerable.Range(0, _columns.Length).Select(column => (long)column));
         if (_columns.Length != rin.input_dim || _columns.Any(column => column < 0) || _columns.Distinct().Count() != _columns.Length)
             throw new ArgumentException(
                 $"columns names each target once, as many as the RINorm has components ({rin.input_dim}), counted from 0, but is {Require.Size(_columns)}.", nameof(columns));
+        _taker = $"The RINorm({rin.input_dim}) of a wrapped network";
         _likelihood = [.. likelihood ?? []];
+        Likelihood.RequireDefined(_likelihood, "Reversible.wrap", nameof(likelihood));
         _decoderInput = decoder_input;
         if (decoder_input is { } index && (index < 1 || index > others.Length || others[index - 1] != typeof(Tensor)))
             throw new ArgumentException(
@@ -143,23 +146,37 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
 
     private void RequireColumns(Tensor input, RINorm rin, string argument)
     {
-        Require.Input(input, "The wrapped network", argument);
-        Require.Parameter(rin.affine_weight, [rin.input_dim], input, "The wrapped network's rin", nameof(rin.affine_weight), argument);
+        Require.Input(input, _taker, argument);
+        Require.Parameter(rin.affine_weight, [rin.input_dim], input, _taker, nameof(rin.affine_weight), argument);
         if (input.dim() < 3 || input.size(-1) <= _columns.Max())
             throw new ArgumentException(
-                $"The wrapped network takes {argument} as (batch, time, ..., columns) with column {_columns.Max()} among them, the last target, but received {Require.Describe(input)}.", argument);
+                $"{_taker} takes {argument} as (batch, time, ..., columns) with column {_columns.Max()} among them, the last target, and 3 dimensions or more, but received {Require.Describe(input)}. "
+                + (input.dim() < 3
+                    ? $"Add the missing axis: {argument}.unsqueeze(0) makes a batch of one, {argument}.unsqueeze(-1) one column."
+                    : "Give every column, or wrap the network with a RINorm of as many components as it has targets, and with their columns."),
+                argument);
     }
 
     private void RequireForecast(Tensor output, nn.Module network, Tensor past)
     {
         var behind = output.dim() - past.dim(); // nr_params
-        if (behind is 0 or 1 && output.size(0) == past.size(0) && output.size((int)(-1 - behind)) == _columns.Length)
-            return;
-        throw new ArgumentException(
-            $"A wrapped network must answer (batch, time, ..., targets), or with nr_params behind, for batch {past.size(0)} and {_columns.Length} targets, but {PythonText.ClassName(network)} answered {Require.Describe(output)}. "
-            + "Return the forecast of the targets alone, with the axes of the past, or wrap the network with a RINorm of as many components as it forecasts.");
+        if (behind is not (0 or 1) || output.size(0) != past.size(0) || output.size((int)(-1 - behind)) != _columns.Length)
+            throw Unfit(
+                $"(batch, time, ..., targets), or with nr_params behind, for batch {past.size(0)} and {_columns.Length} targets",
+                "Return the forecast of the targets alone, with the axes of the past, or wrap the network with a RINorm of as many components as it forecasts.");
+        if (_likelihood.Length > 0 && _likelihood.Length != (behind == 0 ? 1 : output.size(-1)))
+            throw Unfit($"as many nr_params on the last axis as its likelihood has, {_likelihood.Length}", "Return one for each, or wrap the network with a likelihood that says what each is.");
+        if (Require.AreApart(output, past))
+            throw Unfit($"on the device of the past, {past.device}", $"Move the network there: network.to(\"{past.device}\").");
+        if (Require.Unsuitable(output, _taker, "y") is { } why)
+            throw Unfit("what can be put back into the past's units", why);
+
+        ArgumentException Unfit(string must, string advice) => new(Answer(network, must, $"{Require.Describe(output)}, on {output.device}", advice));
     }
 
     private static InvalidOperationException Answered(nn.Module network, string what) =>
-        new($"A wrapped network must answer a tensor that lives, but {PythonText.ClassName(network)} answered {what}. Return its forecast, out of any DisposeScope of its own: return y.MoveToOuterDisposeScope().");
+        new(Answer(network, "a tensor that lives", what, "Return its forecast, out of any DisposeScope of its own: return y.MoveToOuterDisposeScope()."));
+
+    private static string Answer(nn.Module network, string must, string received, string advice) =>
+        $"A wrapped network must answer {must}, but {PythonText.ClassName(network)} answered {received}. {advice}";
 }

@@ -399,6 +399,7 @@ public sealed class ReversibleTests : IDisposable
         FluentActions.Invoking(() => Reversible.wrap(new Numbering(), rin)).Should().Throw<NotSupportedException>().WithMessage("*Int32*");
         FluentActions.Invoking(() => Reversible.wrap(new Answering<(int, Tensor)>(x => (1, x)), rin)).Should().Throw<NotSupportedException>();
         FluentActions.Invoking(() => Reversible.wrap(new Answering<Tuple<Tensor, int>>(x => new(x, 1)), rin)).Should().Throw<NotSupportedException>("it cannot be given another tensor");
+        FluentActions.Invoking(() => Reversible.wrap(network, rin, likelihood: [(LikelihoodParameter)42])).Should().Throw<ArgumentOutOfRangeException>().WithMessage("Reversible.wrap takes values of LikelihoodParameter*42*Location*").WithParameterName("likelihood");
         foreach (var index in (int[])[0, 2, -1])
             FluentActions.Invoking(() => Reversible.wrap(new Decoding(), rin, decoder_input: index)).Should().Throw<ArgumentException>().WithMessage("*decoder_input*").WithParameterName("decoder_input");
     }
@@ -408,7 +409,8 @@ public sealed class ReversibleTests : IDisposable
     {
         var wrapped = Reversible.wrap(nn.Linear(4, 4), new RINorm(3), columns: [0, 1, 5]);
         wrapped.Invoking(w => w.call(Past(columns: 4))).Should().Throw<ArgumentException>().WithMessage("*column 5*[2, 6, 4]*");
-        wrapped.Invoking(w => w.call(zeros(6, 6))).Should().Throw<ArgumentException>().WithMessage("*(batch, time, ..., columns)*");
+        wrapped.Invoking(w => w.call(zeros(6, 6))).Should().Throw<ArgumentException>().WithParameterName("past")
+            .WithMessage("The RINorm(3) of a wrapped network takes past as (batch, time, ..., columns)*3 dimensions or more, but received size [6, 6], dtype Float32*past.unsqueeze(0)*");
         wrapped.Invoking(w => w.call(null!)).Should().Throw<ArgumentNullException>();
         var disposed = Past(columns: 6);
         disposed.Dispose();
@@ -420,6 +422,26 @@ public sealed class ReversibleTests : IDisposable
         {
             Reversible.wrap(new Answering<Tensor>(_ => zeros(answer)), new RINorm(4)).Invoking(w => w.call(Past(columns: 4)))
                 .Should().Throw<ArgumentException>().WithMessage($"*but Answering answered size [{string.Join(", ", answer)}]*");
+        }
+    }
+
+    [Fact]
+    public void Forward_AnswerThatCannotBePutBack_SaysWhatTheNetworkAnswered()
+    {
+        (Func<Tensor, Tensor> answer, LikelihoodParameter[]? likelihood, string says)[] cases =
+        [
+            (x => x.to(ScalarType.Int64), null, "*The RINorm(4) of a wrapped network normalises Float16, BFloat16, Float32 or Float64*y.to(ScalarType.Float32)*"),
+            (x => x.to(ScalarType.ComplexFloat32), null, "*y.real*y.abs()*view_as_real(y)*"),
+            (x => x.to_sparse(), null, "*dense tensors*y.to_dense()*"),
+            (x => x.to(META), null, "A wrapped network must answer on the device of the past, cpu, but * on meta. Move the network there: network.to(\"cpu\").*"),
+            (x => x.unsqueeze(-1), [LikelihoodParameter.Location, LikelihoodParameter.Scale], "A wrapped network must answer as many nr_params on the last axis as its likelihood has, 2, but *"),
+            (x => x * 1, [LikelihoodParameter.Location, LikelihoodParameter.Scale], "A wrapped network must answer as many nr_params on the last axis as its likelihood has, 2, but *"),
+        ];
+        foreach (var (answer, likelihood, says) in cases)
+        {
+            var wrapped = Reversible.wrap(new Answering<Tensor>(answer), new RINorm(4), likelihood: likelihood);
+            var error = wrapped.Invoking(w => w.call(Past(columns: 4))).Should().Throw<ArgumentException>().WithMessage(says).WithMessage("A wrapped network must answer*, but Answering answered size [2, 6, 4*").Which;
+            error.ParamName.Should().BeNull("it is no argument of the call");
         }
     }
 
