@@ -116,6 +116,12 @@ public sealed class Checkpoint : IDisposable
     private RINorm? NewRINorm()
     {
         var wanted = HyperParameters.Find("use_reversible_instance_norm");
+        var given = wanted is { ValueKind: JsonValueKind.Object } options ? options.EnumerateObject().Select(option => option.Name) : [];
+        var unknown = given.Except(["eps", "affine"]).Concat(_tensors.Keys.Where(key => key.StartsWith("rin.", StringComparison.Ordinal)).Except(["rin.mean", "rin.stdev"])).ToList();
+        if (unknown.Count > 0)
+            throw new InputException(
+                $"{Name} must have the RINorm of Darts 0.48: eps and affine in use_reversible_instance_norm, the tensors rin.mean and rin.stdev. But it has {string.Join(", ", unknown)} as well, "
+                + "which would not count. Export a model without, or teach Checkpoint.NewRINorm what it means.");
         if (wanted is null ? Find("rin.mean") is null : wanted is not { ValueKind: JsonValueKind.True or JsonValueKind.Object })
             return null;
         var eps = wanted is { ValueKind: JsonValueKind.Object } arguments && arguments.TryGetProperty("eps", out var value) ? value.GetDouble() : 1e-5;

@@ -31,12 +31,11 @@ public sealed class CheckpointTests : IDisposable
     public void Read_Names_AreTaken()
     {
         var stem = Write();
-        var info = JsonSerializer.Deserialize<Dictionary<string, object>>(File.ReadAllText(stem + ".json"))!;
-        (info["targets"], info["parameters"]) = (new[] { "DAX", "SMI" }, new[] { "q0.10", "q0.50", "q0.90" });
-        File.WriteAllText(stem + ".json", JsonSerializer.Serialize(info));
+        string[] targets = ["DAX", "SMI"], parameters = ["q0.10", "q0.50", "q0.90"];
+        Rewrite(stem, info => (info["targets"], info["parameters"]) = (targets, parameters));
         using var checkpoint = Checkpoint.Read(stem);
-        checkpoint.Targets.Should().Equal("DAX", "SMI");
-        checkpoint.Parameters.Should().Equal("q0.10", "q0.50", "q0.90");
+        checkpoint.Targets.Should().Equal(targets);
+        checkpoint.Parameters.Should().Equal(parameters);
     }
 
     [Theory]
@@ -56,6 +55,33 @@ public sealed class CheckpointTests : IDisposable
         if (damage == "dat cut")
             File.WriteAllBytes(stem + ".dat", File.ReadAllBytes(stem + ".dat")[..5000]);
         FluentActions.Invoking(() => Checkpoint.Read(stem)).Should().Throw<InputException>().WithMessage(expected).Which.Message.Should().NotContain("\n");
+    }
+
+    [Theory]
+    [InlineData("state/rin.gamma", "*do not fit*TiDEModel*Unexpected key(s)*\"rin.gamma\"*")]
+    [InlineData("rin.gamma", "*Darts 0.48*rin.mean and rin.stdev. But it has rin.gamma as well*")]
+    [InlineData("subtract_last", "*Darts 0.48: eps and affine in use_reversible_instance_norm*But it has subtract_last as well*")]
+    [InlineData("state/rin.affine_weight alone", "*Missing key(s)*\"rin.affine_bias\"*")]
+    [InlineData("state/rin.affine_bias alone", "*Unexpected key(s)*\"rin.affine_bias\"*")]
+    public void Network_OfAnotherRINorm_IsRefused(string fault, string expected)
+    {
+        var parameters = Written.Parameters("TiDEModel");
+        var stem = Write(tensors =>
+        {
+            if (fault.EndsWith("alone", StringComparison.Ordinal))
+                tensors.Remove(fault.Contains("weight", StringComparison.Ordinal) ? "state/rin.affine_bias" : "state/rin.affine_weight");
+            else if (fault != "subtract_last")
+                tensors[fault] = zeros(2);
+        });
+        if (fault == "subtract_last")
+            Rewrite(stem, info => info["hyper_parameters"] = new Dictionary<string, object?>(parameters) { ["use_reversible_instance_norm"] = new Dictionary<string, object> { [fault] = true } });
+        FluentActions.Invoking(() => Network(stem)).Should().Throw<InputException>().WithMessage(expected);
+
+        static void Network(string stem)
+        {
+            using var checkpoint = Checkpoint.Read(stem);
+            checkpoint.Network().Dispose();
+        }
     }
 
     [Theory]
@@ -91,9 +117,7 @@ public sealed class CheckpointTests : IDisposable
         else
             parameters[name] = value;
         var stem = Write();
-        var info = JsonSerializer.Deserialize<Dictionary<string, object>>(File.ReadAllText(stem + ".json"))!;
-        info["hyper_parameters"] = parameters;
-        File.WriteAllText(stem + ".json", JsonSerializer.Serialize(info));
+        Rewrite(stem, info => info["hyper_parameters"] = parameters);
         using var checkpoint = Checkpoint.Read(stem);
         checkpoint.Invoking(c => c.Network()).Should().Throw<InputException>().WithMessage(expected);
     }
@@ -108,6 +132,13 @@ public sealed class CheckpointTests : IDisposable
         parameters["norm_type"] = "GroupNorm";
         FluentActions.Invoking(() => _written.Write("TSMixerModel", parameters, Sizes)).Should().Throw<ArgumentException>()
             .WithMessage("*GroupNorm*LayerNorm, LayerNormNoBias, RMSNorm, RINorm, TimeBatchNorm2d*");
+    }
+
+    private static void Rewrite(string stem, Action<Dictionary<string, object>> change)
+    {
+        var info = JsonSerializer.Deserialize<Dictionary<string, object>>(File.ReadAllText(stem + ".json"))!;
+        change(info);
+        File.WriteAllText(stem + ".json", JsonSerializer.Serialize(info));
     }
 
     private string Write(Action<Dictionary<string, Tensor>>? change = null) => _written.Write("TiDEModel", Written.Parameters("TiDEModel"), Sizes, change);
