@@ -21,7 +21,7 @@ namespace Darts.Norm;
 /// <example>
 /// <code>
 /// using var norm = new Darts.Norm.LayerNorm(64);
-/// using var x = torch.randn(32, 96, 64);
+/// using var x = randn(32, 96, 64);
 /// using var y = norm.forward(x);
 /// </code>
 /// </example>

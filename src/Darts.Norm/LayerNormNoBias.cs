@@ -12,7 +12,7 @@ namespace Darts.Norm;
 /// <example>
 /// <code>
 /// using var norm = new LayerNormNoBias([96, 64]);
-/// using var x = torch.randn(32, 96, 64);
+/// using var x = randn(32, 96, 64);
 /// using var y = norm.forward(x);
 /// </code>
 /// </example>

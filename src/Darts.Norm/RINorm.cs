@@ -32,7 +32,7 @@ namespace Darts.Norm;
 /// <example>
 /// <code>
 /// using var rin = new RINorm(input_dim: 7);
-/// using var past = torch.randn(32, 96, 7);
+/// using var past = randn(32, 96, 7);
 /// using var normalised = rin.forward(past);
 /// using var forecast = network.forward(normalised);         // (32, 24, 7, 1)
 /// using var inOriginalUnits = rin.inverse(forecast);

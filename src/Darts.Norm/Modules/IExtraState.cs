@@ -8,7 +8,7 @@ namespace Darts.Norm;
 /// </para>
 /// <example>
 /// <code>
-/// public Tensor get_extra_state() => torch.tensor(steps);
+/// public Tensor get_extra_state() => tensor(steps);
 /// public void set_extra_state(Tensor state) => steps = state.item&lt;long&gt;();
 /// </code>
 /// </example>

@@ -16,6 +16,16 @@ public sealed partial class DocumentationTests
             sources.Should().Contain(source => source.Contains(Lines(block.Groups[1].Value)), "{0} shows {1}", page, block.Value);
     }
 
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void CSharpBlocks_OfAPage_StandBelowTheSameUsings(string page)
+    {
+        var blocks = CSharpBlock().Matches(Text(page)).Select(block => block.Groups[1].Value).ToList();
+        blocks.Should().NotContain(block => Prefix().IsMatch(block), "they stand below using static TorchSharp.torch");
+        if (blocks.Count > 0)
+            Text(page).Should().ContainAll("using Darts.Norm;", "using TorchSharp;", "using static TorchSharp.torch;");
+    }
+
     [Fact]
     public void Readme_FirstBlock_HoldsTheTwoCommands() =>
         FencedBlock().Match(Text("README.md")).Groups[1].Value.Should().Be("dotnet run --project samples/Forecasting\ndotnet test\n");
@@ -62,6 +72,9 @@ public sealed partial class DocumentationTests
 
     [GeneratedRegex(@"^```csharp\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline)]
     private static partial Regex CSharpBlock();
+
+    [GeneratedRegex(@"(?<!TorchSharp\.)\btorch\.")]
+    private static partial Regex Prefix();
 
     [GeneratedRegex(@"^```\w*\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline)]
     private static partial Regex FencedBlock();

@@ -83,16 +83,16 @@ public sealed class ForecastingGuideTests : IDisposable
     {
         using var forecaster = Reversible.wrap(network, rin);
 
-        var (normalized, statistics) = forecaster.rin.normalize(past);
+        using var scope = NewDisposeScope();
+        var (_, statistics) = forecaster.rin.normalize(past);
         using (statistics)
         {
-            using var error = (forecaster.call(past) - future) / statistics.stdev;
-            using var loss = error.square().mean();
+            var error = (forecaster.call(past) - future) / statistics.stdev;
+            var loss = error.square().mean();
             loss.backward();
         }
 
         network.parameters().Should().OnlyContain(parameter => parameter.grad!.isfinite().all().item<bool>());
-        normalized.Dispose();
     }
 
     [Fact]

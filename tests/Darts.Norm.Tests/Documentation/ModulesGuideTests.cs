@@ -23,7 +23,7 @@ public sealed class ModulesGuideTests
         var state = net.pytorch().state_dict();                   // surgery on the state
         state["head.weight"] = state["head.weight"] * 2;
         state.Remove("head.bias");
-        state["old.g"] = torch.ones(4);
+        state["old.g"] = ones(4);
         var (missing, unexpected) = net.pytorch().load_state_dict(state, strict: false);
         Console.WriteLine($"{string.Join(" ", missing)} | {string.Join(" ", unexpected)}");
 
@@ -35,7 +35,7 @@ public sealed class ModulesGuideTests
 
         net.pytorch().@double();
         net.pytorch().train();
-        var x = torch.randn(2, 5, 4, dtype: ScalarType.Float64, requires_grad: true);
+        var x = randn(2, 5, 4, dtype: ScalarType.Float64, requires_grad: true);
         net.call(x).square().sum().backward();
         clip.remove();
         foreach (var h in handles)

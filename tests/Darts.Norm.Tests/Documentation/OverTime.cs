@@ -1,4 +1,5 @@
 using Darts.Norm;
+using TorchSharp;
 using static TorchSharp.torch;
 
 public sealed class OverTime : nn.Module<Tensor, Tensor>                    // (batch, past, columns) to (batch, future, targets)

@@ -1,4 +1,5 @@
 using Darts.Norm;
+using TorchSharp;
 using static TorchSharp.torch;
 
 public sealed class Network : nn.Module<Tensor, Tensor>

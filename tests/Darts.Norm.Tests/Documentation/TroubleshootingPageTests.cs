@@ -15,9 +15,9 @@ public sealed class TroubleshootingPageTests
     {
         using var norm = new RMSNorm(64);
         Tensor kept;
-        using (torch.NewDisposeScope())
+        using (NewDisposeScope())
         {
-            var x = torch.randn(4, 64);
+            var x = randn(4, 64);
             kept = norm.call(x).MoveToOuterDisposeScope();
         }
         Console.WriteLine(kept.IsInvalid);   // False
@@ -26,11 +26,11 @@ public sealed class TroubleshootingPageTests
 
         Linear theirs;
         Parameter attached, detached;
-        using (torch.NewDisposeScope())
+        using (NewDisposeScope())
         {
             theirs = nn.Linear(2, 2);
             attached = nn.Parameter(ones(1));
-            detached = (Parameter)torch.nn.Parameter(ones(1)).DetachFromDisposeScope();
+            detached = (Parameter)nn.Parameter(ones(1)).DetachFromDisposeScope();
         }
         (theirs.weight!.IsInvalid, attached.IsInvalid, detached.IsInvalid).Should().Be((false, true, false));
         theirs.Dispose();
@@ -47,9 +47,9 @@ public sealed class TroubleshootingPageTests
         using var before = network.state_dict()["output.weight"].detach().clone();
         for (var step = 0; step < 10; step++)
         {
-            using var scope = torch.NewDisposeScope();
+            using var scope = NewDisposeScope();
             optimizer.zero_grad();
-            var loss = torch.nn.functional.mse_loss(network.call(input), target);
+            var loss = nn.functional.mse_loss(network.call(input), target);
             loss.backward();
             optimizer.step();
         }
@@ -69,9 +69,9 @@ public sealed class TroubleshootingPageTests
     public void ModuleDict_OfLayers_IsMovedByItsValues()
     {
         using var dictionary = nn.ModuleDict(("a", new RMSNorm(4)), ("b", new RMSNorm(4)));
-        dictionary.Invoking(d => d.to(torch.float64)).Should().Throw<ArgumentException>().WithMessage("An item with the same key has already been added. Key: Item");
+        dictionary.Invoking(d => d.to(float64)).Should().Throw<ArgumentException>().WithMessage("An item with the same key has already been added. Key: Item");
         foreach (var layer in dictionary.values())
-            layer.to(torch.float64);
+            layer.to(float64);
         dictionary["b"].g.dtype.Should().Be(float64);
     }
 
@@ -92,9 +92,9 @@ public sealed class TroubleshootingPageTests
     public void Optimizer_BuiltAfterTheCast_TrainsEveryParameter()
     {
         using var scope = NewDisposeScope();
-        using var model = torch.nn.Sequential(torch.nn.Linear(8, 8), new RMSNorm(8));
-        model.to(torch.float64);
-        using var adam = torch.optim.Adam(model.parameters(), lr: 1e-3);
+        using var model = nn.Sequential(nn.Linear(8, 8), new RMSNorm(8));
+        model.to(float64);
+        using var adam = optim.Adam(model.parameters(), lr: 1e-3);
         model.call(ones(2, 8, dtype: float64)).square().sum().backward();
         adam.step();
 
@@ -116,10 +116,10 @@ public sealed class TroubleshootingPageTests
     }
 }
 
-public sealed class Head : torch.nn.Module<Tensor, Tensor>
+public sealed class Head : nn.Module<Tensor, Tensor>
 {
     private readonly RMSNorm norm = new(64);
-    private readonly Linear output = torch.nn.Linear(64, 8);
+    private readonly nn.Module<Tensor, Tensor> output = nn.Linear(64, 8);
 
     public Head() : base(nameof(Head)) => RegisterComponents();
 
