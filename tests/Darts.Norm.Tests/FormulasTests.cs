@@ -60,7 +60,7 @@ public sealed class FormulasTests : IDisposable
     public void Statistics_OfNoTimeSteps_AreThoseOfNothingAndNoError()
     {
         foreach (var subtractLast in new[] { false, true })
-            Formulas.SeriesStatistics(zeros(2, 0, 3), new(1e-5, 0, subtractLast), default).shape.Should().Equal(3, 2, 1, 3);
+            Formulas.SeriesStatistics(zeros(2, 0, 3), new(1e-5, 0, subtractLast), default).shape.Should().Equal(4, 2, 1, 3);
     }
 
     [Fact]
@@ -71,7 +71,7 @@ public sealed class FormulasTests : IDisposable
     public void RINorm_StatisticsWithARest_SubtractsIt()
     {
         var x = Layers.Of(1, 2, 3).reshape(1, 3, 1);
-        var statistics = Layers.Of(1.5, 0.25, 2).reshape(3, 1, 1, 1);
+        var statistics = Layers.Of(1.5, 0.25, 2, 0).reshape(4, 1, 1, 1);
         Formulas.RINorm(new(x, null, null, statistics, null), default, ScalarType.Float64).Doubles().Should().Equal(-0.375, 0.125, 0.625);
     }
 
@@ -102,13 +102,13 @@ public sealed class FormulasTests : IDisposable
 
     [Fact]
     public void Statistics_OnTheMetaDeviceWithGaps_AreShapesAlone() =>
-        Formulas.SeriesStatistics(ones(2, 6, 3, device: META), new(1e-5, 0, true), new(Missing.Zero, null)).shape.Should().Equal(3, 2, 1, 3);
+        Formulas.SeriesStatistics(ones(2, 6, 3, device: META), new(1e-5, 0, true), new(Missing.Zero, null)).shape.Should().Equal(4, 2, 1, 3);
 
     [Fact]
     public void RINormInverse_WithParameters_IsTheWrittenFormula()
     {
         var z = Layers.Of(1, 2, 3, 4).reshape(1, 1, 2, 2);
-        var statistics = Layers.Of(10, 20, 0, 0, 2, 4).reshape(3, 1, 1, 2);
+        var statistics = Layers.Of(10, 20, 0, 0, 2, 4, 0, 0).reshape(4, 1, 1, 2);
         var (weight, bias) = (Layers.Of(1.75, 3.75), Layers.Of(1, -1));
         // eps² = 0.25: (z - bias) / (weight + eps²) · stdev + mean.
         Formulas.RINormInverse(new(z, weight, bias, statistics, null), 0.5, [LikelihoodParameter.Location], ScalarType.Float64).Doubles().Should().Equal(10, 11, 24, 25);
