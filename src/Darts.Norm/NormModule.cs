@@ -57,9 +57,11 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     /// <param name="destination">A dictionary to add to; a new one by default.</param>
     /// <param name="prefix">Put before each key, with a dot between; Python's spelling that ends in the dot is taken as well.</param>
     /// <returns>The dictionary. The tensors are the layer's own, not copies.</returns>
+    /// <exception cref="ObjectDisposedException">The layer, or a parameter of it, is disposed.</exception>
     public override Dictionary<string, Tensor> state_dict(Dictionary<string, Tensor>? destination = null, string? prefix = null)
     {
         RequireNotDisposed();
+        RequireLiving(); // TorchSharp leaves out what is disposed
         return base.state_dict(destination, prefix?.TrimEnd('.'));
     }
 
@@ -130,15 +132,13 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
     private Dictionary<string, Tensor> Savable()
     {
         using var noGrad = no_grad();
-        RequireNotDisposed();
-        foreach (var (key, parameter) in _internal_params) // TorchSharp leaves out what is disposed
+        var state = state_dict();
+        foreach (var (key, tensor) in state)
         {
-            if (parameter.IsInvalid)
-                throw new ObjectDisposedException(key, $"{GetType().Name}.save must have values to write, but '{key}' is disposed. Assign a new one first: layer.{key} = torch.nn.Parameter(...).");
-            if (!Require.IsDense(parameter))
-                throw new InvalidOperationException($"{GetType().Name}.save writes dense tensors, but '{key}' is of another layout, {Require.Describe(parameter)}. Assign a dense one first: layer.{key} = torch.nn.Parameter(...).");
+            if (!Require.IsDense(tensor))
+                throw new InvalidOperationException($"{GetType().Name}.save writes dense tensors, but '{key}' is of another layout, {Require.Describe(tensor)}. Assign a dense one first: layer.{key} = torch.nn.Parameter(...).");
         }
-        return state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.device_type != DeviceType.META
+        return state.ToDictionary(entry => entry.Key, entry => entry.Value.device_type != DeviceType.META
             ? entry.Value.cpu().clone().contiguous()
             : throw new InvalidOperationException(
                 $"{GetType().Name}.save must have values to write, but '{entry.Key}' is on the meta device, which holds none. Move the layer with to_empty, and load or reset its parameters first."));
@@ -271,6 +271,7 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
             if (_internal_params[key].IsInvalid && Replacements.TryGetValue(_internal_params[key], out var replacement))
                 ConditionallyRegisterParameter(key, replacement);
         }
+        RequireLiving();
         var keys = _internal_params.Keys.ToList();
         var parameters = _internal_params.Values.ToList();
         foreach (var parameter in parameters.Where(parameter => InPlace.IsPossible(parameter, device)))
@@ -368,6 +369,12 @@ public abstract class NormModule : nn.Module<Tensor, Tensor>, IExtraRepr
         if (_disposed)
             throw new ObjectDisposedException(
                 GetType().FullName, $"{GetType().Name} must be used before it is disposed, but Dispose was called. Dispose it after its last use, or make a new one.");
+    }
+
+    private void RequireLiving()
+    {
+        foreach (var (key, parameter) in _internal_params)
+            Require.Living(parameter, GetType().Name, key);
     }
 
     private void RequireMovable(DeviceType target)

@@ -27,7 +27,9 @@ public sealed class NormType
 
     private static readonly ConcurrentDictionary<string, Func<long[], nn.Module<Tensor, Tensor>>> Registered = new();
 
-    private const string Factory = "a function of the sizes that makes a norm, size => new RMSNorm(size[^1]) say";
+    private const string Example = "Pass one: size => new RMSNorm(size[^1]), say.";
+
+    private const string Factory = "a function of the sizes that makes a norm";
 
     private readonly Func<long[], nn.Module<Tensor, Tensor>> _factory;
 
@@ -47,7 +49,7 @@ public sealed class NormType
     /// <param name="factory">Gets the sizes of the axes to normalise over, as <see cref="LayerNorm"/> takes them, and answers a new module.</param>
     public NormType(Func<long[], nn.Module<Tensor, Tensor>> factory)
     {
-        _factory = Require.NotNull(factory, Factory, caller: nameof(NormType));
+        _factory = Require.NotNull(factory, Factory, Example, nameof(NormType));
     }
 
     /// <summary>Every name: Darts' own, then the registered ones.</summary>
@@ -63,9 +65,9 @@ public sealed class NormType
     public static void register(string name, Func<long[], nn.Module<Tensor, Tensor>> factory)
     {
         Require.NotNull(name, "a name", caller: "NormType.register");
-        Require.NotNull(factory, Factory, caller: "NormType.register");
+        Require.NotNull(factory, Factory, Example, "NormType.register");
         if (string.IsNullOrWhiteSpace(name))
-            throw new ArgumentException($"NormType.register takes a name of letters, but received '{name}'. Choose one.", nameof(name));
+            throw new ArgumentException($"NormType.register takes a name that can be read, but received '{name}'. Choose one.", nameof(name));
         if (Own.ContainsKey(name))
             throw new ArgumentException($"NormType.register takes a name that is free, but '{name}' is Darts' own, as are {string.Join(", ", Own.Keys)}. Choose another.", nameof(name));
         Registered[name] = factory;
@@ -87,7 +89,7 @@ public sealed class NormType
         Require.NotNull(normalized_shape, "the sizes of the axes to normalise over", caller: "NormType.make");
         if (normalized_shape.Length == 0 || normalized_shape.Any(size => size < 1))
             throw new ArgumentException(
-                $"NormType.make takes the sizes of the axes to normalise over, one or more of at least 1, but received {Require.Size(normalized_shape)}.", nameof(normalized_shape));
+                $"NormType.make takes the sizes of the axes to normalise over, one or more of at least 1, but received {Require.Size(normalized_shape)}. Name them: make(64), say.", nameof(normalized_shape));
         return _factory([.. normalized_shape])
             ?? throw new InvalidOperationException($"The factory of {ToString()} must answer a new module, but answered null. For no norm pass null instead of a NormType.");
     }

@@ -78,7 +78,7 @@ public sealed class RINorm : NormModule
 
     /// <summary>The least stdev, in the input's units: what varies less is not blown up. Default: 0, which leaves it to <see cref="eps"/>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative or not finite.</exception>
-    public double min_stdev { get; set => field = Require.AtLeastZero(value, nameof(min_stdev)); }
+    public double min_stdev { get; set => field = Require.AtLeastZero(value, nameof(min_stdev), " 0 leaves the least scale to eps."); }
 
     /// <summary>Whether NaN is a missing value, and what becomes of it. Default: <see cref="Missing.None"/>, as in PyTorch.</summary>
     /// <remarks>A series of which nothing was observed has the mean 0 and the stdev 1: <c>inverse</c> leaves what the network says.</remarks>

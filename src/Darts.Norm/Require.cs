@@ -53,8 +53,10 @@ internal static class Require
             : $"{layer} normalises dense tensors, but received one of another layout, a sparse one say, {Describe(input)}. Convert it first: {name}.to_dense().";
     }
 
-    private static string Converted(Tensor tensor, string name) => is_complex(tensor)
-        ? $"{name}.real for the real part, {name}.abs() for the magnitude, view_as_real({name}) for both on an axis of their own"
+    /// <summary>How a tensor becomes floating point, where that drops something by a name that says so.</summary>
+    public static string Converted(Tensor tensor, string name) =>
+        is_complex(tensor) ? $"{name}.real for the real part, {name}.abs() for the magnitude"
+        : tensor.is_quantized() ? $"{name}.dequantize()"
         : $"{name}.to(ScalarType.Float32)";
 
     /// <summary>A parameter that a layer can compute with, if it is there: what was assigned fits, but what was registered, or changed since, may not.</summary>
@@ -66,7 +68,7 @@ internal static class Require
         if (AreApart(input, parameter))
             throw new ArgumentException(
                 $"{layer} and its input must be on one device, but the layer has a parameter on {parameter.device} and the input, {Describe(input)}, is on {input.device}. "
-                + $"Move one: layer.to(device), or {argument}.to(device).",
+                + (parameter.device_type == DeviceType.META ? "The meta device has no values: make the layer anew, or give it some with to_empty and load_state_dict." : $"Move one: layer.to(device), or {argument}.to(device)."),
                 argument);
         if (!IsSupported(parameter.dtype))
             throw new InvalidOperationException(

@@ -57,7 +57,8 @@ public static class ErrorCases
         yield return new($"{layer}: integers", Make, () => ones(shape, ScalarType.Int64), Forward, typeof(ArgumentException), [.. dtypes, "Int64"]);
         yield return new($"{layer}: bytes", Make, () => ones(shape, ScalarType.Byte), Forward, typeof(ArgumentException), [.. dtypes, "Byte"]);
         yield return new($"{layer}: truth values", Make, () => ones(shape, ScalarType.Bool), Forward, typeof(ArgumentException), [.. dtypes, "Bool"]);
-        yield return new($"{layer}: complex numbers", Make, () => ones(shape, ScalarType.ComplexFloat32), Forward, typeof(ArgumentException), [.. dtypes, "ComplexFloat32", "input.real for the real part", "input.abs() for the magnitude", "view_as_real(input)"]);
+        yield return new($"{layer}: complex numbers", Make, () => ones(shape, ScalarType.ComplexFloat32), Forward, typeof(ArgumentException), [.. dtypes, "ComplexFloat32", "input.real for the real part", "input.abs() for the magnitude"]);
+        yield return new($"{layer}: quantized numbers", Make, () => quantize_per_tensor(ones(shape), 0.1, 0, ScalarType.QInt8), Forward, typeof(ArgumentException), [.. dtypes, "QInt8", "input.dequantize()"]);
         yield return new($"{layer}: a sparse tensor", Make, () => ones(shape).to_sparse(), Forward, typeof(ArgumentException), "dense tensors", "sparse one", "to_dense()");
         foreach (var layout in new[] { "x.to_sparse_csr()", "x.to_mkldnn()", "torch._efficientzerotensor(x.size())" })
             yield return new($"{layer}: {layout}", Make, () => Layers.Scripted(layout, ones(shape)), Forward, typeof(ArgumentException), "dense tensors", "of another layout", $"size [{string.Join(", ", shape)}]", "to_dense()");
@@ -79,7 +80,7 @@ public static class ErrorCases
             yield return new($"{layer}: {key} registered with complex numbers", () => Registered(layer.New(), key, ones(size, ScalarType.ComplexFloat32)), () => layer.Input(), Forward, typeof(InvalidOperationException), $"{key} is ComplexFloat32", "keeps the real part alone");
         }
         yield return new($"{layer}: an input on another device", Make, () => ones(shape, device: META), Forward, typeof(ArgumentException), "one device", "cpu", "meta", $"size [{string.Join(", ", shape)}], dtype Float32", "Move one");
-        yield return new($"{layer}: the layer on another device", () => layer.Make(META, null), () => ones(shape), Forward, typeof(ArgumentException), "one device", "cpu", "meta", "Move one");
+        yield return new($"{layer}: the layer on another device", () => layer.Make(META, null), () => ones(shape), Forward, typeof(ArgumentException), "one device", "cpu", "meta", "has no values", "to_empty");
     }
 
     private static IEnumerable<ErrorCase> OfShapes()
@@ -179,10 +180,11 @@ public static class ErrorCases
         yield return new("affine_bias of null", () => new RINorm(4), () => null, (layer, _) => ((RINorm)layer).affine_bias = null, typeof(ArgumentNullException), "RINorm.affine_bias must be a parameter of size [4]", "received null", "ones or zeros");
         yield return new("g registered as null", () => Registered(new RMSNorm(4), "g", null), () => ones(2, 4), Forward, typeof(InvalidOperationException), "a parameter g of size [4]", "null", "layer.g = ");
         yield return new("missing of no value", () => new RINorm(4), () => null, (layer, _) => ((RINorm)layer).missing = (Missing)42, typeof(ArgumentOutOfRangeException), "None, Keep or Zero", "42");
+        yield return new("min_stdev of -1", () => new RINorm(4), () => null, (layer, _) => ((RINorm)layer).min_stdev = -1, typeof(ArgumentOutOfRangeException), "min_stdev", "at least 0", "-1.0", "to eps");
         yield return new("eps of NaN", () => new RMSNorm(4), () => null, (layer, _) => ((RMSNorm)layer).eps = double.NaN, typeof(ArgumentOutOfRangeException), "eps", "at least 0", "nan", "1e-5");
         yield return new("eps of -1", () => new LayerNorm(4), () => null, (layer, _) => ((LayerNorm)layer).eps = -1, typeof(ArgumentOutOfRangeException), "eps", "at least 0", "-1.0", "1e-5");
-        yield return new("bias on another device", () => new LayerNorm(4) { bias = new Parameter(ones(4, device: META)) }, () => ones(2, 4), Forward, typeof(ArgumentException), "one device", "meta", "cpu", "Move one");
-        yield return new("affine_bias on another device", () => new RINorm(4) { affine_bias = new Parameter(ones(4, device: META)) }, () => ones(2, 5, 4), Forward, typeof(ArgumentException), "one device", "meta", "cpu", "Move one");
+        yield return new("bias on another device", () => new LayerNorm(4) { bias = new Parameter(ones(4, device: META)) }, () => ones(2, 4), Forward, typeof(ArgumentException), "one device", "meta", "cpu", "has no values", "to_empty");
+        yield return new("affine_bias on another device", () => new RINorm(4) { affine_bias = new Parameter(ones(4, device: META)) }, () => ones(2, 5, 4), Forward, typeof(ArgumentException), "one device", "meta", "cpu", "has no values", "to_empty");
     }
 
     private static Parameter Gone()

@@ -72,8 +72,22 @@ public sealed class ErrorTests : IDisposable
         var layer = Layers.All[name].New();
         layer.get_parameter(Layers.All[name].Keys.Last()).Dispose();
         using var stream = new MemoryStream();
-        layer.Invoking(l => l.save(stream)).Should().Throw<ObjectDisposedException>().WithMessage("*must have values to write*is disposed*");
+        layer.Invoking(l => l.save(stream)).Should().Throw<ObjectDisposedException>().WithMessage("*was disposed*assign a new one*");
         stream.Length.Should().Be(0);
+    }
+
+    [Theory]
+    [MemberData(nameof(Layers.NamesWithParameters), MemberType = typeof(Layers))]
+    public void CastAndState_ParameterDisposed_SaySoAndChangeNothing(string name)
+    {
+        var layer = Layers.All[name].New();
+        var keys = Layers.All[name].Keys.ToList();
+        var before = keys.Select(layer.get_parameter).ToList();
+        before[^1].Dispose();
+        Action[] uses = [() => layer.state_dict(), () => layer.half(), () => layer.to(META), () => layer.to(CPU, ScalarType.Float64), () => nn.Sequential(layer).to(ScalarType.Float64)];
+        uses.Should().AllSatisfy(use => use.Should().Throw<ObjectDisposedException>().WithMessage($"*computes with its own parameters*was disposed*layer.{keys[^1]} = *"));
+        keys.Select(layer.get_parameter).Should().Equal(before, ReferenceEquals);
+        before.SkipLast(1).All(parameter => (parameter.dtype, parameter.device_type) == (ScalarType.Float32, DeviceType.CPU)).Should().BeTrue();
     }
 
     [Fact]
@@ -122,7 +136,7 @@ public sealed class ErrorTests : IDisposable
 
     private static Dictionary<string, Tensor> Everything(NormModule layer)
     {
-        var everything = layer.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.detach().clone());
+        var everything = layer.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter.detach().clone());
         if (layer is RINorm { mean: { } mean, stdev: { } stdev })
         {
             everything.Add("mean", mean.clone());

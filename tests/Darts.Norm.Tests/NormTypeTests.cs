@@ -77,7 +77,7 @@ public sealed class NormTypeTests : IDisposable
     public void Register_Refused_SaysWhatHolds()
     {
         FluentActions.Invoking(() => NormType.register("LayerNorm", _ => nn.Identity())).Should().Throw<ArgumentException>().WithMessage("*free*'LayerNorm'*LayerNormNoBias*");
-        FluentActions.Invoking(() => NormType.register(" ", _ => nn.Identity())).Should().Throw<ArgumentException>();
+        FluentActions.Invoking(() => NormType.register(" ", _ => nn.Identity())).Should().Throw<ArgumentException>().WithMessage("*can be read*' '*Choose one*");
         FluentActions.Invoking(() => NormType.register(null!, _ => nn.Identity())).Should().Throw<ArgumentNullException>();
         FluentActions.Invoking(() => NormType.register("Mine", null!)).Should().Throw<ArgumentNullException>();
         FluentActions.Invoking(() => new NormType((string)null!)).Should().Throw<ArgumentNullException>();

@@ -341,10 +341,23 @@ public sealed class PyTorchModule<T>
     /// <param name="non_blocking">Whether the copies may go on while the host does other things. Default: false.</param>
     /// <returns>The module.</returns>
     /// <exception cref="ArgumentTypeException">An integer dtype.</exception>
+    /// <exception cref="InvalidOperationException">There is no such device.</exception>
     public T to(string device, ScalarType? dtype = null, bool non_blocking = false)
     {
         Require.NotNull(device, "the name of a device, \"cpu\" say");
-        return to(new Device(device), dtype, non_blocking);
+        return to(Named(device), dtype, non_blocking);
+
+        static Device Named(string device)
+        {
+            try
+            {
+                return new(device);
+            }
+            catch (Exception error) when (error is ArgumentException or FormatException or OverflowException) // TorchSharp's, of taking the text apart
+            {
+                throw new InvalidOperationException($"Invalid device string: '{device}'. Name one that there is: cpu, cuda, cuda:1 or meta, say.", error);
+            }
+        }
     }
 
     /// <summary>Moves and casts to where and what a tensor is.</summary>

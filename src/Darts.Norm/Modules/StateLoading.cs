@@ -153,7 +153,7 @@ internal sealed class StateLoading : IDisposable
         if (InPlace.WhyNot(target) is { } why)
             return Failed(key, value, target, why);
         if (is_complex(value) && !is_complex(target))
-            return $"dtype mismatch for {key}: a {value.dtype} value does not fit into a {target.dtype} parameter.";
+            return $"dtype mismatch for {key}: a {value.dtype} value does not fit into a {target.dtype} parameter. Convert it first: {Require.Converted(value, "value")}.";
         if ((value.device_type == DeviceType.META) != (target.device_type == DeviceType.META))
             return $"no values for {key}: it is on {value.device} in the dictionary and on {target.device} in this layer, and the meta device holds none. Pass assign: true to pytorch().load_state_dict, or move the layer with to_empty first.";
         return null;

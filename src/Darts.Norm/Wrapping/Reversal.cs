@@ -22,14 +22,14 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
         _areFirst = _columns.SequenceEqual(Enumerable.Range(0, _columns.Length).Select(column => (long)column));
         if (_columns.Length != rin.input_dim || _columns.Any(column => column < 0) || _columns.Distinct().Count() != _columns.Length)
             throw new ArgumentException(
-                $"columns names each target once, as many as the RINorm has components ({rin.input_dim}), counted from 0, but is {Require.Size(_columns)}.", nameof(columns));
+                $"columns names each target once, as many as the RINorm has components ({rin.input_dim}), counted from 0, but is {Require.Size(_columns)}. Name {rin.input_dim}, or make a RINorm for as many as there are targets.", nameof(columns));
         _taker = $"The RINorm({rin.input_dim}) of a wrapped network";
         _likelihood = [.. likelihood ?? []];
         Likelihood.RequireDefined(_likelihood, "Reversible.wrap", nameof(likelihood));
         _decoderInput = decoder_input;
         if (decoder_input is { } index && (index < 1 || index > others.Length || others[index - 1] != typeof(Tensor)))
             throw new ArgumentException(
-                $"decoder_input is the index of a tensor among the network's inputs, from 1 (the past is 0) to {others.Length}, but is {index}.", nameof(decoder_input));
+                $"decoder_input is the index of a tensor among the network's inputs, from 1 (the past is 0) to {others.Length}, but is {index}. Name the input whose columns are the targets, or leave it out for none.", nameof(decoder_input));
         if (typeof(TResult) != typeof(Tensor) && !(typeof(ITuple).IsAssignableFrom(typeof(TResult)) && typeof(TResult).GetField("Item1")?.FieldType == typeof(Tensor)))
             throw new NotSupportedException(
                 $"Reversible.wrap takes a network that answers a Tensor or a value tuple that starts with one, (Tensor, ...), but this one answers {typeof(TResult).Name}. Put a module around it that does.");
@@ -153,7 +153,7 @@ internal sealed class Reversal<[DynamicallyAccessedMembers(DynamicallyAccessedMe
                 $"{_taker} takes {argument} as (batch, time, ..., columns) with column {_columns.Max()} among them, the last target, and 3 dimensions or more, but received {Require.Describe(input)}. "
                 + (input.dim() < 3
                     ? $"Add the missing axis: {argument}.unsqueeze(0) makes a batch of one, {argument}.unsqueeze(-1) one column."
-                    : "Give every column, or wrap the network with a RINorm of as many components as it has targets, and with their columns."),
+                    : "Give every column, or wrap the network with a RINorm of as many components as there are targets."),
                 argument);
     }
 

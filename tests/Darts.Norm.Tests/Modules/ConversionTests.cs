@@ -31,6 +31,14 @@ public sealed class ConversionTests : IDisposable
     public void Dispose() => _scope.Dispose();
 
     [Theory]
+    [InlineData("gpu")]
+    [InlineData("")]
+    [InlineData("cuda:x")]
+    [InlineData("cuda:99999999999")]
+    public void To_NoNameOfADevice_SaysSo(string device) =>
+        new RMSNorm(4).pytorch().Invoking(m => m.to(device)).Should().Throw<InvalidOperationException>().WithMessage($"Invalid device string: '{device}'. Name one*");
+
+    [Theory]
     [MemberData(nameof(NamesAndCasts))]
     public void Cast_OfALayerAndInsideAParent_TakesParametersGradientsBuffersAndStatisticsAlong(string name, string cast)
     {
