@@ -24,7 +24,7 @@ public sealed class CastTests : IDisposable
 
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    public static TheoryData<string, string> NamesAndCasts => Layers.Pairs(Casts.Keys);
+    public static TheoryData<string, string> NamesAndCasts => Combinations.Of(Layers.All.Keys, Casts.Keys);
 
     public static TheoryData<string> Names => Layers.Names;
 

@@ -50,16 +50,7 @@ public static class Layers
 
     public static TheoryData<string> NamesWithParameters => [.. All.Values.Where(layer => layer.State.Length > 0).Select(layer => layer.Name)];
 
-    public static TheoryData<string, ScalarType> NamesAndDtypes => Pairs(Dtypes);
-
-    /// <summary>Every name with each of these values.</summary>
-    public static TheoryData<string, T> Pairs<T>(IEnumerable<T> values)
-    {
-        var pairs = new TheoryData<string, T>();
-        foreach (var (name, value) in All.Keys.SelectMany(name => values.Select(value => (name, value))))
-            pairs.Add(name, value);
-        return pairs;
-    }
+    public static TheoryData<string, ScalarType> NamesAndDtypes => Combinations.Of(All.Keys, Dtypes);
 
     /// <summary>Values that look irregular and are the same everywhere, between -2 and 2.</summary>
     public static Tensor Values(long[] shape, ScalarType dtype = ScalarType.Float32, double start = 0)

@@ -67,16 +67,7 @@ public sealed class RMSNormTests : IDisposable
         norm.forward(ones(1, 4)).Doubles().Should().AllSatisfy(y => y.Should().Be(1));
     }
 
-    public static TheoryData<ScalarType, ScalarType> DtypePairs
-    {
-        get
-        {
-            var pairs = new TheoryData<ScalarType, ScalarType>();
-            foreach (var (input, parameters) in Layers.Dtypes.SelectMany(input => Layers.Dtypes.Select(parameters => (input, parameters))))
-                pairs.Add(input, parameters);
-            return pairs;
-        }
-    }
+    public static TheoryData<ScalarType, ScalarType> DtypePairs => Combinations.Of(Layers.Dtypes, Layers.Dtypes);
 
     [Theory]
     [MemberData(nameof(DtypePairs))]

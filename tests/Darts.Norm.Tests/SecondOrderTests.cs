@@ -24,19 +24,8 @@ public sealed class SecondOrderTests : IDisposable
 
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    public static TheoryData<string, ScalarType> NamesAndDtypes
-    {
-        get
-        {
-            var data = new TheoryData<string, ScalarType>();
-            foreach (var name in (string[])["RMSNorm", "LayerNorm", "LayerNormNoBias", "RINorm"])
-            {
-                data.Add(name, ScalarType.Float64);
-                data.Add(name, ScalarType.Float32);
-            }
-            return data;
-        }
-    }
+    public static TheoryData<string, ScalarType> NamesAndDtypes => Combinations.Of(
+        (string[])["RMSNorm", "LayerNorm", "LayerNormNoBias", "RINorm"], (ScalarType[])[ScalarType.Float64, ScalarType.Float32]);
 
     public void Dispose() => _scope.Dispose();
 

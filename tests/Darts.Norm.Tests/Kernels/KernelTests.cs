@@ -15,19 +15,8 @@ public sealed class KernelTests : IDisposable
 
     private static readonly long[][] SeriesShapes = [[2, 5, 4], [3, 1, 3], [2, 3, 4, 5], [3, 96, 7], [3, 21, 16], [3, 40, 70], [2, 5, 128], [40, 100, 9], [70, 130, 17]];
 
-    public static TheoryData<string, ScalarType> Operations
-    {
-        get
-        {
-            var data = new TheoryData<string, ScalarType>();
-            foreach (var operation in KernelCase.RowOperations.Concat(KernelCase.SeriesOperations))
-            {
-                foreach (var dtype in Layers.Dtypes)
-                    data.Add(operation, dtype);
-            }
-            return data;
-        }
-    }
+    public static TheoryData<string, ScalarType> Operations =>
+        Combinations.Of(KernelCase.RowOperations.Concat(KernelCase.SeriesOperations), Layers.Dtypes);
 
     public void Dispose()
     {

@@ -26,7 +26,7 @@ public sealed class ConversionTests : IDisposable
 
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    public static TheoryData<string, string> NamesAndCasts => Layers.Pairs(Casts.Keys);
+    public static TheoryData<string, string> NamesAndCasts => Combinations.Of(Layers.All.Keys, Casts.Keys);
 
     public void Dispose() => _scope.Dispose();
 

@@ -5,19 +5,7 @@ public sealed class SeriesMapTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    public static TheoryData<string, ScalarType> Operations
-    {
-        get
-        {
-            var data = new TheoryData<string, ScalarType>();
-            foreach (var operation in KernelCase.SeriesOperations)
-            {
-                foreach (var dtype in Layers.Dtypes)
-                    data.Add(operation, dtype);
-            }
-            return data;
-        }
-    }
+    public static TheoryData<string, ScalarType> Operations => Combinations.Of(KernelCase.SeriesOperations, Layers.Dtypes);
 
     public void Dispose() => _scope.Dispose();
 

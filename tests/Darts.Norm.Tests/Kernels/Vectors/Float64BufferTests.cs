@@ -7,19 +7,7 @@ public sealed unsafe class Float64BufferTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    public static TheoryData<ScalarType, long> DtypesAndLengths
-    {
-        get
-        {
-            var data = new TheoryData<ScalarType, long>();
-            foreach (var dtype in Layers.Dtypes)
-            {
-                foreach (var length in (long[])[1, 15, 16, 17, 32, 35])
-                    data.Add(dtype, length);
-            }
-            return data;
-        }
-    }
+    public static TheoryData<ScalarType, long> DtypesAndLengths => Combinations.Of(Layers.Dtypes, (long[])[1, 15, 16, 17, 32, 35]);
 
     public void Dispose() => _scope.Dispose();
 
