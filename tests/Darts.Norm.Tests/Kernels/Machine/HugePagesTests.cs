@@ -4,7 +4,7 @@ using Darts.Norm.Kernels;
 
 namespace Darts.Norm.Tests.Kernels;
 
-public class HugePagesTests
+public sealed class HugePagesTests
 {
     [Fact]
     public void Like_OfManyBytes_AsksForHugePages()

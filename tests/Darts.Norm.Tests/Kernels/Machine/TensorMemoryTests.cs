@@ -52,4 +52,16 @@ public sealed unsafe class TensorMemoryTests : IDisposable
         foreach (var make in (Action[])[() => TensorMemory.Like(huge), () => TensorMemory.New([1L << 50], ScalarType.Float32)])
             make.Should().Throw<InsufficientMemoryException>().WithMessage("*size [1125899906842624], dtype Float32*Pass the batch in parts.");
     }
+
+    [Theory]
+    [InlineData(0, 512, 4096, false, Destination.Memory)]
+    [InlineData(0, 512, 4095, false, Destination.Caches)] // they might keep it
+    [InlineData(0, 512, 1536, true, Destination.Memory)] // much else passes through them before it is read
+    [InlineData(0, 512, 1535, true, Destination.Caches)]
+    [InlineData(32, 512, 4096, true, Destination.Caches)]
+    [InlineData(0, 520, 4096, true, Destination.Caches)] // rows that begin amid a line
+    [InlineData(0, 500, 500, false, Destination.Caches)]
+    [InlineData(0, 500, 499, true, Destination.NearCaches)]
+    public void DestinationOf_AResult_IsWhereItFits(int start, long length, long rows, bool isTraining, object expected) =>
+        TensorMemory.DestinationOf((byte*)start, length * sizeof(float), rows, isTraining).Should().Be((Destination)expected);
 }

@@ -365,32 +365,6 @@ public sealed class Float32RowsTests : IDisposable
         ShouldBeRight(norm, x);
     }
 
-    [Theory]
-    [InlineData(48)]
-    [InlineData(49)]
-    [InlineData(98)]
-    [InlineData(103)]
-    public void RMSNorm_OfARowExactlyAtEps_LetsTheGradientFlowThroughIt(int length)
-    {
-        using var norm = new RMSNorm(length, eps: 1);
-        var x = ones(1, length).requires_grad_();
-
-        norm.forward(x).backward([arange(length, ScalarType.Float32).view(1, length)]);
-
-        x.grad!.sum().abs().item<float>().Should().BeLessThan(1e-3f, "a common factor of the row changes nothing");
-    }
-
-    [Fact]
-    public void WeightGradient_OfHugeGradientsOfRowsThatOnlyEpsDivides_IsFinite()
-    {
-        using var norm = new RMSNorm(2, eps: 1e-100, dtype: ScalarType.Float64);
-        var x = tensor(new[,] { { -1e-121, 1e-121 } });
-
-        norm.forward(x).backward([full([1, 2], 1e300, dtype: ScalarType.Float64)]);
-
-        norm.g.grad![1].item<double>().Should().BeApproximately(1e279, 1e265);
-    }
-
     [Fact]
     public void LayerNorm_OfAConstantRow_IsItsBias()
     {
