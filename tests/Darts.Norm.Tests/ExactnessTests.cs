@@ -12,16 +12,7 @@ public sealed class ExactnessTests
     /// <summary>What float64 values of RINorm lose more of than the bounds allow: see docs/numerics.md.</summary>
     private static readonly Content[] LosesInRINorm = [Content.AnyMagnitude, Content.Subnormal, Content.LargestValues, Content.Mixed];
 
-    public static TheoryData<Kind, ScalarType> KindsAndDtypes
-    {
-        get
-        {
-            var pairs = new TheoryData<Kind, ScalarType>();
-            foreach (var (kind, dtype) in Enum.GetValues<Kind>().SelectMany(kind => Layers.Dtypes.Select(dtype => (kind, dtype))))
-                pairs.Add(kind, dtype);
-            return pairs;
-        }
-    }
+    public static TheoryData<Kind, ScalarType> KindsAndDtypes => Combinations.Of(Enum.GetValues<Kind>(), Layers.Dtypes);
 
     [Theory]
     [MemberData(nameof(KindsAndDtypes))]
@@ -33,19 +24,8 @@ public sealed class ExactnessTests
     public void Results_OfManyValues_AreAlwaysTheSameBits(Kind kind, ScalarType dtype) =>
         Problem.Of(kind, dtype, 200_000).Sample(problem => string.Join("; ", Trial.Faults(problem, Threads, isJudged: false)).Should().BeEmpty(), iter: 1, threads: 1);
 
-    public static TheoryData<Kind, ScalarType, Content> HardInputs
-    {
-        get
-        {
-            var data = new TheoryData<Kind, ScalarType, Content>();
-            foreach (var kind in (Kind[])[Kind.RMSNorm, Kind.LayerNorm, Kind.LayerNormNoBias, Kind.RINorm])
-            {
-                foreach (var (dtype, content) in Layers.Dtypes.SelectMany(dtype => Enum.GetValues<Content>().Select(content => (dtype, content))))
-                    data.Add(kind, dtype, content);
-            }
-            return data;
-        }
-    }
+    public static TheoryData<Kind, ScalarType, Content> HardInputs =>
+        Combinations.Of((Kind[])[Kind.RMSNorm, Kind.LayerNorm, Kind.LayerNormNoBias, Kind.RINorm], Layers.Dtypes, Enum.GetValues<Content>());
 
     [Theory]
     [MemberData(nameof(HardInputs))]

@@ -4,7 +4,7 @@ using Darts.Norm.Kernels;
 namespace Darts.Norm.Tests;
 
 [Collection(nameof(Alone))]
-public class HeldTests
+public sealed class HeldTests
 {
     [Fact]
     public void Formulas_WhileTheCollectorRuns_NeverFail()

@@ -8,16 +8,6 @@ public sealed class LayerNormTests : IDisposable
     public void Dispose() => _scope.Dispose();
 
     [Fact]
-    public void Members_New_AreTheRecordedOnes()
-    {
-        string[] lines = [Attributes(new LayerNorm(4, eps: 1e-3)), Attributes(new LayerNormNoBias([2, 4]))];
-        lines.Should().Equal(ModuleSurface.Lines("attributes").Take(2));
-
-        static string Attributes(LayerNorm norm) =>
-            $"{PythonText.Tuple(norm.normalized_shape)} {PythonText.Float(norm.eps)} {norm.elementwise_affine} {norm.weight is null} {norm.bias is null} {norm.training}";
-    }
-
-    [Fact]
     public void Constructor_SizeOrSizes_MakeTheSameLayer()
     {
         LayerNorm[] norms = [new LayerNorm(4), new LayerNorm([4]), new LayerNorm(input_size: 4, bias: true, elementwise_affine: true, eps: 1e-5)];

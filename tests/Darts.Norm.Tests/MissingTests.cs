@@ -12,22 +12,8 @@ public sealed class MissingTests : IDisposable
         ByBoth,
     }
 
-    public static TheoryData<long[], ScalarType, Marked> Cases
-    {
-        get
-        {
-            var cases = new TheoryData<long[], ScalarType, Marked>();
-            foreach (var shape in (long[][])[[3, 50, 7], [2, 40, 129], [2, 10, 3, 5], [1, 9, 70], [4, 200, 1], [2, 1, 3], [2, 700, 16]])
-            {
-                foreach (var dtype in Layers.Dtypes)
-                {
-                    foreach (var marked in Enum.GetValues<Marked>())
-                        cases.Add(shape, dtype, marked);
-                }
-            }
-            return cases;
-        }
-    }
+    public static TheoryData<long[], ScalarType, Marked> Cases => Combinations.Of(
+        (long[][])[[3, 50, 7], [2, 40, 129], [2, 10, 3, 5], [1, 9, 70], [4, 200, 1], [2, 1, 3], [2, 700, 16]], Layers.Dtypes, Enum.GetValues<Marked>());
 
     public void Dispose() => _scope.Dispose();
 
@@ -154,21 +140,6 @@ public sealed class MissingTests : IDisposable
     }
 
     [Fact]
-    public void Formula_WithHoles_IsWhatTheKernelsCompute()
-    {
-        foreach (var (subtractLast, minStdev) in ((bool, double)[])[(false, 0), (true, 0), (true, 2)])
-        {
-            var (x, mask, _) = Holed([3, 20, 2, 5], ScalarType.Float64, Marked.ByBoth, level: 10);
-            var rin = new RINorm(5, dtype: ScalarType.Float64) { missing = Missing.Zero, subtract_last = subtractLast, min_stdev = minStdev };
-            var (y, statistics) = rin.normalize(x, mask);
-            var formula = Formulas.SeriesStatistics(x, new(rin.eps, minStdev, subtractLast), new(Missing.Zero, mask));
-            Within(formula.select(0, 0), statistics.Values.select(0, 0), 1e-13);
-            Within(formula.select(0, 2), statistics.Values.select(0, 2), 1e-13);
-            Within(Formulas.RINorm(new(x, null, null, statistics.Values, mask), new(Missing.Zero, mask), ScalarType.Float64), y, 1e-12);
-        }
-    }
-
-    [Fact]
     public void SecondOrder_WithHoles_IsFinite()
     {
         var (x, mask, _) = Holed([2, 8, 3], ScalarType.Float64, Marked.ByBoth, level: 0);
@@ -205,19 +176,7 @@ public sealed class MissingTests : IDisposable
         y[0, .., 1].isnan().all().item<bool>().Should().BeTrue();
     }
 
-    public static TheoryData<ScalarType, double> Levels
-    {
-        get
-        {
-            var levels = new TheoryData<ScalarType, double>();
-            foreach (var dtype in Layers.Dtypes)
-            {
-                foreach (var level in (double[])[0, 3, -7.7, 1e-4, 30000])
-                    levels.Add(dtype, level);
-            }
-            return levels;
-        }
-    }
+    public static TheoryData<ScalarType, double> Levels => Combinations.Of(Layers.Dtypes, (double[])[0, 3, -7.7, 1e-4, 30000]);
 
     [Theory]
     [MemberData(nameof(Levels))]

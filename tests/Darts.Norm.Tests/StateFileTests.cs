@@ -63,6 +63,8 @@ public sealed class StateFileTests : IDisposable
         var bytes = Saved();
         for (var length = 0; length < bytes.Length; length++)
             Refused(bytes[..length], typeof(EndOfStreamException)).Should().AllSatisfy(text => text.Should().StartWith("Weights must be whole, but they end before"));
+        _layer.load(new MemoryStream(bytes));
+        Same(_layer, new LayerNorm(4)).Should().BeTrue("a failed load leaves the layer loadable");
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using Darts.Norm.Tests.Modules;
+
 namespace Darts.Norm.Tests;
 
 /// <summary>load_state_dict and load: PyTorch's texts, everything checked before anything is written.</summary>
@@ -14,9 +16,19 @@ public sealed class StateLoadingTests : IDisposable
     [Fact]
     public void LoadStateDict_RecordedDictionaries_AnswerWithTheRecordedLines()
     {
-        var lines = ModuleSurface.WrongDictionaries()
-            .SelectMany(s => new[] { Outcome(s.make(), s.source, strict: true), Outcome(s.make(), s.source, strict: false) }).ToList();
-        lines.Should().Equal(ModuleSurface.Lines("load_errors").Take(lines.Count));
+        var log = new Recording();
+        foreach (var (make, source) in ModuleSurface.WrongDictionaries())
+        {
+            foreach (var strict in new[] { true, false })
+            {
+                log.Attempt(() =>
+                {
+                    var (missing, unexpected) = make().load_state_dict(source, strict);
+                    return $"_IncompatibleKeys(missing_keys={PythonText.List(missing)}, unexpected_keys={PythonText.List(unexpected)})";
+                });
+            }
+        }
+        log.Lines.Should().Equal(ModuleSurface.Lines("load_errors").Take(log.Lines.Count));
     }
 
     [Theory]
@@ -156,18 +168,6 @@ public sealed class StateLoadingTests : IDisposable
 
     [Theory]
     [MemberData(nameof(NamesWithParameters))]
-    public void Load_StreamCutShortAnywhere_ThrowsAndWritesNothing(string name)
-    {
-        var bytes = Saved(Layers.All[name].Make(null, null));
-        var layer = Layers.All[name].New();
-        for (var length = 0; length < bytes.Length; length++)
-            Rejects<EndOfStreamException>(layer, l => l.load(new MemoryStream(bytes[..length])));
-        layer.load(new MemoryStream(bytes));
-        layer.parameters().All(parameter => parameter.Doubles().All(value => value is 0 or 1)).Should().BeTrue("a failed load leaves the layer loadable");
-    }
-
-    [Theory]
-    [MemberData(nameof(NamesWithParameters))]
     public void Load_AnotherLayersFile_ThrowsAndWritesNothing(string name)
     {
         var bytes = Saved(nn.Linear(3, 2));
@@ -210,15 +210,14 @@ public sealed class StateLoadingTests : IDisposable
     [Fact]
     public void Save_ParametersInAnyLayout_HasTheirValues()
     {
-        var packed = Layers.Values([4, 2]);
-        var complex = Layers.Values([4]) + (Layers.Values([4]) * new System.Numerics.Complex(0, 3));
-        var saved = new LayerNorm(4) { weight = nn.Parameter(packed.select(1, 0)), bias = nn.Parameter(complex.conj().imag) };
+        var complex = Layers.Values([2, 3, 2]) + (Layers.Values([2, 3, 2]) * new System.Numerics.Complex(0, 3));
+        var saved = new LayerNorm([2, 3]) { weight = nn.Parameter(Layers.Values([3, 2]).t()), bias = nn.Parameter(complex.select(2, 0).conj().imag) };
         Action<Stream>[] saves = [stream => saved.save(stream), stream => saved.save(new BinaryWriter(stream))];
         foreach (var save in saves)
         {
             var stream = new MemoryStream();
             save(stream);
-            var loaded = new LayerNorm(4);
+            var loaded = new LayerNorm([2, 3]);
             loaded.load(new MemoryStream(stream.ToArray()));
             loaded.weight!.Doubles().Should().Equal(saved.weight.Doubles());
             loaded.bias!.Doubles().Should().Equal(saved.bias.Doubles());
@@ -294,17 +293,6 @@ public sealed class StateLoadingTests : IDisposable
         return stream.ToArray();
     }
 
-    [Fact]
-    public void Save_AParameterThatIsTransposed_WritesItsValues()
-    {
-        LayerNorm norm = new([2, 3]) { weight = nn.Parameter(Layers.Values([3, 2]).t()) }, other = new([2, 3]);
-        using var stream = new MemoryStream();
-        norm.save(new BinaryWriter(stream));
-        stream.Position = 0;
-        other.load(new BinaryReader(stream));
-        other.weight!.Doubles().Should().Equal(norm.weight!.Doubles());
-    }
-
     private static Dictionary<string, Tensor> Good(NormModule layer) =>
         layer.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.detach().clone());
 
@@ -315,21 +303,5 @@ public sealed class StateLoadingTests : IDisposable
         var message = layer.Invoking(load).Should().Throw<TException>().Which.Message;
         before.All(entry => Layers.SameBits(layer.get_parameter(entry.Key), entry.Value)).Should().BeTrue("nothing is written before everything is checked");
         return message;
-    }
-
-    /// <summary>The recorder's line for what a dictionary gets.</summary>
-    private static string Outcome(NormModule layer, Dictionary<string, Tensor> source, bool strict)
-    {
-        try
-        {
-            var (missing, unexpected) = layer.load_state_dict(source, strict);
-            return $"_IncompatibleKeys(missing_keys={List(missing)}, unexpected_keys={List(unexpected)})";
-        }
-        catch (InvalidOperationException e)
-        {
-            return $"RuntimeError: {e.Message}";
-        }
-
-        static string List(IEnumerable<string> keys) => $"[{string.Join(", ", keys.Select(key => $"'{key}'"))}]";
     }
 }

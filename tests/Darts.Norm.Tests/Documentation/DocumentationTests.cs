@@ -11,8 +11,8 @@ public sealed partial class DocumentationTests
     [MemberData(nameof(Pages))]
     public void CSharpBlocks_OfAPage_AreCompiled(string page)
     {
-        var sources = Embedded(".cs").Select(name => Lines(Text(name))).ToList();
-        foreach (Match block in CSharpBlock().Matches(Text(page)))
+        var sources = Embedded(".cs").Select(name => Lines(Sources.Text(name))).ToList();
+        foreach (Match block in CSharpBlock().Matches(Sources.Text(page)))
             sources.Should().Contain(source => source.Contains(Lines(block.Groups[1].Value)), "{0} shows {1}", page, block.Value);
     }
 
@@ -28,7 +28,7 @@ public sealed partial class DocumentationTests
 
     [Fact]
     public void Readme_FirstBlock_HoldsTheTwoCommands() =>
-        FencedBlock().Match(Text("README.md")).Groups[1].Value.Should().Be("dotnet run --project samples/Forecasting\ndotnet test\n");
+        FencedBlock().Match(Sources.Text("README.md")).Groups[1].Value.Should().Be("dotnet run --project samples/Forecasting\ndotnet test\n");
 
     [Fact]
     public void Readme_Network_LearnsAndFollowsTheLevel()
@@ -59,12 +59,6 @@ public sealed partial class DocumentationTests
 
     private static IEnumerable<string> Embedded(string extension) =>
         typeof(DocumentationTests).Assembly.GetManifestResourceNames().Where(name => name.EndsWith(extension, StringComparison.Ordinal));
-
-    private static string Text(string name)
-    {
-        using var reader = new StreamReader(typeof(DocumentationTests).Assembly.GetManifestResourceStream(name)!);
-        return reader.ReadToEnd().ReplaceLineEndings("\n");
-    }
 
     // Indentation and empty lines apart.
     private static string Lines(string text) =>

@@ -21,6 +21,7 @@ public sealed class RecordedScenarioTests : IDisposable
         {
             _log.Log(m.pytorch().text());
             _log.Log(m.pytorch().extra_repr());
+            (m.ToString(), m.extra_repr()).Should().Be((m.pytorch().text(), m.pytorch().extra_repr()));
         }
         Matches("text");
     }
