@@ -3,17 +3,15 @@ using Darts.Norm.Kernels;
 namespace Darts.Norm;
 
 /// <summary>The layers' definitions, written with tensor operations: they run on every device and differentiate to any order.</summary>
-/// <remarks>
-/// Everything is computed in float64 and rounded once, at the end, to the dtype that PyTorch's promotion gives. No intermediate stays alive.
-/// </remarks>
+/// <remarks>Everything is computed in float64 and rounded once, at the end, to the dtype that PyTorch's promotion gives. No intermediate stays alive.</remarks>
 internal static class Formulas
 {
-    public static Tensor RMSNorm(Tensor x, Tensor g, double scale, double eps)
+    public static Tensor RMSNorm(Tensor x, Tensor g, double eps)
     {
         using var scope = NewDisposeScope();
         var x64 = Wide(x);
-        var rms = Held.Number(scale, x64.norm(-1, keepdim: true, p: 2).mul); // linalg.vector_norm has a number that nobody can hold
-        if (x.device_type != DeviceType.META) // which has nothing to clamp, and no gradient of it in libtorch
+        var rms = Held.Number(Math.Pow(x.size(-1), -0.5), x64.norm(-1, keepdim: true, p: 2).mul); // linalg.vector_norm has a number that nobody can hold
+        if (x.device_type != DeviceType.META) // where libtorch has no gradient of clamp_min
             rms = Held.Number(eps, least => rms.clamp_min(least));
         return Rounded(x64 / rms * Wide(g), promote_types(x.dtype, g.dtype));
     }
@@ -30,7 +28,7 @@ internal static class Formulas
         return Rounded(bias64 is null ? y : Held.Sum(y, bias64), x.dtype);
     }
 
-    /// <summary>Of each series, in float64 and detached, stacked along a new first axis: mean, what it lost by rounding, stdev, zero for what that lost.</summary>
+    /// <summary>The mean of each series, what that lost by rounding, the stdev, and zero for what that lost, stacked along a new first axis, in float64 and detached.</summary>
     public static Tensor SeriesStatistics(Tensor x, StatisticsOptions options, MissingValues gaps)
     {
         using var noGrad = no_grad();

@@ -26,7 +26,7 @@ public sealed class HeldTests
                 foreach (var kind in Enum.GetValues<LikelihoodParameter>())
                     Formulas.RINormInverse(inputs, 1e-5, [kind], ScalarType.Float64);
                 Formulas.RINorm(inputs with { X = x }, default, ScalarType.Float64);
-                Formulas.RMSNorm(x, weight, 0.5, 1e-8);
+                Formulas.RMSNorm(x, weight, 1e-8);
             }
         };
         try

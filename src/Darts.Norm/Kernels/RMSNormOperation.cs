@@ -6,5 +6,5 @@ internal sealed class RMSNormOperation(long dim, double eps) : RowNormalization<
     public override ScalarType ResultDtype(Tensor x, Tensor? weight, Tensor? bias) =>
         x.dtype == weight!.dtype ? x.dtype : promote_types(x.dtype, weight.dtype);
 
-    public override Tensor Formula(Inputs inputs) => Formulas.RMSNorm(inputs.X, inputs.Weight!, Math.Pow(Length, -0.5), Eps);
+    public override Tensor Formula(Inputs inputs) => Formulas.RMSNorm(inputs.X, inputs.Weight!, Eps);
 }

@@ -18,8 +18,6 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
     /// <param name="length">The values of a row.</param>
     public static int Together(long length) => length <= 256 ? RowsTogether : length <= 1024 ? 4 : 1;
 
-    protected long Length => length;
-
     protected double Eps => eps;
 
     public override long Keeps(Tensor x) => x.numel() / length

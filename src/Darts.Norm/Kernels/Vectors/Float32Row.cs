@@ -14,45 +14,44 @@ internal readonly unsafe struct Float32Row(float* start, long length, float* end
     /// <summary>The values before this fill whole groups. What is left, if anything, is the tail.</summary>
     public readonly long Whole = length & -Float32x32.Count;
 
-    private readonly float* _start = start;
-    private readonly float* _end = end;
+    public readonly float* Start = start;
 
-    public float* Start => _start;
+    private readonly float* _end = end;
 
     /// <summary>The values from <see cref="Whole"/> on, then zeros.</summary>
     public Float32x32 Tail
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Whole == Length ? default : (_start + Whole + Float32x32.Count <= _end ? Float32x32.Load(_start + Whole) : LoadLast(_start + Whole, Length - Whole)).First(Length - Whole);
+        get => Whole == Length ? default : (Start + Whole + Float32x32.Count <= _end ? Float32x32.Load(Start + Whole) : LoadLast(Start + Whole, Length - Whole)).First(Length - Whole);
     }
 
     public Float32x32 this[long i]
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Float32x32.Load(_start + i);
+        get => Float32x32.Load(Start + i);
     }
 
     /// <summary>Sixteen values of the tail; zeros beyond the row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector512<float> WidePart(long i)
     {
-        if (_start + i + 16 <= _end)
-            return Vector512.Load(_start + i) & Float32x32.WideMask(Length - i);
-        var last = LoadLast(_start + i, Math.Max(Length - i, 0));
+        if (Start + i + 16 <= _end)
+            return Vector512.Load(Start + i) & Float32x32.WideMask(Length - i);
+        var last = LoadLast(Start + i, Math.Max(Length - i, 0));
         return Vector512.Create(last.A, last.B) & Float32x32.WideMask(Length - i);
     }
 
     /// <summary>Eight values. Those beyond the row are arbitrary.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector256<float> Part(long i) => _start + i + 8 <= _end ? Vector256.Load(_start + i) : LoadLast(_start + i, Length - i).A;
+    public Vector256<float> Part(long i) => Start + i + 8 <= _end ? Vector256.Load(Start + i) : LoadLast(Start + i, Length - i).A;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void SetPart(long i, Vector256<float> values)
     {
-        if (_start + i + 8 <= _end)
-            values.Store(_start + i);
+        if (Start + i + 8 <= _end)
+            values.Store(Start + i);
         else
-            StoreLast(values, _start + i, Length - i);
+            StoreLast(values, Start + i, Length - i);
     }
 
     // Static, as in Row<T>.

@@ -13,12 +13,7 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     where T : IElement
 {
     public readonly long Length = length;
-    private readonly byte* _start = start;
-    private readonly byte* _end = end;
-
-    public byte* Start => _start;
-
-    public byte* End => _end;
+    public readonly byte* Start = start, End = end;
 
     /// <summary>The values before this fill whole groups of lanes. What is left, if anything, is the tail.</summary>
     public long Whole
@@ -39,12 +34,12 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     public Lanes this[long i]
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => T.Load(_start + (i * T.Size));
+        get => T.Load(Start + (i * T.Size));
     }
 
     /// <summary>Loads the cache line of a value on or beyond the row that is soon to be read.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(long i) => TensorMemory.Prefetch(_start + (i * T.Size));
+    public void Prefetch(long i) => TensorMemory.Prefetch(Start + (i * T.Size));
 
     /// <summary>Loads the cache lines of two rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -58,16 +53,16 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Lanes Part(long i)
     {
-        var from = _start + (i * T.Size);
-        return from + (Lanes.Count * T.Size) <= _end ? T.Load(from) : LoadLast(from, Length - i);
+        var from = Start + (i * T.Size);
+        return from + (Lanes.Count * T.Size) <= End ? T.Load(from) : LoadLast(from, Length - i);
     }
 
     /// <summary>Rounds and writes the first <paramref name="count"/> of sixteen values, and the others too where the memory may be touched.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void SetPart(long i, Lanes values, long count)
     {
-        var to = _start + (i * T.Size);
-        if (to + (Lanes.Count * T.Size) <= _end)
+        var to = Start + (i * T.Size);
+        if (to + (Lanes.Count * T.Size) <= End)
             T.Store(values, to);
         else
             StoreLast(values, to, count);
@@ -75,14 +70,14 @@ internal readonly unsafe struct Row<T>(byte* start, long length, byte* end)
 
     /// <summary>Rounds and writes a whole group of values.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Set(long i, Lanes values) => T.Store(values, _start + (i * T.Size));
+    public void Set(long i, Lanes values) => T.Store(values, Start + (i * T.Size));
 
     /// <summary>Rounds and writes a whole group of values, past the caches if <paramref name="streams"/>, of float32 only.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Set(long i, Lanes values, bool streams)
     {
         if (T.IsSingle && streams)
-            Float32.Stream(values, _start + (i * T.Size));
+            Float32.Stream(values, Start + (i * T.Size));
         else
             Set(i, values);
     }
