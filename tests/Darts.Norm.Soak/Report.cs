@@ -20,6 +20,7 @@ public sealed class Report
 
     private Report(Func<long> live)
     {
+        Pass();
         Collect();
         _live = live;
         _tensors = live();
@@ -95,6 +96,14 @@ public sealed class Report
     private long LeftByModules => (Interlocked.Read(ref _modules) - _modulesBefore) * LeftByAModule;
 
     private long Live => _live() - _tensors;
+
+    // A thread's next pass frees the gradients of its last backward, which may have been before this.
+    private static void Pass()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = new LayerNormNoBias(1);
+        layer.call(ones(1).requires_grad_());
+    }
 
     private static void Collect()
     {

@@ -52,6 +52,24 @@ public sealed class SoakTests
         report.Failures.Should().ContainSingle().Which.Should().Match("2?? MB more memory is held*");
     }
 
+    /// <summary>The thread's next pass frees its gradients, so that there would be fewer tensors than before.</summary>
+    [Fact]
+    public void Report_AfterABackwardWithAGraphOnThisThread_FindsNoTensorMissing()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = new LayerNormNoBias(4);
+        Backward(createGraph: true);
+        var report = Report.OfAllThreads();
+        Backward(createGraph: false);
+        report.Ended().Failures.Should().BeEmpty();
+
+        void Backward(bool createGraph)
+        {
+            using var inner = NewDisposeScope();
+            layer.call(Layers.Values([3, 4]).requires_grad_()).square().sum().backward(create_graph: createGraph);
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Kinds))]
     public void ForwardAndBackward_8000CallsOfOneLayerOn8Threads_GiveWhatOneDoes(Kind kind)
