@@ -8,7 +8,7 @@ public sealed class BitsTests
 {
     private const int Threads = 4;
 
-    /// <summary>What a child has switched off, and what it then says of itself.</summary>
+    /// <summary>Instructions to switch off in a child process, and what it must then print about itself.</summary>
     private static readonly (string[] off, string says)[] Machines =
     [
         ([], "vectors of 512 bits"),

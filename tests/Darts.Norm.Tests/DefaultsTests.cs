@@ -6,7 +6,7 @@ public sealed class DefaultsTests
 {
     public static TheoryData<string> NamesWithParameters => Layers.NamesWithParameters;
 
-    /// <summary>What a layer makes on the way lies where its input does.</summary>
+    /// <summary>Tensors that a layer makes on the way must be made on the input's device, not on the default one.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -9,7 +9,7 @@ public sealed class ExactnessTests
 {
     private const int Threads = 3;
 
-    /// <summary>What float64 values of RINorm lose more of than the bounds allow: see docs/numerics.md.</summary>
+    /// <summary>Contents for which RINorm of float64 does not keep its bounds: see docs/numerics.md.</summary>
     private static readonly Content[] LosesInRINorm = [Content.AnyMagnitude, Content.Subnormal, Content.LargestValues, Content.Mixed];
 
     public static TheoryData<Kind, ScalarType> KindsAndDtypes => Combinations.Of(Enum.GetValues<Kind>(), Layers.Dtypes);
@@ -120,7 +120,7 @@ public sealed class ExactnessTests
         rin.affine_weight!.grad!.Doubles().Should().AllSatisfy(value => Math.Abs(value).Should().BeLessThan(8 * Math.ScaleB(1, -23))); // the largest term is 1.2
     }
 
-    /// <summary>Three roundings of what is far larger than what a bias leaves of it.</summary>
+    /// <summary>In float32 there would be three roundings of a value that is far larger than what the bias leaves of it.</summary>
     [Theory]
     [InlineData(1.244894f, -1.5195645f, new[] { 9.641629f, 0.14162204f, -0.11162536f, -0.118798606f, 0.085270755f, -0.03490834f, -0.13801004f, -0.04505965f, -0.09065422f })]
     [InlineData(1.58938229f, -1.17851448f, new[] { 10.0865755f, -0.0107504511f, -0.0469002053f, 0.038935449f, 0.103265196f })]
@@ -131,7 +131,7 @@ public sealed class ExactnessTests
         ShouldBeWithin4Units(rin.forward(tensor(x, [1, x.Length, 1])), RINormOf([.. x.Select(value => (double)value)], weight, bias, 1e-5));
     }
 
-    /// <summary>What each operation loses is alike in many values: that of their differences to the mean, and what is left of a series' sum.</summary>
+    /// <summary>Rounding errors that are alike in many values add up: those of the differences to the mean, and what rounding leaves of a series' sum.</summary>
     [Theory]
     [InlineData(1, 2000)]
     [InlineData(6, 2001)]
@@ -267,7 +267,7 @@ public sealed class ExactnessTests
     public void LayerNorm_WeightGradientOfARowOfEpsBesideOthers_IsWithin8Units() =>
         RowsAreRight(Kind.LayerNormWithoutBias, 1, [3e-310, -5e-310, 7e-310, 1e-310, 1, 2, 3, 4], [1e100, 2e100, -3e100, 1.7e100, 0, 0, 0, 0], [1, 1, 1, 1]);
 
-    /// <summary>Rows, as many as <paramref name="x"/> has of the weight's length: output and gradients within their bounds.</summary>
+    /// <summary>Asserts the bounds of output and gradients, of <paramref name="x"/> in rows of the weight's length.</summary>
     private static void RowsAreRight(Kind kind, double eps, double[] x, double[] gradOutput, double[]? weight = null, double[]? bias = null, ScalarType dtype = ScalarType.Float64)
     {
         using var scope = NewDisposeScope();

@@ -38,7 +38,7 @@ public sealed class MissingTests : IDisposable
         }
     }
 
-    /// <summary>It is mapped by itself, from what was there before the others were written; where all are like that, a time step from what was there before the last.</summary>
+    /// <summary>Such components are mapped separately, in float64, from values that the map of the others must not have overwritten.</summary>
     [Theory]
     [InlineData(Marked.ByNaN)]
     [InlineData(Marked.ByMask)]
@@ -67,7 +67,7 @@ public sealed class MissingTests : IDisposable
         double[] Of(bool createGraph) => autograd.grad([rin.forward(x)], [rin.affine_weight!], [Layers.Values([2, 6, 2], ScalarType.Float32).flip(1)], create_graph: createGraph)[0].Doubles();
     }
 
-    /// <summary>Which NaN it is, too.</summary>
+    /// <summary>Missing values are the same NaN too, bit by bit.</summary>
     [Fact]
     public void Transform_OfAComponentThatIsMissing_IsTheBitsOfNormalize()
     {
@@ -375,7 +375,7 @@ public sealed class MissingTests : IDisposable
     private static void Within(Tensor actual, Tensor expected, double relative) =>
         ((actual.to(ScalarType.Float64) - expected).abs() - (expected.abs().clamp_min(1) * relative)).max().item<double>().Should().BeLessThanOrEqualTo(0);
 
-    /// <summary>Within 4 units in the last place of the series' largest value, or of what is given; float64 by a truth that is no better than it.</summary>
+    /// <summary>Asserts 4 units in the last place of the series' largest value, or of <paramref name="largest"/>. For float64, the expected values are no more exact than the actual ones.</summary>
     private static void Judged(Tensor actual, Tensor expected, ScalarType dtype, Tensor? largest = null)
     {
         actual.dtype.Should().Be(dtype);

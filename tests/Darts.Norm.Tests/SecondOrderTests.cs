@@ -64,7 +64,7 @@ public sealed class SecondOrderTests : IDisposable
         }
     }
 
-    /// <summary>Those of a gradient of the input, which every subset of the parameters may be frozen for.</summary>
+    /// <summary>The gradients of the input's gradient, with every subset of the parameters frozen.</summary>
     [Theory]
     [InlineData("RMSNorm", "forward")]
     [InlineData("LayerNorm", "forward")]
@@ -101,7 +101,7 @@ public sealed class SecondOrderTests : IDisposable
         }
     }
 
-    /// <summary>Where a layer's input depends on its parameters too, each use of them counts once.</summary>
+    /// <summary>The second use's input depends on the same parameters: each use of them must count once.</summary>
     [Theory]
     [InlineData("RMSNorm")]
     [InlineData("LayerNorm")]
@@ -148,7 +148,7 @@ public sealed class SecondOrderTests : IDisposable
         Tensor Gradient(bool createGraph) => autograd.grad([layer.forward(layer.g).pow(3).sum()], [layer.g], create_graph: createGraph)[0];
     }
 
-    /// <summary>As of libtorch's own functions the others' gradients are the same, and what is frozen gets none. It ended the process: libtorch is asked for the gradient of what needs none.</summary>
+    /// <summary>As with libtorch's own functions, the others' gradients stay the same, and what is frozen gets none. To ask libtorch for the gradient of what needs none ended the process.</summary>
     [Theory]
     [MemberData(nameof(NamesAndDtypes))]
     public void CreateGraph_OfWhatWasFrozenSinceTheForward_GivesTheOthersTheirs(string name, ScalarType dtype)

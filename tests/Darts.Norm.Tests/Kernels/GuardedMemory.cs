@@ -2,14 +2,14 @@ using System.Runtime.InteropServices;
 
 namespace Darts.Norm.Tests.Kernels;
 
-/// <summary>A page of memory before one whose touch ends the process.</summary>
+/// <summary>A page of memory, before one that ends the process when it is touched.</summary>
 internal sealed unsafe partial class GuardedMemory : IDisposable
 {
     private readonly nint _start = Map(0, 2 * Page, 3, 0x22, -1, 0);
 
     public GuardedMemory() => Protect(_start + Page, Page, 0).Should().Be(0);
 
-    /// <summary>Behind the last value.</summary>
+    /// <summary>The end of the memory that may be touched.</summary>
     public float* End => (float*)(_start + Page);
 
     private static nint Page => Environment.SystemPageSize;

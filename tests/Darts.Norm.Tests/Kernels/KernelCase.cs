@@ -66,7 +66,7 @@ internal sealed class KernelCase : IDisposable
     /// <summary>The output and the gradients of x, weight and bias, by the kernels.</summary>
     public List<Tensor> ByKernels() => WithGradients(Operation.Apply(X, Weight, Bias));
 
-    /// <summary>Of the gradients of x, weight and bias those that are wanted, by the kernels.</summary>
+    /// <summary>The wanted ones of the gradients of x, weight and bias, by the kernels.</summary>
     public Tensor?[] Backward(Wanted wanted)
     {
         using var kept = new Float64Buffer(Operation.Keeps(X));
@@ -76,10 +76,10 @@ internal sealed class KernelCase : IDisposable
         return [gradients.X, gradients.Weight, gradients.Bias];
     }
 
-    /// <summary>The same by the formula; the statistics are the kernels'.</summary>
+    /// <summary>The output and the gradients by the formula, from the kernels' statistics.</summary>
     public List<Tensor> ByFormula() => WithGradients(Operation.Formula(new(X, Weight, Bias, Operation.Statistics, Operation.Mask)));
 
-    /// <summary>As the kernels take them, and as the formula does; null where the operation takes none.</summary>
+    /// <summary>The statistics by the kernels and by the formula; null where the operation has none to take.</summary>
     public (Tensor kernels, Tensor formula)? Statistics() =>
         Operation is RINormOperation ? (Operation.Statistics!, Formulas.SeriesStatistics(X, new(1e-5), _gaps)) : null;
 

@@ -44,7 +44,7 @@ public sealed class KernelTests : IDisposable
         }
     }
 
-    /// <summary>The kernels normalise long rows of float32 in float32, as their gradients, and map series of it: within so much of the largest value over these axes.</summary>
+    /// <summary>Results that kernels compute in float32 (long rows, their gradients, series) are compared by a bound, relative to the largest value over the axes. Null for results of float64, rounded once.</summary>
     private static (double? bound, long[]? dims) Bound(string operation, ScalarType dtype, long[] shape, int result)
     {
         var isRow = KernelCase.RowOperations.Contains(operation);
@@ -159,7 +159,7 @@ public sealed class KernelTests : IDisposable
 
     private static long[][] Shapes(string operation) => KernelCase.RowOperations.Contains(operation) ? RowShapes : SeriesShapes;
 
-    /// <summary>By default: both were computed in float64 and rounded once, so they differ by a last place where that is close to a tie. A unit of a row's largest value is at least half of epsilon times it.</summary>
+    /// <summary>By default both are computed in float64 and rounded once, so they may differ by one in the last place, near ties. A unit of a row's largest value is at least half of epsilon times it.</summary>
     private static void ShouldAgree(Tensor actual, Tensor expected, string what, double? relative = null, long[]? dims = null)
     {
         using var scope = NewDisposeScope();

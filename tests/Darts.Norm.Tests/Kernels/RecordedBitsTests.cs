@@ -22,7 +22,7 @@ public sealed class RecordedBitsTests
                 + "run `{0}=1 dotnet test tests/Darts.Norm.Tests --filter RecordedBits`, commit tests/Darts.Norm.Tests/Kernels/RecordedBits.txt and say so in CHANGELOG.md", Record);
     }
 
-    /// <summary>Of results and gradients for shapes with and without tails, of one block and several, near zero and far from it.</summary>
+    /// <summary>The hash of results and gradients, for shapes with and without tails, of one block and several, of values near zero and far from it.</summary>
     private static string Hash(string operation, ScalarType dtype)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

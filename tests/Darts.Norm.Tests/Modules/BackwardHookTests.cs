@@ -230,7 +230,7 @@ public sealed class BackwardHookTests
         x.grad!.item<float>().Should().Be(6);
     }
 
-    /// <summary>The pass of a device may run on a thread of its own, where nothing can be thrown to the caller.</summary>
+    /// <summary>Other devices' passes may run on threads of libtorch, from which nothing can be thrown to the caller.</summary>
     [Fact]
     public void Hook_ThatThrowsOnAnotherDevice_ReachesTheCaller()
     {
@@ -354,7 +354,7 @@ public sealed class BackwardHookTests
         (x.is_leaf, seen).Should().Be((true, 0), "the gradient of an input that is not used is not computed, as in PyTorch");
     }
 
-    /// <summary>In a scope of the call's own or not: what was there before is not the call's to change or free.</summary>
+    /// <summary>An output that existed before the call must neither be changed nor freed with it, in whichever scope the call is.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -392,7 +392,7 @@ public sealed class BackwardHookTests
         fired.Should().Be(3);
     }
 
-    /// <summary>As in PyTorch, where the backward hooks get what the forward hooks leave.</summary>
+    /// <summary>As in PyTorch, where backward hooks are tied to what the forward hooks leave.</summary>
     [Fact]
     public void Output_HeldByAForwardHook_IsOutsideOfTheBackwardHooks()
     {
@@ -556,7 +556,7 @@ public sealed class BackwardHookTests
         }
     }
 
-    /// <summary>Calls itself twice, of which one throws, and uses its input afterwards.</summary>
+    /// <summary>Calls itself twice, one of which throws, and uses its input afterwards.</summary>
     private sealed class Recursive() : nn.Module<Tensor, Tensor>(nameof(Recursive))
     {
         public int Depth { get; set; }

@@ -80,7 +80,7 @@ public sealed class AutogradNodeTests
         }
     }
 
-    /// <summary>As for torch's own functions.</summary>
+    /// <summary>As with torch's own functions.</summary>
     [Fact]
     public void Backward_OfSavedThatWasChanged_IsAnError()
     {
@@ -192,7 +192,7 @@ public sealed class AutogradNodeTests
         }
     }
 
-    /// <summary>As of libtorch's own functions, whatever the stack: a step of a recurrence takes none of it.</summary>
+    /// <summary>Recursion would overflow the stack. libtorch's own functions are freed without it as well.</summary>
     [Fact]
     public void Dispose_OfALongChain_FreesItWithoutRecursion()
     {

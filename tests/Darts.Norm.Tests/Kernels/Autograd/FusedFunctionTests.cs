@@ -26,7 +26,7 @@ public sealed class FusedFunctionTests
         layer.bias!.grad!.Doubles().Should().Equal(2, 2, 2);
     }
 
-    /// <summary>As where the memory does not suffice for the gradients' graph.</summary>
+    /// <summary>A backward with a graph is asked of libtorch, whose errors would end the process in TorchSharp's own autograd.grad.</summary>
     [Fact]
     public void Backward_WithAGraphThatLibtorchRefuses_IsAnExceptionAndNotTheEndOfTheProcess()
     {
@@ -39,7 +39,7 @@ public sealed class FusedFunctionTests
         layer.bias!.grad!.Doubles().Should().Equal(2, 2, 2);
     }
 
-    /// <summary>With the larger size libtorch runs out of memory as well, before the pass is at its end.</summary>
+    /// <summary>With the larger size libtorch's own part of the pass runs out of memory too.</summary>
     [Theory]
     [InlineData(6)]
     [InlineData(1L << 50)]
@@ -59,7 +59,7 @@ public sealed class FusedFunctionTests
         layer.bias!.grad!.Doubles().Should().OnlyContain(gradient => gradient == 1);
     }
 
-    /// <summary>The gradients after the first that failed are NaN: what fails because of them says nothing.</summary>
+    /// <summary>After the first failure the pass goes on with NaN, and later failures may be its consequence.</summary>
     [Fact]
     public void Backward_WhereSeveralFail_IsTheFirstsException()
     {
@@ -84,7 +84,7 @@ public sealed class FusedFunctionTests
             (typeof(AppContext).GetField("FirstChanceException", BindingFlags.NonPublic | BindingFlags.Static)!.GetValue(null) as Delegate)?.GetInvocationList().Length ?? 0;
     }
 
-    /// <summary>What failed is part of libtorch's error then, and of none after it.</summary>
+    /// <summary>The failure becomes part of libtorch's error, and must not appear in an error of the next pass.</summary>
     [Fact]
     public void Backward_ThatLibtorchStopsAfterAFailure_LeavesTheNextAlone()
     {
@@ -99,7 +99,7 @@ public sealed class FusedFunctionTests
         net.call(ones(2, 3)).sin().sum().backward();
     }
 
-    /// <summary>A function of TorchSharp takes the error away from its pass.</summary>
+    /// <summary>TorchSharp's function clears libtorch's last error, so the failed pass itself cannot throw.</summary>
     [Fact]
     public void Backward_ThatFailsBeforeAFunctionOfTorchSharp_IsAnExceptionOfTheNextAtTheLatest()
     {
@@ -116,7 +116,7 @@ public sealed class FusedFunctionTests
         layer.forward(x).sum().backward();
     }
 
-    /// <summary>As in PyTorch: not zeros, nothing.</summary>
+    /// <summary>As in PyTorch, the gradients are null then, not zeros.</summary>
     [Fact]
     public void Backward_WhereNoGradientComesIn_GivesNone()
     {
@@ -129,7 +129,7 @@ public sealed class FusedFunctionTests
         (x.grad, layer.weight!.grad, layer.bias!.grad).Should().Be((null, null, null));
     }
 
-    /// <summary>No gradient depends on it.</summary>
+    /// <summary>No gradient depends on the bias, so that it need not be saved.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -151,7 +151,7 @@ public sealed class FusedFunctionTests
         }
     }
 
-    /// <summary>A gradient with a history may be the last to hold the graph that it comes from.</summary>
+    /// <summary>A gradient with a graph may be the last to hold it: to free the one frees the other.</summary>
     [Fact]
     public void SecondOrder_ManyTimes_FreesEachGraphOnce()
     {
@@ -185,7 +185,7 @@ public sealed class FusedFunctionTests
         }
     }
 
-    /// <summary>The tensor that the kernels wrote becomes the leaf's.</summary>
+    /// <summary>The leaf's grad is the very tensor that the kernels wrote.</summary>
     [Theory]
     [InlineData(16 * 1024)]
     [InlineData(100_000)]
@@ -199,7 +199,7 @@ public sealed class FusedFunctionTests
         x.grad!.storage<float>().data_ptr().Should().Be(operation.Given!.storage<float>().data_ptr());
     }
 
-    /// <summary>That its leaf's gradient needs no copy is worth a view of a large input, and of no other.</summary>
+    /// <summary>A view is made where it saves the copy of a leaf's gradient, and the gradient is large.</summary>
     [Theory]
     [InlineData(16 * 1024, true, true, false)]
     [InlineData((16 * 1024) - 1, true, true, true)]

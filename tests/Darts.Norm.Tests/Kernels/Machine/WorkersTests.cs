@@ -47,7 +47,7 @@ public sealed class WorkersTests : IDisposable
         met.Should().Equal(true, true, true);
     }
 
-    /// <summary>Those spin after each of its operations: others would wait for a core beside them.</summary>
+    /// <summary>libtorch's threads spin after each of its operations: threads of our own would wait for a core.</summary>
     [Fact]
     public void Run_OfMuchWorkOnLinux_IsOnLibtorchsThreads()
     {
@@ -69,7 +69,7 @@ public sealed class WorkersTests : IDisposable
         areThePools.Should().Equal(false, false);
     }
 
-    /// <summary>Whose caches hold what it took before.</summary>
+    /// <summary>A thread's caches hold the blocks that it took before.</summary>
     [Fact]
     public void Run_OfMuchWorkOnLinux_GivesAThreadTheSameBlocksAgain()
     {
@@ -96,7 +96,7 @@ public sealed class WorkersTests : IDisposable
         }
     }
 
-    /// <summary>A run that one thread is long at is ended by the others.</summary>
+    /// <summary>When a thread is held up at a block, the others take what is left of its share.</summary>
     [Fact]
     public void Run_OfMuchWork_LeavesNoThreadIdle()
     {
@@ -139,7 +139,7 @@ public sealed class WorkersTests : IDisposable
         threads.Should().OnlyContain(thread => thread == Environment.CurrentManagedThreadId);
     }
 
-    /// <summary>Where two callers share three threads, each has one.</summary>
+    /// <summary>Two callers at a time share three threads: one for each.</summary>
     [Fact]
     public void Run_WithinAnother_TakesItsShareOfTheThreads()
     {

@@ -6,12 +6,12 @@ public sealed class Float32GradientsTests : IDisposable
     private const int Rows = 11;
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    /// <summary>Lengths, and levels in spreads.</summary>
+    /// <summary>Lengths of rows, and levels as multiples of the spread.</summary>
     public static TheoryData<int, double> Cases => Combinations.Of((int[])[63, 64, 79, 96, 300, 1040], (double[])[0, 2, -700, 1e5]);
 
     public void Dispose() => _scope.Dispose();
 
-    /// <summary>Each row has gradients of its own size, and some more than float32 has range for.</summary>
+    /// <summary>Each row has gradients of another size, some of them out of float32's range.</summary>
     [Theory]
     [MemberData(nameof(Cases))]
     public void Gradients_OfAnySize_AreRight(int length, double level)
@@ -28,7 +28,7 @@ public sealed class Float32GradientsTests : IDisposable
         }
     }
 
-    /// <summary>Over the spread the gradient is less than float32 holds, times the weight it is not.</summary>
+    /// <summary>The incoming gradient over the spread would underflow float32; the large weight makes the result normal again.</summary>
     [Theory]
     [InlineData(1e6)]
     [InlineData(1e9)]
@@ -44,7 +44,7 @@ public sealed class Float32GradientsTests : IDisposable
         ShouldBeRight(norm, x, go, $"spread {spread}");
     }
 
-    /// <summary>Roundings that are alike in all products with a level, and an outlier that they are multiplied by.</summary>
+    /// <summary>The products with a level have the same rounding errors, and an outlier multiplies their sum.</summary>
     [Fact]
     public void Gradients_OfALongRowAboutALevel_AreRight()
     {
@@ -57,7 +57,7 @@ public sealed class Float32GradientsTests : IDisposable
         ShouldBeRight(norm, x, go, "1000000");
     }
 
-    /// <summary>What the mean's rounding adds to each value, the row adds up.</summary>
+    /// <summary>What rounding the mean adds to each value is summed over the row.</summary>
     [Theory]
     [InlineData(1025, 8388609, 1e-5, 1, 0)]
     [InlineData(1057, 8388609, 1e3, 1, 0)] // eps outweighs the spread
@@ -87,7 +87,7 @@ public sealed class Float32GradientsTests : IDisposable
         Layers.SameBits(norm.weight!.grad!.to(ScalarType.Float64), weightGradient).Should().BeTrue();
     }
 
-    /// <summary>What the mean loses is much of the one value's difference to it, with which a large gradient comes.</summary>
+    /// <summary>The rounding error of the mean is a large part of the one value's difference to it, and that value's gradient is large.</summary>
     [Theory]
     [InlineData(40, 1)]
     [InlineData(1208, 1)]
@@ -103,7 +103,7 @@ public sealed class Float32GradientsTests : IDisposable
         ShouldBeRight(norm, Float32RowsTests.OneValueBeside(3.9e9f, length, at: length - 3), go, $"length {length}");
     }
 
-    /// <summary>Neither what stands beside a row nor which parameters learn changes what becomes of it.</summary>
+    /// <summary>A row's gradients depend neither on the rows beside it nor on which parameters are trained.</summary>
     [Theory]
     [MemberData(nameof(Cases))]
     public void Gradients_OfRowsAloneAndWithFrozenParameters_AreTheSameBits(int length, double level)
@@ -134,7 +134,7 @@ public sealed class Float32GradientsTests : IDisposable
         }
     }
 
-    /// <summary>Two of which the centers' low parts show, before two of which they do not.</summary>
+    /// <summary>Two rows where the centers' low parts show, before two where they do not.</summary>
     [Fact]
     public void Gradients_OfOneValueBesideALevelAmongOthers_AreThoseOfTheRowAlone()
     {
@@ -157,7 +157,7 @@ public sealed class Float32GradientsTests : IDisposable
         Layers.SameBits(x.grad!.to(ScalarType.Float64), GradientsOf(norm, x.detach(), go, ScalarType.Float32).x).Should().BeTrue();
     }
 
-    /// <summary>Of a bias without a weight, too; in whole groups and beyond them, of a row alone and of two.</summary>
+    /// <summary>Also of a bias without a weight. In whole groups and beyond them, in a row alone and in two at a time.</summary>
     [Theory]
     [InlineData(ScalarType.Float32)]
     [InlineData(ScalarType.BFloat16)]
@@ -225,7 +225,7 @@ public sealed class Float32GradientsTests : IDisposable
     private static Tensor GradOutput(int length, double[] sizes) =>
         (Layers.Values([Rows, length], ScalarType.Float64).flip(1) * tensor(sizes).unsqueeze(-1)).to(ScalarType.Float32);
 
-    /// <summary>Weights about one size; of size zero, some zero and some not.</summary>
+    /// <summary>Weights of about this size; for size zero, every third is zero.</summary>
     private static LayerNorm Norm(int length, double size)
     {
         var norm = new LayerNorm(length);

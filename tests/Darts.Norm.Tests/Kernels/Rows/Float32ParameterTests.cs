@@ -6,7 +6,7 @@ namespace Darts.Norm.Tests.Kernels;
 /// <summary>Parameters in float32, and whether its range suffices for what is multiplied by them.</summary>
 public sealed class Float32ParameterTests
 {
-    /// <summary>Within each bound, and not at it.</summary>
+    /// <summary>Each bound alone, just within it and at it.</summary>
     [Theory]
     [InlineData(1, 1, 1, 0, 0, true)]
     [InlineData(2, 1f / (1L << 60), 1, 0, 0, true)]

@@ -39,7 +39,7 @@ public sealed class Float32RowsTests : IDisposable
         ShouldBeRight(new LayerNorm(length), x);
     }
 
-    /// <summary>Roundings that are alike in all values do not cancel.</summary>
+    /// <summary>All values have the same rounding errors, which therefore don't cancel.</summary>
     [Theory]
     [InlineData(64, 34, -562.31213f, 466.14166f, 0.3)]
     [InlineData(97, 50, 0.005383171f, -0.011139224f, 0.3)]
@@ -58,7 +58,7 @@ public sealed class Float32RowsTests : IDisposable
         ShouldBeRight(norm, x);
     }
 
-    /// <summary>What little is left of a value near the mean becomes the row's largest.</summary>
+    /// <summary>A value near the mean, of which few digits are left, gets a weight that makes it the row's largest.</summary>
     [Theory]
     [InlineData(64, 10)]
     [InlineData(96, 1e3)]
@@ -81,7 +81,7 @@ public sealed class Float32RowsTests : IDisposable
     [InlineData(2048, 1)]
     public void Together_OfALength_AreManyShortRows(long length, int expected) => Float32Rows<LayerNormFormula>.Together(length).Should().Be(expected);
 
-    /// <summary>What is left has digits that a square far from zero has not.</summary>
+    /// <summary>What the bias leaves of each value are the digits that float32 rounds away.</summary>
     [Fact]
     public void LayerNorm_WhoseBiasLeavesNothingButRoundings_IsRight()
     {
@@ -93,7 +93,7 @@ public sealed class Float32RowsTests : IDisposable
         ShouldBeRight(norm, x);
     }
 
-    /// <summary>A mean of so few digits beyond the values' own that float64 rounds it.</summary>
+    /// <summary>The mean lies so near the level that even float64 rounds it.</summary>
     [Theory]
     [InlineData(1023, 1, 0)]
     [InlineData(1023, 1, 0.5)] // in float64, beside a bias that is not small
@@ -127,7 +127,7 @@ public sealed class Float32RowsTests : IDisposable
         ShouldBeRight(norm, stack([x, x.reshape(4, -1).t().reshape(-1)]));
     }
 
-    /// <summary>Roundings that are all as large as they may be take the row's largest value over a power of two, where the last is twice as large.</summary>
+    /// <summary>All rounding errors are near their largest, and take the largest value over a power of two, where the last rounding is twice as large.</summary>
     [Theory]
     [InlineData(1.9098699f, 0.010010007f, new[] { 1.0404036f, -0.9685087f, 1.0178503f, -0.9508171f, 0.99270874f, -0.9282976f, 0.9796909f, -0.9746661f, 0.99533737f, -0.940635f, 0.9656128f, -0.9428793f, 0.99875075f, -0.9340802f, 1.0045052f, -0.9489288f })]
     [InlineData(1.9670576f, 0, new[] { 1.2605624f, -0.74565274f, 1.2450545f, -0.7391095f, 1.2416804f, -0.7340466f, 1.2360065f, -0.7448302f, 1.2431909f, -0.7467222f, 1.2418681f, -0.74258727f, 1.2339617f, -0.74390334f, 1.2489603f, -0.7371016f })]
@@ -143,7 +143,7 @@ public sealed class Float32RowsTests : IDisposable
         ShouldBeRight(norm, tensor(row).unsqueeze(0));
     }
 
-    /// <summary>Fourteen large squares and many small ones: wherever float32 adds such up, it rounds to the same side.</summary>
+    /// <summary>Each sum in float32 of a large square and a small one is rounded to the same side.</summary>
     [Fact]
     public void RMSNorm_WhoseSquaresAreAllRoundedAlike_IsRight()
     {
@@ -159,7 +159,7 @@ public sealed class Float32RowsTests : IDisposable
         ShouldBeRight(norm, x);
     }
 
-    /// <summary>Its mean is as large beside its spread as it may be before squares are taken about it: whichever they are, no other row decides it.</summary>
+    /// <summary>The row's mean is at the threshold beyond which its squares are taken about the mean. Which way it goes must not depend on the rows beside it.</summary>
     [Theory]
     [InlineData(new float[] { 5195619, 5357294, 5180841, 5348783, 5193933, 5356591, 5193122, 5346833, 5191706, 5351433, 5195620, 5351600, 5189080, 5357163, 5180099, 5359201, 5193775, 5354988, 5182077, 5357587, 5197548, 5344800, 5188622, 5347117, 5183313, 5360940, 5183531, 5355759 })]
     [InlineData(new float[] { 5123473, 5289691, 5120478, 5291782, 5114189, 5291775, 5127046, 5279517, 5124328, 5273945, 5129212, 5278858, 5131369, 5282704, 5113791, 5282056, 5124446, 5283903, 5098925, 5286000, 5117463, 5280349, 5121975, 5278833, 5112015, 5285034, 5130543, 5287905, 5153418, 5294226 })]
@@ -174,7 +174,7 @@ public sealed class Float32RowsTests : IDisposable
         InverseOfTheLast(row).Should().Be(alone, "what a call leaves behind is none of the next one's business");
     }
 
-    /// <summary>Of a mean that float32 rounds by half a unit, a value beside it keeps that.</summary>
+    /// <summary>Float32 rounds the mean by half a unit, which shows in a value close to it.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(7.999)]
@@ -193,7 +193,7 @@ public sealed class Float32RowsTests : IDisposable
         ShouldBeRight(norm, x);
     }
 
-    /// <summary>Rows are measured together, some about zero and some about their mean.</summary>
+    /// <summary>Of the rows that are measured together, some take their squares about zero and some about their mean.</summary>
     [Theory]
     [InlineData(64)]
     [InlineData(96)]
@@ -386,7 +386,7 @@ public sealed class Float32RowsTests : IDisposable
         Layers.SameBits(norm.forward(x).detach(), plain).Should().BeTrue();
     }
 
-    /// <summary>A level, and the next float32 at one place.</summary>
+    /// <summary>One level, but for one value, which is the next larger float32.</summary>
     internal static Tensor OneValueBeside(float level, int length, int at = 0)
     {
         var x = full([1, length], level);

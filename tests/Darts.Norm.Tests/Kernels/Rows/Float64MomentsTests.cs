@@ -57,7 +57,7 @@ public sealed unsafe class Float64MomentsTests
         }
     }
 
-    /// <summary>A row's, where the three beside it are others.</summary>
+    /// <summary>The total of one row beside three others.</summary>
     private static (double total, double rest) Alone(double* sums)
     {
         var four = stackalloc double[4 * Float64Moments.Room];

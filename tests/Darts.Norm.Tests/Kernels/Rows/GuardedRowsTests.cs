@@ -24,7 +24,7 @@ public sealed unsafe class GuardedRowsTests
         Compare<RMSNormFormula>(length);
     }
 
-    /// <summary>Of float64, whose last values are copied.</summary>
+    /// <summary>Rows of float64 do not read beyond their ends: their last values are copied.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(7)]

@@ -5,7 +5,7 @@ namespace Darts.Norm.Tests.Kernels;
 /// <summary>What a row's gradients are measured by.</summary>
 public sealed unsafe class RowGradientsTests
 {
-    /// <summary>Of a row alone and of two, in whole groups and beyond them.</summary>
+    /// <summary>In a row alone and in two at a time, in whole groups and beyond them.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

@@ -17,7 +17,7 @@ public sealed class RowNormalizationTests : IDisposable
     public void Keeps_OfThreeRows_IsNoMoreThanBackwardNeeds(ScalarType dtype, long expected) =>
         new LayerNormOperation([5], 1e-5).Keeps(ones(3, 5, dtype)).Should().Be(expected);
 
-    /// <summary>Its squares are added up in float32, and again in float64 beside the gradients.</summary>
+    /// <summary>The forward adds squares up in float32. The backward measures again, in float64.</summary>
     [Fact]
     public void Keeps_OfRowsOfFloat32WithoutAMean_IsNothing() => new RMSNormOperation(5, 1e-8).Keeps(ones(3, 5)).Should().Be(0);
 
@@ -86,7 +86,7 @@ public sealed class RowNormalizationTests : IDisposable
         x.grad!.Doubles().Should().AllSatisfy(value => value.Should().BeApproximately(1e280, 1e266));
     }
 
-    /// <summary>Each row's part would be rounded to a third more.</summary>
+    /// <summary>Without the unit, each row's term would be rounded to a subnormal number a third larger.</summary>
     [Fact]
     public void WeightGradient_OfManySubnormalRowsBesideOneOfZeros_KeepsItsDigits()
     {

@@ -12,7 +12,7 @@ public sealed unsafe class Float32SeriesTests : IDisposable
 
     public static TheoryData<long, long> StepsAndComponents => new() { { 1, 1 }, { 1, 7 }, { 3, 7 }, { 2, 40 }, { 1, 321 } };
 
-    /// <summary>With a shift that cancels what it is added to, float32 would keep few digits.</summary>
+    /// <summary>Float32 would leave few digits where the shift cancels what it is added to.</summary>
     [Theory]
     [MemberData(nameof(StepsAndComponents))]
     public void TransformAndInverse_WhereAShiftCancelsASeries_AreRight(long steps, long components)
@@ -48,7 +48,7 @@ public sealed unsafe class Float32SeriesTests : IDisposable
         Layers.SameBits(rin.forward(x), rin.transform(x)).Should().BeTrue();
     }
 
-    /// <summary>Of columns that leave float32's range, and of those that their shift cancels, among any number.</summary>
+    /// <summary>Columns are lost that leave float32's range, and those that their shift cancels.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(7)]
@@ -96,7 +96,7 @@ public sealed unsafe class Float32SeriesTests : IDisposable
         bool IsLost(int column) => singles.CountLost(column + 1) > singles.CountLost(column);
     }
 
-    /// <summary>The others stay; of fewer than four columns as of more, and the last ones, which are mapped twice.</summary>
+    /// <summary>The other columns stay. With fewer than four columns and with more, where the last four may overlap those before.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(3)]

@@ -26,7 +26,7 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
-    /// <summary>The order of sums depends on it, and so do the bits of statistics.</summary>
+    /// <summary>The order of sums depends on the groups, and so do the bits of the statistics.</summary>
     [Theory]
     [InlineData(10, 1, 16, 1, 128)]
     [InlineData(1000, 1, 112, 9, 16)]
@@ -119,7 +119,7 @@ public sealed unsafe class SeriesGroupsTests : IDisposable
         new Span<double>(gathered.At + groups.Gathered, guard).ToArray().Should().OnlyContain(value => value == 7, "what is gathered has room");
     }
 
-    /// <summary>By way of float32, both ways, each within its room.</summary>
+    /// <summary>Both are converted by way of float32, and nothing is written beyond the room for them.</summary>
     [Theory]
     [MemberData(nameof(Cases))]
     public void ReadAndNarrow_OfHalfPrecision_GiveItsValuesAndTakeResults(long steps, long width, string layout, string maskLayout)

@@ -9,7 +9,7 @@ public sealed class SeriesMapTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
-    /// <summary>In float32 as in float64, whether float32 holds the coefficients of none, some or all of them.</summary>
+    /// <summary>Whether float32 holds the coefficients of no component, of some or of all.</summary>
     [Theory]
     [InlineData(1, 0)]
     [InlineData(2, 20)]
@@ -67,7 +67,7 @@ public sealed class SeriesMapTests : IDisposable
         }
     }
 
-    /// <summary>The formula's, in what is not finite as well.</summary>
+    /// <summary>Infinities and NaN too are where the formula has them.</summary>
     [Theory]
     [MemberData(nameof(Operations))]
     public void ResultAndGradients_OfNaN_AreTheFormulas(string operation, ScalarType dtype)

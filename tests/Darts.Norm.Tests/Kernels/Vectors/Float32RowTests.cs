@@ -6,7 +6,7 @@ namespace Darts.Norm.Tests.Kernels;
 /// <summary>Rows of float32 values, read and written to their ends.</summary>
 public sealed unsafe class Float32RowTests
 {
-    /// <summary>What reads or writes behind the row ends the process.</summary>
+    /// <summary>To read or write behind the row would end the process.</summary>
     [Fact]
     public void Parts_BeforeMemoryThatNobodyMayTouch_ReadsAndWritesItsOwnValues()
     {

@@ -62,7 +62,7 @@ public sealed unsafe class HalfPrecisionTests
         }
     }
 
-    /// <summary>Each value, and from it to the next away from zero: a little further, the tie, a little before and behind that.</summary>
+    /// <summary>Tries each value, and between it and the next larger one: a little more, the tie, and a little before and behind the tie.</summary>
     private static void NarrowsAll(ScalarType dtype, Func<ushort, double> valueOf, ushort infinity, double beyond, ushort nan)
     {
         var cases = new List<(float value, ushort bits)>();

@@ -33,7 +33,7 @@ public sealed class LanesTests
         Enumerable.Range(0, 4).Select(i => four[i]).Should().Equal(Of4(0), Of4(4), Of4(8), Of4(12));
     }
 
-    /// <summary>Each lane has a hole in another place.</summary>
+    /// <summary>Each lane is NaN in another of the values.</summary>
     [Fact]
     public void ObservedAndTally_OfLanesWithNaN_SelectAndCount()
     {

@@ -99,7 +99,7 @@ public sealed unsafe class PairTests
     private static BigInteger Both<TVector>(Pair<TVector> pair, int i)
         where TVector : struct, IFloat64Vector<TVector> => Exact(Value(pair.High, i)) + Exact(Value(pair.Low, i));
 
-    /// <summary>The four values, and again as often as there is room.</summary>
+    /// <summary>The four values, repeated to the vector's width.</summary>
     private static TVector Of<TVector>(params double[] four)
         where TVector : struct, IFloat64Vector<TVector>
     {

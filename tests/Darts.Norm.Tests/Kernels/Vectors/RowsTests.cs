@@ -50,7 +50,7 @@ public sealed unsafe class RowsTests : IDisposable
         }
     }
 
-    /// <summary>Those of half precision by way of float32, within their room.</summary>
+    /// <summary>Those of half precision are widened, and nothing is written beyond the room for them.</summary>
     [Theory]
     [MemberData(nameof(Names))]
     public void Read_OfAnyDtypeAndStrides_GivesTheTensorsValues(string name)
@@ -113,7 +113,7 @@ public sealed unsafe class RowsTests : IDisposable
 
     private static Tensor Numbers(params long[] shape) => arange(shape.Aggregate(1L, (product, size) => product * size), ScalarType.Float32).reshape(shape);
 
-    /// <summary>With the same strides, which a conversion would not keep.</summary>
+    /// <summary>In another dtype, with the same strides, which a conversion would not keep.</summary>
     private static Tensor InDtype(Tensor tensor, ScalarType dtype)
     {
         long[] all = [tensor.shape.Zip(tensor.stride(), (size, stride) => (size - 1) * stride).Sum() + 1];
