@@ -203,6 +203,23 @@ public sealed class ExactnessTests
             new RINorm(1) { missing = missing }.forward(x)[0, 0].Doubles()[0].Should().BeApproximately(-Math.Sqrt(steps - 1), 4 * Math.ScaleB(1, -13));
     }
 
+    /// <summary>Additions of equal values lose alike: what all lost is much larger than what is left of the values without their mean.</summary>
+    [Fact]
+    public void RINorm_OneOfALongSeriesAUnitAboveTheOthers_IsWithin4Units()
+    {
+        const long steps = 100_001, components = 7;
+        const double level = 63.1, unit = 1.0 / (1L << 47), eps = 1e-5;
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var x = full([1, steps, components], level, ScalarType.Float64);
+        x[0, 0] = Math.BitIncrement(level);
+        var y = new RINorm(components, eps, dtype: ScalarType.Float64).forward(x)[0, ..2, ^1].Doubles();
+        double up = unit * (steps - 1) / steps / Math.Sqrt(eps), bound = 4 * Math.ScaleB(1, Math.ILogB(up) - 52);
+        (Math.BitIncrement(level) - level).Should().Be(unit);
+        y[0].Should().BeApproximately(up, bound);
+        y[1].Should().BeApproximately(-up / (steps - 1), bound);
+    }
+
     [Fact]
     public void LayerNorm_FirstOfALongRowFarFromTheOthers_IsWithin4Units()
     {

@@ -146,6 +146,9 @@ internal static unsafe class Sum
     /// <summary>(total + rest) / count, and what rounding that lost.</summary>
     public static (double quotient, double lost) Divide(double total, double rest, double count)
     {
+        if (!double.IsFinite(total))
+            return (total / count, 0);
+        (total, rest) = TwoSum(total, rest); // the losses of many equal values add up to many last places of their total
         var quotient = total / count;
         // The remainder is exact, so the fused operation gives the same on every machine, with or without an instruction for it.
         return double.IsFinite(quotient) ? TwoSum(quotient, (Math.FusedMultiplyAdd(-quotient, count, total) + rest) / count) : (quotient, 0);

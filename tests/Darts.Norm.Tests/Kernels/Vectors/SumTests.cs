@@ -128,6 +128,7 @@ public sealed unsafe class SumTests
     [InlineData(10, 1e-16, 3)]
     [InlineData(-7e300, 1e283, 96)]
     [InlineData(5e-300, 0, 7)]
+    [InlineData(1000, 1e-3, 7)]
     public void Divide_WithARest_IsTwiceAsLongAsAFloat64(double total, double rest, double count)
     {
         var (quotient, lost) = Sum.Divide(total, rest, count);
