@@ -20,10 +20,10 @@ public sealed partial class DocumentationTests
     [MemberData(nameof(Pages))]
     public void CSharpBlocks_OfAPage_StandBelowTheSameUsings(string page)
     {
-        var blocks = CSharpBlock().Matches(Text(page)).Select(block => block.Groups[1].Value).ToList();
+        var blocks = CSharpBlock().Matches(Sources.Text(page)).Select(block => block.Groups[1].Value).ToList();
         blocks.Should().NotContain(block => Prefix().IsMatch(block), "they stand below using static TorchSharp.torch");
         if (blocks.Count > 0)
-            Text(page).Should().ContainAll("using Darts.Norm;", "using TorchSharp;", "using static TorchSharp.torch;");
+            Sources.Text(page).Should().ContainAll("using Darts.Norm;", "using TorchSharp;", "using static TorchSharp.torch;");
     }
 
     [Fact]
