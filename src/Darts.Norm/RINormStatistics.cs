@@ -78,7 +78,7 @@ public sealed class RINormStatistics : IDisposable
     /// <summary>As <see cref="device"/>, for one who holds these.</summary>
     internal Device Device => Values.device;
 
-    /// <summary>Stacked along the first axis: mean, what it lost by rounding, stdev, what that lost (zero unless the series are Float64).</summary>
+    /// <summary>Stacked along the first axis: mean, what it lost by rounding, stdev, and what that lost (zero where the series are Float32).</summary>
     internal Tensor Values { get; }
 
     /// <summary>The statistics of some of the batch's series.</summary>
