@@ -37,7 +37,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
             MeasureOnce(series, to);
         else
             MeasureTwice(series, to);
-        for (var c = T.IsSingle ? FirstInfinite(to + (2 * _plane), groups.Width) : 0; c < groups.Width; c++)
+        for (long c = 0; !T.IsSingle && c < groups.Width; c++) // float64 holds the squares of narrower values
         {
             var stdev = to[(2 * _plane) + c];
             if (!Magnitude.HoldsSquares(stdev * stdev))
@@ -45,19 +45,6 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         }
         for (long c = 0; options.SubtractLast && c < groups.Width; c++)
             (to[c], to[_plane + c]) = Last(series, c);
-    }
-
-    /// <summary>All stdevs before this component are finite, and with them the means.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static long FirstInfinite(double* stdev, long count)
-    {
-        var (c, infinity) = (0L, Vector256.Create(double.PositiveInfinity));
-        for (; c <= count - Vector256<double>.Count; c += Vector256<double>.Count)
-        {
-            if (!Vector256.LessThanAll(Vector256.Load(stdev + c), infinity))
-                return c;
-        }
-        return c;
     }
 
     // For dtypes that leave float64 digits to spare: no losses to sum.
@@ -73,7 +60,7 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         AddUp(series, isFar: true);
         for (long c = 0; c < groups.Width; c++)
         {
-            if (!double.IsNaN(to[(2 * _plane) + c]))
+            if (!double.IsNaN(to[(2 * _plane) + c]) || !double.IsFinite(to[c]))
                 continue;
             var rest = _sums[c] / Count(c);
             var (mean, low) = Sum.TwoSum(_centers[c], rest);
