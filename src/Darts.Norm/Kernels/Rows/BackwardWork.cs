@@ -52,10 +52,7 @@ internal unsafe struct BackwardWork<TFormula, T> : IWork
         var goEnd = GradOutput.Read(first, count, go, tile.Widened + (count * length));
         var rows = new GradientRows(x, xEnd, go, goEnd, count, length);
         GradientStatistics statistics;
-        if (Float32Gradients<TFormula>.MeasuresAgain)
-            Float32Gradients<TFormula>.Measure(rows, Eps, &statistics);
-        else
-            statistics.Set(Statistics + first, X.Count, count);
+        statistics.Set(Statistics + first, X.Count, count);
         RowGradients<TFormula>.Reduce(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
         if (GradX is null)
             return;

@@ -13,51 +13,6 @@ internal static unsafe class Float32Gradients<TFormula>
     /// <summary>2⁴⁰, by which the weight is multiplied and the inverse divided: gradients times a small weight stay above float32's least number.</summary>
     public const float WeightUnit = 1L << 40;
 
-    /// <summary>Whether the rows are measured again here, in float64: the forward pass of a formula without a mean adds squares up in float32.</summary>
-    public static bool MeasuresAgain => !TFormula.Centers;
-
-    /// <summary>Sets what each row is multiplied by, and its root mean square in the place of a center.</summary>
-    [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(GradientRows rows, double eps, GradientStatistics* to)
-    {
-        var squares = stackalloc RowSum[GradientStatistics.Most];
-        var whole = rows.Length & -Lanes.Count;
-        for (var r = 0; r < rows.Count; r++)
-        {
-            Lanes square = default;
-            if (whole < rows.Length)
-            {
-                AddTailsSquares(rows.X(r), squares + r);
-                square = squares[r].ToLanes();
-            }
-            var x = rows.X(r);
-            for (var i = 0L; i < whole; i += Lanes.Count)
-            {
-                var v = x[i];
-                square = Lanes.AddProduct(v, v, square);
-            }
-            squares[r] = RowSum.Of(square);
-        }
-        var n = Vector256.Create((double)rows.Length);
-        for (var r = 0; r < rows.Count; r += Vector256<double>.Count)
-        {
-            var meanSquare = RowSum.Totals(squares + r) / n;
-            Vector256.Sqrt(meanSquare).Store(to->Center + r);
-            TFormula.Inverse(meanSquare, eps).Store(to->Inverse + r);
-        }
-    }
-
-    // A method of its own: beside a call nothing stays in registers.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddTailsSquares(Row<Float32> x, RowSum* squares)
-    {
-        var tail = x.Tail;
-        RowSum square = default;
-        square.Add(tail * tail);
-        *squares = square;
-    }
-
     /// <summary>As <see cref="RowGradients{TFormula}.WriteRow"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Write(GradientRows rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, Float32Parameter singleWeight, Destination destination)

@@ -17,7 +17,7 @@ internal readonly unsafe struct Float32Parameter : IDisposable
         (Fits, Least) = (true, 1);
         if (values.At is null)
             return;
-        _room = new(Float32x32.Padded(length) * sizeof(float) / sizeof(double));
+        _room = new(Lanes.Padded(length) * sizeof(float) / sizeof(double));
         var (fits, least, largest) = (Vector256<double>.AllBitsSet, Vector256.Create(double.PositiveInfinity), Vector256<double>.Zero);
         var last = length - Vector256<double>.Count; // the last group overlaps the one before it
         for (var i = 0L; ; i = Math.Min(i + Vector256<double>.Count, last))

@@ -75,6 +75,11 @@ internal static unsafe class Float32Rows<TFormula>
                 far |= isFar;
                 meanSquare = Vector256.ConditionalSelect(isFar, Vector256.Create(double.NaN), meanSquare);
             }
+            else
+            {
+                Vector128<float>.Zero.Store(to->Level + r);
+                Vector256.Sqrt(meanSquare).Store(to->Rest + r);
+            }
             meanSquare.Store(to->Inverse + r);
         }
         return far != Vector256<double>.Zero;
@@ -321,7 +326,7 @@ internal static unsafe class Float32Rows<TFormula>
         for (var i = whole; i < x.Length; i += Float32x8.Count)
         {
             var product = row.Of(new(x.Part(i)), hasRest) * Float32x8.Load(weight + i);
-            products = Float32x8.LargerMagnitude(products, new(product.Values & Float32x32.WideMask(x.Length - i).GetLower()));
+            products = Float32x8.LargerMagnitude(products, new(product.Values & Float32Row.FirstOf(x.Length - i).GetLower()));
             y.SetPart(i, (product + Float32x8.Load(bias + i)).Values);
         }
         *largest = products.Folded();
@@ -354,7 +359,7 @@ internal static unsafe class Float32Rows<TFormula>
             if (double.IsNaN(measured->Inverse[r]))
                 continue;
             var (x, y) = (new Row<Float32>((byte*)rows[r], length, (byte*)end), new Row<Float32>((byte*)(to + (r * length)), length, (byte*)toEnd));
-            var s = measured->Of(r, TFormula.Centers).WithoutHiddenLow(eps);
+            var s = measured->Of(r).WithoutHiddenLow(eps);
             if (s.CenterLow != 0)
                 WriteWhole(x, y, new StandardizedInDouble(s), isFar: true, weight, bias, destination);
             else

@@ -9,10 +9,10 @@ internal unsafe struct Float32Statistics
     /// <summary>The most rows.</summary>
     public const int Most = 32;
 
-    /// <summary>Each row's mean, rounded to float32.</summary>
+    /// <summary>Each row's mean, rounded to float32; zero for a formula that subtracts nothing.</summary>
     public fixed float Level[Most];
 
-    /// <summary>Each row's mean less its <see cref="Level"/>.</summary>
+    /// <summary>Each row's <see cref="RowStatistics.Center"/> less its <see cref="Level"/>.</summary>
     public fixed double Rest[Most];
 
     /// <summary>What each row is multiplied by; NaN for a row that is left to float64.</summary>
@@ -32,15 +32,13 @@ internal unsafe struct Float32Statistics
 
     /// <summary>A row's statistics in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly RowStatistics Of(int row, bool centers)
+    public readonly RowStatistics Of(int row)
     {
-        if (!centers)
-            return new(Inverse[row], 0);
         var (center, low) = Sum.TwoSum(Level[row], Rest[row]);
         return new(Inverse[row], center, low);
     }
 
-    /// <summary>Keeps the statistics of centered rows for the backward pass. For a row that is left to float64, that overwrites them.</summary>
+    /// <summary>Keeps the statistics of rows for the backward pass. For a row that is left to float64, that overwrites them.</summary>
     /// <param name="count">How many rows.</param>
     /// <param name="eps">The layer's.</param>
     /// <param name="to">Where the first row's first number goes.</param>
@@ -60,7 +58,7 @@ internal unsafe struct Float32Statistics
                 RowStatistics.WithoutHidden(rest - (center - level), inverse, eps).Store(to + (2 * rows) + r); // the level is larger than the rest, or zero
             }
             for (; r < count; r++)
-                Of(r, centers: true).WithoutHiddenLow(eps).Store<Float32>(to + r, rows);
+                Of(r).WithoutHiddenLow(eps).Store<Float32>(to + r, rows);
         }
     }
 }

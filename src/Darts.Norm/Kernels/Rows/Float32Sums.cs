@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>The sums of float32 rows and of their squares: in float64 where the formula subtracts a mean.</summary>
+/// <summary>The sums in float64 of float32 rows and of their squares.</summary>
 internal static unsafe class Float32Sums<TFormula>
     where TFormula : IRowFormula
 {
@@ -13,9 +13,7 @@ internal static unsafe class Float32Sums<TFormula>
     {
         for (var r = 0; r < count; r++)
         {
-            if (!TFormula.Centers)
-                AddUpSquares(new(rows[r], length, end), squares + r);
-            else if (Vector512.IsHardwareAccelerated)
+            if (Vector512.IsHardwareAccelerated)
                 AddUpWide(new(rows[r], length, end), sums + r, squares + r);
             else
                 AddUp(new((byte*)rows[r], length, (byte*)end), sums + r, squares + r);
@@ -51,7 +49,8 @@ internal static unsafe class Float32Sums<TFormula>
         for (long i = 0; i < x.Whole; i += Lanes.Count)
         {
             var v = x[i];
-            sum.Add(v);
+            if (TFormula.Centers)
+                sum.Add(v);
             square = Lanes.AddProduct(v, v, square);
         }
         *sums = sum;
@@ -62,64 +61,23 @@ internal static unsafe class Float32Sums<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddUpWide(Float32Row x, RowSum* sums, RowSum* squares)
     {
-        var whole = x.Length & -Lanes.Count;
         Vector512<double> sum = default, square = default;
-        if (whole < x.Length)
+        if (x.Whole < x.Length)
         {
-            var tail = x.WidePart(whole);
+            var tail = x.Tail;
             Vector512<double> v = Float32.Widen(tail.GetLower()), w = Float32.Widen(tail.GetUpper());
             (sum, square) = (Vector512<double>.Zero + (v + w), (v * v) + (w * w));
         }
         Vector512<double> squareHigh = default;
-        for (var i = 0L; i < whole; i += Lanes.Count)
+        for (var i = 0L; i < x.Whole; i += Lanes.Count)
         {
             Vector512<double> v = Float32.WidenEight(x.Start + i), w = Float32.WidenEight(x.Start + i + 8);
-            sum += v + w;
+            if (TFormula.Centers)
+                sum += v + w;
             (square, squareHigh) = (Lanes.AddProduct(v, v, square), Lanes.AddProduct(w, w, squareHigh));
         }
         RowSum.Store(sum, sums);
         RowSum.Store(square + squareHigh, squares);
-    }
-
-    /// <summary>The squares of a formula without a mean. Two are added in float32 before they are widened: those roundings, halved by the root, and the three of writing a result come to at most 4 units.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUpSquares(Float32Row x, RowSum* squares)
-    {
-        if (Vector512.IsHardwareAccelerated)
-        {
-            AddUpSquaresWide(x, squares);
-            return;
-        }
-        Vector256<double> low = default, high = default;
-        if (x.Whole < x.Length)
-        {
-            AddTailsSquares(x, squares);
-            (low, high) = RowSum.Load(squares);
-        }
-        for (var i = 0L; i < x.Whole; i += Float32x32.Count)
-        {
-            var v = x[i];
-            var (l, h) = (v * v).Fours();
-            low += l;
-            high += h;
-        }
-        RowSum.Store(low, high, squares);
-    }
-
-    /// <summary>The same sums in registers twice as wide.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUpSquaresWide(Float32Row x, RowSum* squares)
-    {
-        var sum = x.Whole < x.Length ? Fours(Square(x.WidePart(x.Whole)) + Square(x.WidePart(x.Whole + 16))) : default;
-        for (var i = 0L; i < x.Whole; i += Float32x32.Count)
-            sum += Fours(Square(Vector512.Load(x.Start + i)) + Square(Vector512.Load(x.Start + i + 16)));
-        RowSum.Store(sum, squares);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static Vector512<float> Square(Vector512<float> v) => v * v;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static Vector512<double> Fours(Vector512<float> v) => Float32.Widen(v.GetLower()) + Float32.Widen(v.GetUpper());
     }
 
     // The tails are methods of their own: beside a call nothing stays in registers.
@@ -138,13 +96,5 @@ internal static unsafe class Float32Sums<TFormula>
     {
         var v = x.OnRow(x.Tail - level);
         return v * v;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddTailsSquares(Float32Row x, RowSum* squares)
-    {
-        var tail = x.Tail;
-        var (low, high) = (tail * tail).Fours();
-        RowSum.Store(low, high, squares);
     }
 }

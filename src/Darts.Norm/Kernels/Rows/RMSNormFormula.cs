@@ -9,8 +9,11 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     public static bool Centers => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Measure(Row<Float32> x, double eps, RowStatistics* to) =>
-        *to = new(1 / Math.Max(Math.Sqrt(SumOfSquares(x) / x.Length), Magnitude.Divisor(eps)), 0); // no branch on the root: the next rows would wait for it
+    public static void Measure(Row<Float32> x, double eps, RowStatistics* to)
+    {
+        var root = Math.Sqrt(SumOfSquares(x) / x.Length);
+        *to = new(1 / Math.Max(root, Magnitude.Divisor(eps)), root); // no branch on the root: the next rows would wait for it
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static double SumOfSquares(Row<Float32> x)

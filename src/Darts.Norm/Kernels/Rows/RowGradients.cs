@@ -235,7 +235,7 @@ internal static unsafe class RowGradients<TFormula>
         GradientRows rows, double* weight, GradientStatistics* statistics, double* weightSums, double* biasSums, RowSum* sums, RowSum* dots, Vector256<int>* largest)
     {
         var i = rows.Length & -Lanes.Count;
-        var mask = Float32x32.WideMask(rows.Length - i);
+        var mask = Float32Row.FirstOf(rows.Length - i);
         Vector512<double> weightSum = default, weightSumHigh = default, biasSum = default, biasSumHigh = default;
         var (w, w2) = weight is null ? (Vector512.Create(1.0), Vector512.Create(1.0)) : (Vector512.Load(weight + i), Vector512.Load(weight + i + 8));
         if (weightSums is not null)

@@ -43,9 +43,6 @@ internal unsafe struct RowSum
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<double> LoadWide(RowSum* from) => Vector512.Create(from->_low, from->_high);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector256<double> low, Vector256<double> high) Load(RowSum* from) => (from->_low, from->_high);
-
     /// <summary>The sum of the eight, in one order.</summary>
     public readonly double Total => Lanes.Sum(_low + _high);
 

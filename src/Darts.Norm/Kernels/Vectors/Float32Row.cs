@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>A run of float32 values, side by side in memory, thirty-two at a time. As <see cref="Row{T}"/>.</summary>
+/// <summary>A run of float32 values, side by side in memory. As <see cref="Row{T}"/>.</summary>
 /// <param name="start">The first value.</param>
 /// <param name="length">How many values.</param>
 /// <param name="end">The end of the memory that may be touched beyond the row.</param>
@@ -11,39 +12,23 @@ internal readonly unsafe struct Float32Row(float* start, long length, float* end
 {
     public readonly long Length = length;
 
-    /// <summary>The values before this fill whole groups. What is left, if anything, is the tail.</summary>
-    public readonly long Whole = length & -Float32x32.Count;
+    /// <summary>The values before this fill whole groups of lanes. What is left, if anything, is the tail.</summary>
+    public readonly long Whole = length & -Lanes.Count;
 
     public readonly float* Start = start;
 
     private readonly float* _end = end;
 
     /// <summary>The values from <see cref="Whole"/> on, then zeros.</summary>
-    public Float32x32 Tail
+    public Vector512<float> Tail
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Whole == Length ? default : (Start + Whole + Float32x32.Count <= _end ? Float32x32.Load(Start + Whole) : LoadLast(Start + Whole, Length - Whole)).First(Length - Whole);
-    }
-
-    public Float32x32 this[long i]
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Float32x32.Load(Start + i);
-    }
-
-    /// <summary>Sixteen values of the tail; zeros beyond the row.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector512<float> WidePart(long i)
-    {
-        if (Start + i + 16 <= _end)
-            return Vector512.Load(Start + i) & Float32x32.WideMask(Length - i);
-        var last = LoadLast(Start + i, Math.Max(Length - i, 0));
-        return Vector512.Create(last.A, last.B) & Float32x32.WideMask(Length - i);
+        get => (Start + Whole + Lanes.Count <= _end ? Vector512.Load(Start + Whole) : LoadLast(Start + Whole, Length - Whole)) & FirstOf(Length - Whole);
     }
 
     /// <summary>Eight values. Those beyond the row are arbitrary.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector256<float> Part(long i) => Start + i + 8 <= _end ? Vector256.Load(Start + i) : LoadLast(Start + i, Length - i).A;
+    public Vector256<float> Part(long i) => Start + i + 8 <= _end ? Vector256.Load(Start + i) : LoadLast(Start + i, Length - i).GetLower();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void SetPart(long i, Vector256<float> values)
@@ -54,13 +39,17 @@ internal readonly unsafe struct Float32Row(float* start, long length, float* end
             StoreLast(values, Start + i, Length - i);
     }
 
+    /// <summary>All ones for the first of sixteen values, then zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> FirstOf(long count) => Vector512.Load((float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Lanes.Count - count);
+
     // Static, as in Row<T>.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Float32x32 LoadLast(float* from, long count)
+    private static Vector512<float> LoadLast(float* from, long count)
     {
-        var padded = stackalloc float[Float32x32.Count];
+        var padded = stackalloc float[Lanes.Count];
         Unsafe.CopyBlockUnaligned(padded, from, (uint)(count * sizeof(float)));
-        return Float32x32.Load(padded);
+        return Vector512.Load(padded);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -70,4 +59,11 @@ internal readonly unsafe struct Float32Row(float* start, long length, float* end
         values.Store(padded);
         Unsafe.CopyBlockUnaligned(to, padded, (uint)(count * sizeof(float)));
     }
+
+    // Sixteen lanes of all ones, then as many of zeros: the address says how many are kept.
+    private static ReadOnlySpan<int> Masks =>
+    [
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
 }

@@ -8,7 +8,7 @@ namespace Darts.Norm.Kernels;
 internal unsafe interface IFloat32Vector<TSelf>
     where TSelf : struct, IFloat32Vector<TSelf>
 {
-    /// <summary>How many. Thirty-two is a multiple of twice as many.</summary>
+    /// <summary>How many.</summary>
     public static abstract int Count { get; }
 
     public static abstract TSelf Create(float value);
