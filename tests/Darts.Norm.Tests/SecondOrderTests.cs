@@ -184,6 +184,28 @@ public sealed class SecondOrderTests : IDisposable
         }
     }
 
+    /// <summary>Padding: where only eps divides, <c>y = x / eps · g</c>. The root of a norm's own formula has no gradients there.</summary>
+    [Fact]
+    public void SecondOrder_OfRMSNormsRowsOfZeros_IsThatOfADivisionByEps()
+    {
+        const double eps = 0.5;
+        using var rms = new RMSNorm(Features, eps, dtype: ScalarType.Float64);
+        var x = Layers.Values([3, Features], ScalarType.Float64, start: 5);
+        x[1] = 0;
+        x[2] *= 0.1;
+        x.requires_grad_();
+        var expected = Seconds(x => cat([x[..1] / x[..1].square().mean([-1L], keepdim: true).sqrt(), x[1..] / eps]) * rms.g);
+        foreach (var (actual, other) in Seconds(rms.forward).Zip(expected))
+            Within(actual, other, ScalarType.Float64);
+
+        List<Tensor> Seconds(Func<Tensor, Tensor> forward)
+        {
+            var gradient = Layers.Values([3, Features], ScalarType.Float64, start: 50).requires_grad_();
+            var first = autograd.grad([forward(x)], [x], [gradient], retain_graph: true, create_graph: true)[0];
+            return [first, .. autograd.grad([(first * Layers.Values(first.shape, ScalarType.Float64, start: 70)).sum()], [x, rms.g, gradient])];
+        }
+    }
+
     private static void Within(Tensor actual, Tensor expected, ScalarType dtype)
     {
         var largest = Math.Max(expected.abs().max().to(ScalarType.Float64).item<double>(), 1);
