@@ -131,6 +131,24 @@ public sealed class ExactnessTests
         ShouldBeWithin4Units(rin.forward(tensor(x, [1, x.Length, 1])), RINormOf([.. x.Select(value => (double)value)], weight, bias, 1e-5));
     }
 
+    /// <summary>Of a mean so far from zero even float64 loses digits that show in what is left.</summary>
+    [Fact]
+    public void RINorm_ABiasThatTakesAwayAStepFarFromZeroOfFloat32_IsWithin4Units()
+    {
+        using var scope = NewDisposeScope();
+        var random = new Random(10);
+        for (var i = 0; i < 20; i++)
+        {
+            double[] x = [.. Enumerable.Range(0, 7).Select(_ => 2_000_000 + (random.Next(-9, 10) / 8.0))];
+            var step = x[0] + 1;
+            var normalized = (step - Mean(x)) / Stdev(x, 1e-5);
+            var bias = -(float)(normalized.ToDouble() * 65535 / 65536);
+            var rin = new RINorm(1) { affine_bias = nn.Parameter(tensor([bias])) };
+            rin.forward(Layers.Of(x).to(ScalarType.Float32).reshape(1, 7, 1));
+            ShouldBeWithin4Units(rin.transform(full([1, 1, 1], (float)step)), [normalized + (double)bias]);
+        }
+    }
+
     /// <summary>Rounding errors that are alike in many values add up: those of the differences to the mean, and what rounding leaves of a series' sum.</summary>
     [Theory]
     [InlineData(1, 2000)]

@@ -132,7 +132,7 @@ internal static unsafe class SeriesMap<TFormula>
                 map.Center.Store(to + c);
                 map.CenterLow.Store(to + run + c);
                 map.Factor.Store(to + (2 * run) + c);
-                map.Shift.Store(to + (3 * run) + c);
+                Shift<T>(map).Store(to + (3 * run) + c);
                 if (T.IsSingle)
                     continue;
                 var (factor, shift) = _formula.Rests(0, four);
@@ -153,19 +153,26 @@ internal static unsafe class SeriesMap<TFormula>
             for (long kind = 0; kind < Kinds; kind++)
             {
                 var map = _formula.Coefficients(kind, of);
+                var shown = Shift<T>(map);
                 var (factor, shift) = T.IsSingle ? default : _formula.Rests(kind, of);
                 for (var c = 0; c < count; c++)
                 {
                     var i = (((first + c) * Kinds) + kind) * Alike;
                     for (var end = i + Alike; i < end; i++)
                     {
-                        (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center[c], map.CenterLow[c], map.Factor[c], map.Shift[c]);
+                        (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center[c], map.CenterLow[c], map.Factor[c], shown[c]);
                         if (!T.IsSingle)
                             (to[(4 * run) + i], to[(5 * run) + i]) = (factor[c], shift[c]);
                     }
                 }
             }
         }
+
+        /// <summary>What is added; to values of float32, whose map has one number for a center, also what that lost: a bias may leave little else of a level far from zero.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Vector256<double> Shift<T>(MapCoefficients map)
+            where T : IElement =>
+            T.IsSingle ? map.Shift - Vector256.ConditionalSelect(Vector256.Equals(map.CenterLow, Vector256<double>.Zero), Vector256<double>.Zero, map.CenterLow * map.Factor) : map.Shift;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private SeriesCoefficients Of(double* at, long component) => new(
