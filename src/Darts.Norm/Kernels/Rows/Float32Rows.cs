@@ -12,14 +12,17 @@ namespace Darts.Norm.Kernels;
 internal static unsafe class Float32Rows<TFormula>
     where TFormula : IRowFormula
 {
-    /// <summary>The shortest rows that are computed here. Shorter ones fill no vectors, or have too few squares for the roundings of float32 to cancel.</summary>
-    public static long Shortest => TFormula.Centers ? Lanes.Count : 64;
+    /// <summary>The shortest rows that are computed here: shorter ones fill no vectors.</summary>
+    public const long Shortest = Lanes.Count;
 
     /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>, but more of short rows, as their roots and divisions take long beside the rest.</summary>
     public static int Together(long length) => length <= 128 ? Float32Statistics.Most : RowNormalization<TFormula>.Together(length);
 
     /// <summary>The least mean square that float32 holds.</summary>
     private const double LeastSquare = 1e-25;
+
+    /// <summary>The least eps above the root of <see cref="LeastSquare"/>: it alone divides the rows below that.</summary>
+    private const double LeastDivisor = 1e-12;
 
     /// <summary>How many times the variance the square of the mean may be, for a row that is written in float32.</summary>
     public const double FarInSingle = 4096;
@@ -62,9 +65,10 @@ internal static unsafe class Float32Rows<TFormula>
         var far = Vector256<double>.Zero;
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
-            var meanSquare = RowSum.Totals(squares + r) * over;
+            var meanSquare = RowSum.Totals(squares + r);
             if (TFormula.Centers)
             {
+                meanSquare *= over;
                 var total = RowSum.Totals(sums + r);
                 var mean = total * over;
                 var level = Float32.Narrow(mean);
@@ -77,6 +81,7 @@ internal static unsafe class Float32Rows<TFormula>
             }
             else
             {
+                meanSquare /= n; // exact, unlike the product, for a row of one value, which may be eps
                 Vector128<float>.Zero.Store(to->Level + r);
                 Vector256.Sqrt(meanSquare).Store(to->Rest + r);
             }
@@ -102,11 +107,16 @@ internal static unsafe class Float32Rows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void SetInverses(int count, double eps, double ratio, Float32Statistics* to)
     {
+        // Such an eps keeps the digits of even the least number of float32, as one over it is 2²⁴ and more.
+        var least = !TFormula.Centers && eps is > LeastDivisor and < Unit ? -1 : LeastSquare;
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
             var meanSquare = Vector256.Load(to->Inverse + r);
             var factor = TFormula.Inverse(meanSquare, eps);
-            factor = Vector256.ConditionalSelect(IsBetween(LeastSquare, meanSquare, 1e30) & IsBetween(1e-15, factor, 1e15), factor, Vector256.Create(double.NaN));
+            var isHeld = IsBetween(least, meanSquare, 1e30);
+            if (TFormula.Centers)
+                isHeld |= Vector256.Equals(meanSquare, Vector256<double>.Zero); // a row of one value, of which nothing is left
+            factor = Vector256.ConditionalSelect(isHeld & IsBetween(1e-15, factor, 1e15), factor, Vector256.Create(double.NaN));
             factor.Store(to->Inverse + r);
             var high = Float32.Narrow(factor);
             if (!TFormula.Centers)

@@ -16,6 +16,8 @@ internal static unsafe class Float64Moments
         new Span<double>(sums, Room).Clear();
         for (var i = whole; i < length; i++)
             sums[i - whole] = x[i] * scale;
+        if (whole == 0)
+            return;
         if (Vector512.IsHardwareAccelerated)
             AddValues<Float64x8>(x, whole, scale, sums);
         else
@@ -34,6 +36,8 @@ internal static unsafe class Float64Moments
             sums[i - whole] = v * v;
             sums[Lanes.Count + i - whole] = Math.FusedMultiplyAdd(v, v, -(v * v)) + (v * (lost + lost));
         }
+        if (whole == 0)
+            return;
         if (Vector512.IsHardwareAccelerated)
             AddSquares<TFormula, Float64x8>(x, whole, scale, center, sums);
         else

@@ -146,7 +146,12 @@ internal static unsafe class Float64Rows<TFormula>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void MeasureInRange(double** x, long length, double eps, RowStatistics* to)
     {
-        var (largest, divisor) = (Magnitude.Largest(*x, length), TFormula.Divisor(Pair.Root(TFormula.Square(default, eps)), eps));
+        var largest = Magnitude.Largest(*x, length);
+        if (largest == 0 && TFormula.Centers)
+            *to = RowStatistics.OfEps((to->Inverse, to->InverseLow), 0, 0, scale: 1);
+        if (largest == 0 || !double.IsFinite(largest))
+            return; // a scale changes nothing
+        var divisor = TFormula.Divisor(Pair.Root(TFormula.Square(default, eps)), eps);
         var vanishes = Magnitude.Vanishes(largest, divisor.High.First);
         var scale = Magnitude.Scale(vanishes ? largest : Math.Max(largest, divisor.High.First));
         if (!TFormula.Centers && scale < 1)

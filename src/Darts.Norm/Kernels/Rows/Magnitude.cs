@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -28,6 +29,8 @@ internal static class Magnitude
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static unsafe int ExponentOfProducts(double* values, double* weight, long length)
     {
+        if (HoldsProducts(LargestProduct(values, weight, length)) || Largest(values, length) == 0)
+            return 0;
         var most = int.MinValue;
         for (long i = 0; i < length; i++)
         {
@@ -38,6 +41,21 @@ internal static class Magnitude
                 most = Math.Max(most, Math.ILogB(values[i]) + Math.ILogB(w));
         }
         return most is int.MinValue or (> -MostExponent and < MostExponent) ? 0 : most;
+    }
+
+    /// <summary>The largest magnitude of the products value · weight, if float64 holds it and no product is NaN.</summary>
+    private static unsafe double LargestProduct(double* values, double* weight, long length)
+    {
+        var (i, largest) = (0L, Vector256<double>.Zero);
+        for (; i <= length - Vector256<double>.Count; i += Vector256<double>.Count)
+        {
+            var value = Vector256.Load(values + i);
+            largest = Vector256.Max(largest, Vector256.Abs(weight is null ? value : value * Vector256.Load(weight + i)));
+        }
+        var most = Math.Max(Math.Max(largest[0], largest[1]), Math.Max(largest[2], largest[3]));
+        for (; i < length; i++)
+            most = Math.Max(most, Math.Abs(weight is null ? values[i] : values[i] * weight[i]));
+        return most;
     }
 
     /// <summary>The power of two that brings <paramref name="magnitude"/> near one; 1 where none does.</summary>
@@ -54,9 +72,13 @@ internal static class Magnitude
     /// <summary>The largest magnitude; infinite or NaN where a value is.</summary>
     public static unsafe double Largest(double* x, long length)
     {
-        double largest = 0;
-        for (long i = 0; i < length; i++)
-            largest = Math.Max(largest, Math.Abs(x[i]));
-        return largest;
+        // Magnitudes are in the order of their bits as integers, with infinity and NaN behind the numbers.
+        var (i, largest, magnitude) = (0L, Vector256<long>.Zero, Vector256.Create(long.MaxValue));
+        for (; i <= length - Vector256<long>.Count; i += Vector256<long>.Count)
+            largest = Vector256.Max(largest, Vector256.Load((long*)x + i) & magnitude);
+        var most = Math.Max(Math.Max(largest[0], largest[1]), Math.Max(largest[2], largest[3]));
+        for (; i < length; i++)
+            most = Math.Max(most, ((long*)x)[i] & long.MaxValue);
+        return BitConverter.Int64BitsToDouble(most);
     }
 }

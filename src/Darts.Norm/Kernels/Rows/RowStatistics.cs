@@ -59,7 +59,8 @@ internal readonly record struct RowStatistics(
     /// <summary>The statistics of a row without spread, or with so little that eps alone divides it.</summary>
     public static RowStatistics OfEps((double value, double lost) inverse, double center, double centerLow, double scale)
     {
-        var power = scale > 1 ? Math.ScaleB(1, -Math.Max(0, Math.ILogB(inverse.value))) : 1;
+        var exponent = Math.ILogB(inverse.value);
+        var power = Math.ScaleB(1, scale > 1 ? -Math.Max(0, exponent) : Math.Min(-Math.ILogB(scale), Math.Max(0, -exponent)));
         return new(inverse.value * power, center, centerLow, scale, double.PositiveInfinity, inverse.lost * power, 1 / scale / power);
     }
 }

@@ -397,6 +397,10 @@ internal readonly unsafe struct SeriesStatistics<T>(SeriesGroups groups, double*
         {
             if (TryAt(series, step, component, out var x))
                 largest = Math.Max(largest, Math.Abs(x));
+            if (!double.IsNaN(largest))
+                continue;
+            Write(to, 1, double.NaN, double.NaN);
+            return;
         }
         var count = Count(component);
         var scale = Magnitude.Scale(Math.Max(largest, Math.Sqrt(options.Eps)));

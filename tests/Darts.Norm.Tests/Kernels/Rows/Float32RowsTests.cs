@@ -396,7 +396,63 @@ public sealed class Float32RowsTests : IDisposable
 
     private static Tensor Values() => Layers.Values([19, Length], ScalarType.Float32);
 
-    private static unsafe double InverseOfTheLast(params float[][] rows)
+    /// <summary>What is left of such a row is nothing, which float32 holds as well; a batch is padded with them.</summary>
+    [Theory]
+    [InlineData(0, 1e-5)]
+    [InlineData(3.3f, 1e-5)]
+    [InlineData(-1e30f, 1)]
+    public void Measure_OfAConstantRow_LeavesItToFloat32(float value, double eps)
+    {
+        float[] row = [.. Enumerable.Repeat(value, 37)];
+        InverseOfTheLast<LayerNormFormula>(eps, row).Should().Be(1 / Math.Sqrt(eps));
+        if (value == 0)
+            InverseOfTheLast<RMSNormFormula>(1e-8, row).Should().Be(1 / 1e-8);
+    }
+
+    /// <summary>Beside a larger one their squares do not show; an eps that leaves a result below float32's digits does not do.</summary>
+    [Theory]
+    [InlineData(1e-8, 1e8)]
+    [InlineData(1e-13, double.NaN)]
+    [InlineData(1e-5, double.NaN)]
+    public void Measure_OfARowWhoseSquaresVanish_IsByEpsAloneIfThatKeepsItsDigits(double eps, double inverse) =>
+        InverseOfTheLast<RMSNormFormula>(eps, [.. Enumerable.Repeat(1e-30f, 70)]).Should().Be(inverse);
+
+    [Theory]
+    [InlineData(16)]
+    [InlineData(40)]
+    [InlineData(100)]
+    public void Measure_OfARow_SquaresInFloat64(int length)
+    {
+        float[] row = [.. Enumerable.Range(0, length).Select(i => 1 + (i * 1.1f))];
+        InverseOfTheLast<RMSNormFormula>(1e-8, row).Should().BeApproximately(1 / Math.Sqrt(row.Average(value => (double)value * value)), 1e-15);
+    }
+
+    [Theory]
+    [InlineData(16)]
+    [InlineData(33)]
+    [InlineData(63)]
+    public void Layers_OfShortRows_AreRight(int length)
+    {
+        var x = Layers.Values([300, length], ScalarType.Float32);
+        x[100..200] += 1000;
+        x[250] = 0f;
+        using LayerNorm norm = new(length), shifted = new(length);
+        using var rms = new RMSNorm(length);
+        using (no_grad())
+        {
+            norm.weight!.copy_(linspace(-2, 2, length));
+            shifted.weight!.copy_(linspace(1.4, 1.6, length));
+            shifted.bias!.copy_(linspace(-0.15, 0.15, length));
+            rms.g.copy_(norm.weight!);
+        }
+        foreach (var layer in (NormModule[])[norm, shifted, rms])
+            ShouldBeRight(layer, x);
+    }
+
+    private static double InverseOfTheLast(params float[][] rows) => InverseOfTheLast<LayerNormFormula>(1e-5, rows);
+
+    private static unsafe double InverseOfTheLast<TFormula>(double eps, params float[][] rows)
+        where TFormula : IRowFormula
     {
         var length = rows[0].Length;
         using var room = new Float64Buffer(rows.Length * Lanes.Padded(length));
@@ -408,7 +464,7 @@ public sealed class Float32RowsTests : IDisposable
             rows[r].CopyTo(new Span<float>(starts[r], length));
         }
         Float32Statistics measured;
-        Float32Rows<LayerNormFormula>.Measure(starts, rows.Length, length, from + (2 * room.Length), 1e-5, Float32Rows<LayerNormFormula>.FarInSingle, ratio: 1, &measured);
+        Float32Rows<TFormula>.Measure(starts, rows.Length, length, from + (2 * room.Length), eps, Float32Rows<TFormula>.FarInSingle, ratio: 1, &measured);
         return measured.Inverse[rows.Length - 1];
     }
 

@@ -50,6 +50,22 @@ public sealed class MagnitudeTests
     }
 
     [Theory]
+    [InlineData(3, 0)]
+    [InlineData(0, 0)] // padding
+    [InlineData(1e-150, -499)]
+    public unsafe void ExponentOfProducts_OfMany_IsThatOfTheLargestWhereverItIs(double value, int expected)
+    {
+        double* values = stackalloc double[11], weight = stackalloc double[11];
+        new Span<double>(weight, 11).Fill(1.5);
+        for (var i = 0; i < 11; i++)
+        {
+            new Span<double>(values, 11).Fill(value / 8);
+            values[i] = value;
+            Magnitude.ExponentOfProducts(values, weight, 11).Should().Be(expected);
+        }
+    }
+
+    [Theory]
     [InlineData(9e-140, false)]
     [InlineData(2e-139, true)]
     [InlineData(9e138, true)]
@@ -65,6 +81,21 @@ public sealed class MagnitudeTests
         Magnitude.Largest(values, 3).Should().Be(5);
         values[1] = double.NaN;
         Magnitude.Largest(values, 3).Should().Be(double.NaN);
+    }
+
+    [Theory]
+    [InlineData(-7, 7)]
+    [InlineData(double.NegativeInfinity, double.PositiveInfinity)]
+    [InlineData(double.NaN, double.NaN)]
+    public unsafe void Largest_OfMany_IsFoundWhereverItIs(double value, double expected)
+    {
+        var values = stackalloc double[11];
+        for (var i = 0; i < 11; i++)
+        {
+            new Span<double>(values, 11).Fill(-double.Epsilon);
+            values[i] = value;
+            Magnitude.Largest(values, 11).Should().Be(expected);
+        }
     }
 
     [Theory]

@@ -17,10 +17,6 @@ public sealed class RowNormalizationTests : IDisposable
     public void Keeps_OfThreeRows_IsNoMoreThanBackwardNeeds(ScalarType dtype, long expected) =>
         new LayerNormOperation([5], 1e-5).Keeps(ones(3, 5, dtype)).Should().Be(expected);
 
-    /// <summary>The forward adds squares up in float32. The backward measures again, in float64.</summary>
-    [Fact]
-    public void Keeps_OfRowsOfFloat32WithoutAMean_IsNothing() => new RMSNormOperation(5, 1e-8).Keeps(ones(3, 5)).Should().Be(0);
-
     [Theory]
     [InlineData(256, 8)]
     [InlineData(257, 4)]
@@ -108,5 +104,29 @@ public sealed class RowNormalizationTests : IDisposable
         norm.forward(x).backward([full([1, 2], 1e300, dtype: ScalarType.Float64)]);
 
         norm.g.grad![1].item<double>().Should().BeApproximately(1e279, 1e265);
+    }
+
+    /// <summary>Of padding: that there is nothing in it needs no scale, which would have its gradients measured too.</summary>
+    [Fact]
+    public unsafe void Measure_OfARowOfZeros_IsByEpsWithoutAScale()
+    {
+        var row = stackalloc double[20];
+        new Span<double>(row, 20).Clear();
+        RowStatistics norm, rms;
+        Float64Rows<LayerNormFormula>.Measure(&row, 1, 20, 0.25, &norm);
+        Float64Rows<RMSNormFormula>.Measure(&row, 1, 20, 0.25, &rms);
+        (norm.Inverse, norm.Scale, norm.Square).Should().Be((2, 1, double.PositiveInfinity));
+        (rms.Inverse, rms.Scale).Should().Be((4, 1));
+    }
+
+    /// <summary>A power of two for the row and one for eps are each too far from one: between them nothing is lost.</summary>
+    [Fact]
+    public void WeightGradient_OfLargeRowsThatALargerEpsDivides_IsRight()
+    {
+        using var rms = new RMSNorm(2, eps: 1e200, dtype: ScalarType.Float64);
+
+        rms.forward(full([1, 2], 3e162, ScalarType.Float64)).backward([full([1, 2], 1e-222, ScalarType.Float64)]);
+
+        rms.g.grad!.Doubles().Should().AllSatisfy(value => value.Should().BeApproximately(3e-260, 1e-274));
     }
 }
