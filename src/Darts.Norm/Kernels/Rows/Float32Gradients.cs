@@ -29,7 +29,7 @@ internal static unsafe class Float32Gradients<TFormula>
         where TVector : struct, IFloat32Vector<TVector>
     {
         Float32GradientStatistics single;
-        var unit = singleWeight.At is null ? 1.0 : 1.0 / WeightUnit;
+        var (unit, allFit) = (singleWeight.At is null ? 1.0 : 1.0 / WeightUnit, Vector256<double>.AllBitsSet);
         for (var r = 0; r < rows.Count; r += Vector256<double>.Count)
         {
             var (inverse, along, mean) = (Vector256.Load(statistics->Inverse + r), Vector256.Load(statistics->Along + r), TFormula.Centers ? Vector256.Load(statistics->Mean + r) : Vector256<double>.Zero);
@@ -44,25 +44,62 @@ internal static unsafe class Float32Gradients<TFormula>
             }
             Float32.Narrow(along).Store(single.Along + r);
             Float32.Narrow(Vector256.ConditionalSelect(fits, inverse * unit, Vector256.Create(double.NaN))).Store(single.Inverse + r);
+            allFit &= fits;
         }
-        var (whole, padded, ahead) = (rows.Length & -TVector.Count, Lanes.Padded(rows.Length), rows.Count * rows.Length);
+        if (!Vector256.EqualsAll(allFit.AsInt64(), Vector256<long>.AllBitsSet) || (rows.Length % TVector.Count != 0 && !HasRoom(rows, to, toEnd)))
+            WriteEach<TVector>(rows, to, toEnd, statistics, &single, weight, singleWeight.At, destination);
+        else if (singleWeight.At is null)
+            WritePlain<TVector>(rows, to, &single, destination);
+        else
+            WriteScaled<TVector>(rows, to, &single, singleWeight.At, destination);
+    }
+
+    /// <summary>Whether the last group of each row may be read and written beyond its end. The next row overwrites what lies there.</summary>
+    private static bool HasRoom(GradientRows rows, float* to, float* toEnd)
+    {
+        var padded = Lanes.Padded(rows.Length);
+        var hasRoom = to + ((rows.Count - 1) * rows.Length) + padded <= toEnd;
+        for (var r = 0; r < rows.Count; r++)
+            hasRoom &= (float*)rows.X(r).Start + padded <= (float*)rows.X(r).End && (float*)rows.GradOutput(r).Start + padded <= (float*)rows.GradOutput(r).End;
+        return hasRoom;
+    }
+
+    // A method for each set of parameters, as in Float32Rows.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WritePlain<TVector>(GradientRows rows, float* to, Float32GradientStatistics* statistics, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, to, statistics, null, destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteScaled<TVector>(GradientRows rows, float* to, Float32GradientStatistics* statistics, float* weight, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, to, statistics, weight, destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteWhole<TVector>(GradientRows rows, float* to, Float32GradientStatistics* statistics, float* weight, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        var ahead = rows.Count * rows.Length;
+        for (var r = 0; r < rows.Count; r++, to += rows.Length)
+            WriteGroups((float*)rows.X(r).Start, (float*)rows.GradOutput(r).Start, to, rows.Length, new Float32Gradient<TVector>(statistics, r), weight, destination, ahead);
+    }
+
+    /// <summary>Writes rows of which some are left to float64, or end where memory may not be touched.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteEach<TVector>(
+        GradientRows rows, float* to, float* toEnd, GradientStatistics* statistics, Float32GradientStatistics* single, double* weight, float* singleWeight, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        var whole = rows.Length & -TVector.Count;
         for (var r = 0; r < rows.Count; r++, to += rows.Length)
         {
             var (x, go) = (rows.X(r), rows.GradOutput(r));
-            if (float.IsNaN(single.Inverse[r]))
+            if (float.IsNaN(single->Inverse[r]))
             {
                 RowGradients<TFormula>.WriteRow(x, go, new((byte*)to, rows.Length, (byte*)toEnd), statistics, r, weight);
                 continue;
             }
-            var row = new Float32Gradient<TVector>(&single, r);
-            var hasRoom = (float*)x.Start + padded <= (float*)x.End && (float*)go.Start + padded <= (float*)go.End && to + padded <= toEnd;
-            var written = whole == rows.Length || hasRoom ? rows.Length : whole; // the next row overwrites what lies beyond
-            if (singleWeight.At is null)
-                WriteGroups((float*)x.Start, (float*)go.Start, to, written, row, null, destination, ahead);
-            else
-                WriteGroups((float*)x.Start, (float*)go.Start, to, written, row, singleWeight.At, destination, ahead);
-            if (written < rows.Length)
-                WriteTail(new((float*)x.Start, rows.Length, (float*)x.End), new((float*)go.Start, rows.Length, (float*)go.End), new(to, rows.Length, toEnd), &single, r, singleWeight.At);
+            WriteGroups((float*)x.Start, (float*)go.Start, to, whole, new Float32Gradient<TVector>(single, r), singleWeight, destination, rows.Count * rows.Length);
+            if (whole < rows.Length)
+                WriteTail(new((float*)x.Start, rows.Length, (float*)x.End), new((float*)go.Start, rows.Length, (float*)go.End), new(to, rows.Length, toEnd), single, r, singleWeight);
         }
     }
 

@@ -39,7 +39,7 @@ internal static unsafe class Float64Rows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Project(double** x, double** go, int count, long length, RowStatistics* statistics, double* weight, double eps, Projection* to)
     {
-        double* sums = stackalloc double[4 * Float64Moments.Room], dots = stackalloc double[4 * Float64Moments.Room], inverses = stackalloc double[8], totals = stackalloc double[20];
+        double* sums = stackalloc double[4 * Float64Moments.Room], dots = stackalloc double[4 * Float64Moments.Room], inverses = stackalloc double[8], centers = stackalloc double[4], totals = stackalloc double[20];
         for (var r = 0; r < count; r++)
         {
             double* rowSums = sums + (r * Float64Moments.Room), rowDots = dots + (r * Float64Moments.Room);
@@ -47,21 +47,22 @@ internal static unsafe class Float64Rows<TFormula>
                 Project<Float64x8>(x[r], go[r], length, statistics[r], weight, rowSums, rowDots);
             else
                 Project<Float64x4>(x[r], go[r], length, statistics[r], weight, rowSums, rowDots);
+            centers[r] = statistics[r].Center;
             (inverses[r], inverses[4 + r]) = statistics[r].Square < double.PositiveInfinity ? (statistics[r].Inverse, statistics[r].InverseLow) : default;
         }
         var n = Float64x4.Create(length);
         var inverse = new Pair<Float64x4>(Float64x4.Load(inverses), Float64x4.Load(inverses + 4));
         var mean = TFormula.Centers ? Pair.Divide(Float64Moments.Totals(sums), n) : default;
         var hat = Pair.Divide(Float64Moments.Totals(dots), n) * inverse; // mean(w·go · x̂)
-        var along = hat * inverse;
+        var (along, flows) = (hat * inverse, new Float64x4(TFormula.FlowsThrough(Vector256.Load(centers), eps)));
         mean.High.Store(totals);
         mean.Low.Store(totals + 4);
-        along.High.Store(totals + 8);
-        along.Low.Store(totals + 12);
+        Float64x4.Select(flows, along.High, default).Store(totals + 8);
+        Float64x4.Select(flows, along.Low, default).Store(totals + 12);
         hat.High.Store(totals + 16);
         for (var r = 0; r < count; r++)
         {
-            to[r] = TFormula.FlowsThrough(statistics[r], eps) ? new() { Mean = totals[r], MeanLow = totals[4 + r], Along = totals[8 + r], AlongLow = totals[12 + r] } : default;
+            to[r] = new() { Mean = totals[r], MeanLow = totals[4 + r], Along = totals[8 + r], AlongLow = totals[12 + r] };
             // The largest w·go is no smaller than its means. Where terms cancel it may be much larger, which matters only where the row has a scale.
             if (!Magnitude.HoldsProducts(Math.Abs(totals[r]) + Math.Abs(totals[16 + r])) || statistics[r].Scale != 1)
                 to[r].Exponent = Magnitude.ExponentOfProducts(go[r], weight, length);

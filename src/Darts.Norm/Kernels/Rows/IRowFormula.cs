@@ -30,6 +30,8 @@ internal unsafe interface IRowFormula
     public static abstract Pair<TVector> Center<TVector>(TVector x, RowStatistics s)
         where TVector : struct, IFloat64Vector<TVector>;
 
-    /// <summary>Whether the statistics depend on the row, so that a gradient flows through them: not where eps replaces them.</summary>
-    public static abstract bool FlowsThrough(RowStatistics s, double eps);
+    /// <summary>All ones for those of four rows on which their statistics depend, so that a gradient flows through these: not where eps replaces them.</summary>
+    /// <param name="center">The rows' <see cref="RowStatistics.Center"/>.</param>
+    /// <param name="eps">The layer's.</param>
+    public static abstract Vector256<double> FlowsThrough(Vector256<double> center, double eps);
 }

@@ -53,7 +53,8 @@ internal readonly unsafe struct LayerNormFormula : IRowFormula
         return new(v.High, v.Low - TVector.Create(s.CenterLow));
     }
 
-    public static bool FlowsThrough(RowStatistics s, double eps) => true;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<double> FlowsThrough(Vector256<double> center, double eps) => Vector256<double>.AllBitsSet;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddMoments(Lanes t, ref Lanes sum, ref Lanes squares)

@@ -52,5 +52,6 @@ internal readonly unsafe struct RMSNormFormula : IRowFormula
     public static Pair<TVector> Center<TVector>(TVector x, RowStatistics s)
         where TVector : struct, IFloat64Vector<TVector> => new(x * TVector.Create(s.Scale), default);
 
-    public static bool FlowsThrough(RowStatistics s, double eps) => !(s.Center < eps);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<double> FlowsThrough(Vector256<double> center, double eps) => ~Vector256.LessThan(center, Vector256.Create(eps));
 }

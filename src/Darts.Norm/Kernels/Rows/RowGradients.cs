@@ -41,13 +41,9 @@ internal static unsafe class RowGradients<TFormula>
             var inverse = Vector256.Load(statistics->Inverse + r);
             if (TFormula.Centers)
                 (RowSum.Totals(sums + r) / n * inverse).Store(statistics->Mean + r);
-            (RowSum.Totals(dots + r) / n * inverse * inverse).Store(statistics->Along + r); // in this order: zero stays zero however large the inverse
+            var along = RowSum.Totals(dots + r) / n * inverse * inverse; // in this order: zero stays zero however large the inverse
+            (along & TFormula.FlowsThrough(Vector256.Load(statistics->Center + r), eps)).Store(statistics->Along + r);
             Float32.Largest(largest + r).Store(statistics->Largest + r);
-        }
-        for (var r = 0; r < rows.Count; r++)
-        {
-            if (!TFormula.FlowsThrough(new(statistics->Inverse[r], statistics->Center[r]), eps))
-                statistics->Along[r] = 0;
         }
     }
 
