@@ -97,11 +97,13 @@ public class LayerNorm : NormModule
     /// <summary>The sizes of the axes that are normalised (a copy).</summary>
     public long[] normalized_shape => [.. _normalized_shape];
 
-    /// <summary>Sets the scale to ones and the shift to zeros.</summary>
+    /// <summary>Sets the scale to ones and the shift to zeros. As in PyTorch, a layer that was made without keeps those that it was given.</summary>
     /// <exception cref="InvalidOperationException">The layer was made in inference mode, and this is outside of it.</exception>
     /// <exception cref="ObjectDisposedException">The layer, or a parameter of it, is disposed; nothing was set.</exception>
     public void reset_parameters()
     {
+        if (!elementwise_affine)
+            return;
         var (scale, shift) = (weight, bias);
         Require.Living(scale, GetType().Name, nameof(weight));
         Require.Living(shift, GetType().Name, nameof(bias));

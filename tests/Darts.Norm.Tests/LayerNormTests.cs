@@ -73,7 +73,17 @@ public sealed class LayerNormTests : IDisposable
         weight.Doubles().Should().AllSatisfy(value => value.Should().Be(1));
         bias.Doubles().Should().AllSatisfy(value => value.Should().Be(0));
         (weight.requires_grad, bias.requires_grad).Should().Be((false, true));
-        new LayerNorm(4, elementwise_affine: false).Invoking(n => n.reset_parameters()).Should().NotThrow();
+    }
+
+    /// <summary>As <c>torch.nn.LayerNorm</c>, which asks for elementwise_affine before it sets any.</summary>
+    [Fact]
+    public void ResetParameters_OfALayerMadeWithout_LeavesWhatItWasGiven()
+    {
+        using var norm = new LayerNorm(4, elementwise_affine: false) { weight = nn.Parameter(full(4, 3f)) };
+
+        norm.reset_parameters();
+
+        norm.weight!.Doubles().Should().AllSatisfy(value => value.Should().Be(3));
     }
 
     [Fact]
