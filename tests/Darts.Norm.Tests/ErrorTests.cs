@@ -42,7 +42,7 @@ public sealed class ErrorTests : IDisposable
     public void Use_Refused_LeavesTheLayerAsItWas(string name)
     {
         var error = ErrorCases.All[name];
-        using var layer = error.Make(); // what its statistics showed would stay with this thread, and be missed by SoakTests when it goes
+        using var layer = error.Make();
         var before = Everything(layer);
         layer.Invoking(l => error.Use(l, error.Input()!)).Should().Throw<Exception>();
         var after = Everything(layer);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Darts.Norm.Soak;
 
@@ -67,6 +68,31 @@ public sealed class SoakTests
         {
             using var inner = NewDisposeScope();
             layer.call(Layers.Values([3, 4]).requires_grad_()).square().sum().backward(create_graph: createGraph);
+        }
+    }
+
+    /// <summary>A thread keeps the last statistics that it was shown.</summary>
+    [Fact]
+    public void Report_AfterStatisticsOfALayerThatIsGoneOnThisThread_FindsNoTensorMissing()
+    {
+        using var scope = NewDisposeScope();
+        Forget();
+        var report = Report.OfAllThreads();
+        using (NewDisposeScope())
+        using (var layer = new RINorm(4, affine: false))
+        {
+            layer.call(Layers.Values([2, 3, 4]));
+            for (var i = 0; i < 4; i++)
+                _ = layer.mean;
+        }
+        report.Ended().Failures.Should().BeEmpty();
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static void Forget()
+        {
+            var layer = new RINorm(4, affine: false);
+            layer.call(Layers.Values([2, 3, 4]));
+            _ = layer.mean;
         }
     }
 
