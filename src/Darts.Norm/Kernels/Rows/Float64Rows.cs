@@ -307,21 +307,10 @@ internal static unsafe class Float64Rows<TFormula>
             var unit = s.Unit * weightUnit;
             if (unit != 1)
                 term = term.Shifted(unit); // last, so that nothing between is subnormal
-            AddAt(weightSums + i, padded, term.High, term.Low);
+            Sum.AddAt(weightSums + i, padded, term.High, term.Low);
         }
         if (biasSums is not null)
-            AddAt(biasSums + i, padded, go, default);
-    }
-
-    /// <summary>Adds to running sums in memory, behind which lie those of what they lost.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddAt<TVector>(double* sums, long padded, TVector value, TVector low)
-        where TVector : struct, IFloat64Vector<TVector>
-    {
-        TVector sum = TVector.Load(sums), lost = TVector.Load(sums + padded);
-        Sum.Add(ref sum, ref lost, value);
-        sum.Store(sums);
-        (lost + low).Store(sums + padded);
+            Sum.AddAt(biasSums + i, padded, go, default);
     }
 
     private static void Copy(double* from, double* to, long count) => Unsafe.CopyBlockUnaligned(to, from, (uint)(count * sizeof(double)));

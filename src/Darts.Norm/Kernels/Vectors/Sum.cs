@@ -36,31 +36,7 @@ internal static unsafe class Sum
         sum = total;
     }
 
-    /// <summary>Adds to a running sum in memory: <paramref name="length"/> sums, then as many losses where <typeparamref name="T"/> needs them.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void AddAt<T>(double* sums, long length, long i, Lanes value)
-        where T : IElement
-    {
-        var sum = Lanes.Load(sums + i);
-        var total = sum + value;
-        total.Store(sums + i);
-        if (T.IsSingle)
-            return;
-        var shown = total - sum;
-        (Lanes.Load(sums + length + i) + ((sum - (total - shown)) + (value - shown))).Store(sums + length + i);
-    }
-
-    /// <summary>Adds a value and what it lost to a running sum in memory; what it lost only where <typeparamref name="T"/> needs it.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void AddAt<T>(double* sums, long length, long i, Lanes value, Lanes lost)
-        where T : IElement
-    {
-        AddAt<T>(sums, length, i, value);
-        if (!T.IsSingle)
-            (Lanes.Load(sums + length + i) + lost).Store(sums + length + i);
-    }
-
-    /// <summary>Adds float64 values, as many as a register holds, and what they lost to running sums in memory.</summary>
+    /// <summary>Adds float64 values, as many as a register holds, and what they lost to running sums in memory: <paramref name="length"/> sums, then as many losses.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void AddAt<TVector>(double* sums, long length, TVector value, TVector lost)
         where TVector : struct, IFloat64Vector<TVector>
@@ -87,9 +63,14 @@ internal static unsafe class Sum
     public static void Merge<T>(double* sums, double* more, long length)
         where T : IElement
     {
+        if (T.IsSingle)
+        {
+            AddTo(sums, more, length);
+            return;
+        }
         var padded = Lanes.Padded(length);
-        for (long i = 0; i < length; i += Lanes.Count)
-            AddAt<T>(sums, padded, i, Lanes.Load(more + i), T.IsSingle ? default : Lanes.Load(more + padded + i));
+        for (long i = 0; i < length; i += Float64x4.Count)
+            AddAt(sums + i, padded, Float64x4.Load(more + i), Float64x4.Load(more + padded + i));
     }
 
     /// <summary>The running sums of a block, all zero; null where there are none.</summary>

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.Intrinsics;
 using Darts.Norm.Kernels;
 using static Darts.Norm.Tests.Kernels.Numbers;
 
@@ -18,23 +19,7 @@ public sealed unsafe class SumTests
     public void Farthest_OfSoManyAdditions_LeavesTheVarianceItsDigits(long additions, double expected) => Sum.Farthest(4096, additions).Should().Be(expected);
 
     [Fact]
-    public void AddAt_OfLanes_KeepsWhatEachLaneLosesWhereFloat64IsAllThereIs()
-    {
-        double* sums = stackalloc double[2 * Padding], plain = stackalloc double[2 * Padding];
-        foreach (var step in Steps)
-        {
-            Sum.AddAt<Float64>(sums, Padding, 0, Of(step));
-            Sum.AddAt<Float32>(plain, Padding, 0, Of(step));
-        }
-        for (var lane = 0; lane < Padding; lane++)
-        {
-            (Exact(sums[lane]) + Exact(sums[Padding + lane])).Should().Be(Steps.Aggregate(BigInteger.Zero, (exact, step) => exact + Exact(step(lane))));
-            (plain[lane], plain[Padding + lane]).Should().Be((Steps.Aggregate(0d, (rounded, step) => rounded + step(lane)), 0));
-        }
-    }
-
-    [Fact]
-    public void Add_OfNumbers_DoesTheSame()
+    public void Add_OfNumbers_KeepsWhatIsLostWhereFloat64IsAllThereIs()
     {
         double sum = 0, lost = 0, plain = 0, nothing = 0;
         foreach (var step in Steps)
@@ -47,39 +32,30 @@ public sealed unsafe class SumTests
     }
 
     [Fact]
-    public void AddAt_ARunningSum_TouchesItsLanesAlone()
+    public void AddAt_RunningSums_KeepsWhatTheyLoseAndTouchesItsOwnAlone()
     {
-        double* sums = stackalloc double[4 * Padding], fours = stackalloc double[4 * Padding];
+        const int count = 4, length = 3 * count;
+        var sums = stackalloc double[2 * length];
         foreach (var step in Steps)
+            Sum.AddAt(sums + count, length, new Float64x4(Vector256.Create(step(0), step(1), step(2), step(3))), Float64x4.Create(0.25));
+        for (var i = 0; i < count; i++)
         {
-            Sum.AddAt<Float64>(sums, 2 * Padding, Padding, Of(step));
-            for (var i = Padding; i < 2 * Padding; i += Float64x4.Count)
-                Sum.AddAt(fours + i, 2 * Padding, Float64x4.Create(step(3)), Float64x4.Create(0.25));
+            (sums[i], sums[(2 * count) + i], sums[length + i], sums[length + (2 * count) + i]).Should().Be((0, 0, 0, 0));
+            var exact = Steps.Aggregate(Exact(0.25 * Steps.Length), (sum, step) => sum + Exact(step(i)));
+            (Exact(sums[count + i]) + Exact(sums[length + count + i])).Should().Be(exact);
         }
-        var exact = (int lane) => Steps.Aggregate(BigInteger.Zero, (sum, step) => sum + Exact(step(lane)));
-        for (var i = 0; i < Padding; i++)
-        {
-            (sums[i], sums[(2 * Padding) + i], fours[i], fours[(2 * Padding) + i]).Should().Be((0, 0, 0, 0));
-            (Exact(sums[Padding + i]) + Exact(sums[(3 * Padding) + i])).Should().Be(exact(i));
-            (Exact(fours[Padding + i]) + Exact(fours[(3 * Padding) + i])).Should().Be(exact(3) + Exact(0.25 * Steps.Length));
-        }
-
-        new Span<double>(sums, 4 * Padding).Fill(7);
-        Sum.AddAt<Float32>(sums, 2 * Padding, Padding, Of(lane => lane));
-        for (var i = 0; i < Padding; i++)
-            (sums[i], sums[Padding + i], sums[(2 * Padding) + i], sums[(3 * Padding) + i]).Should().Be((7, 7 + i, 7, 7));
     }
 
     [Fact]
     public void Merge_TwoSets_AddsSumsAndLosses()
     {
-        const int length = Padding + 4; // two groups of lanes
+        const int length = Padding + 4;
         double* sums = stackalloc double[5 * Padding], more = stackalloc double[4 * Padding];
         for (var i = 0; i < 2 * Padding; i++)
             (sums[i], more[i], sums[(2 * Padding) + i], more[(2 * Padding) + i]) = (Large, i + 1, i + 0.5, 2 * i);
         sums[4 * Padding] = 7;
         Sum.Merge<Float64>(sums, more, length);
-        for (var i = 0; i < 2 * Padding; i++)
+        for (var i = 0; i < length; i++)
             (Exact(sums[i]) + Exact(sums[(2 * Padding) + i])).Should().Be(Exact(Large) + Exact(i + 1 + i + 0.5 + (2 * i)));
         sums[4 * Padding].Should().Be(7);
 
