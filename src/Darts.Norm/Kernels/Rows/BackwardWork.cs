@@ -52,7 +52,7 @@ internal unsafe struct BackwardWork<TFormula, T> : IWork
         var goEnd = GradOutput.Read(first, count, go, tile.Widened + (count * length));
         var rows = new GradientRows(x, xEnd, go, goEnd, count, length);
         GradientStatistics statistics;
-        statistics.Set(Statistics + first, X.Count, count);
+        statistics.Set(Statistics + first, X.Count, count, TFormula.Centers);
         RowGradients<TFormula>.Reduce(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
         if (GradX is null)
             return;

@@ -44,7 +44,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
             else
                 Float32Rows<TFormula>.WriteInDouble(x, 0, count, length, xEnd, y, yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
             if (Wide.Statistics is not null)
-                measured.Keep(count, eps, Wide.Statistics + first, Wide.X.Count);
+                measured.Keep(count, eps, Wide.Statistics + first, Wide.X.Count, TFormula.Centers);
             for (var r = 0; r < count; r++)
             {
                 if (double.IsNaN(measured.Inverse[r]))

@@ -43,7 +43,8 @@ internal unsafe struct Float32Statistics
     /// <param name="eps">The layer's.</param>
     /// <param name="to">Where the first row's first number goes.</param>
     /// <param name="rows">How many rows the tensor has.</param>
-    public void Keep(int count, double eps, double* to, long rows)
+    /// <param name="centers">Whether the formula subtracts something.</param>
+    public void Keep(int count, double eps, double* to, long rows, bool centers)
     {
         fixed (Float32Statistics* measured = &this)
         {
@@ -55,10 +56,11 @@ internal unsafe struct Float32Statistics
                 var center = level + rest;
                 inverse.Store(to + r);
                 center.Store(to + rows + r);
-                RowStatistics.WithoutHidden(rest - (center - level), inverse, eps).Store(to + (2 * rows) + r); // the level is larger than the rest, or zero
+                if (centers)
+                    RowStatistics.WithoutHidden(rest - (center - level), inverse, eps).Store(to + (2 * rows) + r); // the level is larger than the rest, or zero
             }
             for (; r < count; r++)
-                Of(r).WithoutHiddenLow(eps).Store<Float32>(to + r, rows);
+                Of(r).WithoutHiddenLow(eps).Store<Float32>(to + r, rows, centers);
         }
     }
 }

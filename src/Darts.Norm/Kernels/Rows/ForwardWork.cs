@@ -58,7 +58,7 @@ internal unsafe struct ForwardWork<TFormula, T> : IWork
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly void Keep(long row, RowStatistics s) => (T.IsSingle ? s.WithoutHiddenLow(Eps) : s).Store<T>(Statistics + row, X.Count);
+    private readonly void Keep(long row, RowStatistics s) => (T.IsSingle ? s.WithoutHiddenLow(Eps) : s).Store<T>(Statistics + row, X.Count, TFormula.Centers);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void Write(Row<T> x, Row<T> y, RowStatistics* s)

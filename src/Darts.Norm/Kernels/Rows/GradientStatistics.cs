@@ -34,10 +34,12 @@ internal unsafe struct GradientStatistics
     /// <param name="kept">The first row's first number.</param>
     /// <param name="rows">How many rows the tensor has.</param>
     /// <param name="count">How many rows to read.</param>
-    public void Set(double* kept, long rows, int count)
+    /// <param name="centers">Whether the formula subtracts something.</param>
+    public void Set(double* kept, long rows, int count, bool centers)
     {
         new ReadOnlySpan<double>(kept, count).CopyTo(MemoryMarshal.CreateSpan(ref Inverse[0], count));
         new ReadOnlySpan<double>(kept + rows, count).CopyTo(MemoryMarshal.CreateSpan(ref Center[0], count));
-        new ReadOnlySpan<double>(kept + (2 * rows), count).CopyTo(MemoryMarshal.CreateSpan(ref CenterLow[0], count));
+        if (centers)
+            new ReadOnlySpan<double>(kept + (2 * rows), count).CopyTo(MemoryMarshal.CreateSpan(ref CenterLow[0], count));
     }
 }

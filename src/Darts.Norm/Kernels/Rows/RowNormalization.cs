@@ -20,7 +20,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
 
     protected double Eps => eps;
 
-    public override long Keeps(Tensor x) => x.numel() / length * (x.dtype == ScalarType.Float64 ? RowStatistics.Kept<Float64>() : RowStatistics.Kept<Float32>());
+    public override long Keeps(Tensor x) => x.numel() / length * (x.dtype == ScalarType.Float64 ? RowStatistics.Kept<Float64>(TFormula.Centers) : RowStatistics.Kept<Float32>(TFormula.Centers));
 
     public override Tensor Forward(Inputs inputs) => inputs.X.dtype == ScalarType.Float64 ? Forward<Float64>(inputs) : Forward<Float32>(inputs);
 

@@ -21,9 +21,10 @@ internal readonly record struct RowStatistics(
     private const double NegligibleSquare = 1.0 / (1L << 52) / (1L << 52);
 
     /// <summary>How many numbers are kept of each row for the backward pass. The first numbers of all rows come first, then the second ones, and so on.</summary>
+    /// <param name="centers">Whether the formula subtracts something: of a root nothing is lost that shows.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int Kept<T>()
-        where T : IElement => T.IsSingle ? 3 : 7;
+    public static int Kept<T>(bool centers)
+        where T : IElement => !T.IsSingle ? 7 : centers ? 3 : 2;
 
     /// <summary>Reads what was kept of a row of float64.</summary>
     /// <param name="from">The row's first number.</param>
@@ -33,10 +34,12 @@ internal readonly record struct RowStatistics(
         new(from[0], from[rows], from[2 * rows], from[3 * rows], from[4 * rows], from[5 * rows], from[6 * rows]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public unsafe void Store<T>(double* to, long rows)
+    public unsafe void Store<T>(double* to, long rows, bool centers)
         where T : IElement
     {
-        (to[0], to[rows], to[2 * rows]) = (Inverse, Center, CenterLow);
+        (to[0], to[rows]) = (Inverse, Center);
+        if (!T.IsSingle || centers)
+            to[2 * rows] = CenterLow;
         if (!T.IsSingle)
             (to[3 * rows], to[4 * rows], to[5 * rows], to[6 * rows]) = (Scale, Square, InverseLow, Unit);
     }
