@@ -148,9 +148,10 @@ internal static unsafe class Float64Rows<TFormula>
     private static void MeasureInRange(double** x, long length, double eps, RowStatistics* to)
     {
         var largest = Magnitude.Largest(*x, length);
-        if (largest == 0 && TFormula.Centers)
+        var isOfEps = largest == 0 && Magnitude.Divisor(eps) == eps; // else a scale brings eps in range
+        if (isOfEps && TFormula.Centers)
             *to = RowStatistics.OfEps((to->Inverse, to->InverseLow), 0, 0, scale: 1);
-        if (largest == 0 || !double.IsFinite(largest))
+        if (isOfEps || !double.IsFinite(largest))
             return; // a scale changes nothing
         var divisor = TFormula.Divisor(Pair.Root(TFormula.Square(default, eps)), eps);
         var vanishes = Magnitude.Vanishes(largest, divisor.High.First);

@@ -122,6 +122,19 @@ public sealed class RowNormalizationTests : IDisposable
         (rms.Inverse, rms.Scale).Should().Be((4, 1));
     }
 
+    /// <summary>One over it is no number: only with a scale for the row is it divided by.</summary>
+    [Fact]
+    public void InputGradient_OfARowOfZerosAndASubnormalEps_IsDividedByEps()
+    {
+        const double eps = 1e-320;
+        using var rms = new RMSNorm(3, eps, dtype: ScalarType.Float64);
+        var x = zeros(1, 3, ScalarType.Float64).requires_grad_();
+
+        rms.forward(x).backward([full([1, 3], 1e-25, ScalarType.Float64)]);
+
+        x.grad!.Doubles().Should().AllSatisfy(value => value.Should().BeApproximately(1e-25 / eps, 1e281));
+    }
+
     /// <summary>A power of two for the row and one for eps are each too far from one: between them nothing is lost.</summary>
     [Fact]
     public void WeightGradient_OfLargeRowsThatALargerEpsDivides_IsRight()
