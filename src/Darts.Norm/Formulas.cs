@@ -10,10 +10,19 @@ internal static class Formulas
     {
         using var scope = NewDisposeScope();
         var x64 = Wide(x);
-        var square = Square(x64).mean([-1L], keepdim: true);
-        if (x.device_type != DeviceType.META) // where libtorch has no gradient of clamp_min
-            square = Held.Number(eps > 0 ? Math.Max(eps * eps, double.Epsilon) : 0, least => square.clamp_min(least)); // not its root, whose gradient at zero is infinite
-        return Rounded(x64 / square.sqrt() * Wide(g), promote_types(x.dtype, g.dtype));
+        var rms = Rms(x64);
+        if (x.device_type != DeviceType.META) // where libtorch lacks operators and a gradient of clamp_min
+        {
+            if (x64.requires_grad) // a norm of zero has no second derivatives, nor needs any, as eps divides there
+            {
+                var isZero = rms.detach().logical_not();
+                rms = where(isZero, zeros_like(rms), Rms(where(isZero, ones_like(x64), x64)));
+            }
+            rms = Held.Number(eps, least => rms.clamp_min(least));
+        }
+        return Rounded(x64 / rms * Wide(g), promote_types(x.dtype, g.dtype));
+
+        static Tensor Rms(Tensor x) => Held.Number(Math.Pow(x.size(-1), -0.5), x.norm(-1, keepdim: true, p: 2).mul); // linalg.vector_norm has a number that nobody can hold
     }
 
     public static Tensor LayerNorm(Tensor x, long[] normalized_shape, Tensor? weight, Tensor? bias, double eps)

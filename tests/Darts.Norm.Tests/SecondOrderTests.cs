@@ -194,16 +194,43 @@ public sealed class SecondOrderTests : IDisposable
         x[1] = 0;
         x[2] *= 0.1;
         x.requires_grad_();
-        var expected = Seconds(x => cat([x[..1] / x[..1].square().mean([-1L], keepdim: true).sqrt(), x[1..] / eps]) * rms.g);
-        foreach (var (actual, other) in Seconds(rms.forward).Zip(expected))
+        var expected = Seconds(rms, x, x => cat([x[..1] / x[..1].square().mean([-1L], keepdim: true).sqrt(), x[1..] / eps]) * rms.g);
+        foreach (var (actual, other) in Seconds(rms, x, rms.forward).Zip(expected))
             Within(actual, other, ScalarType.Float64);
+    }
 
-        List<Tensor> Seconds(Func<Tensor, Tensor> forward)
-        {
-            var gradient = Layers.Values([3, Features], ScalarType.Float64, start: 50).requires_grad_();
-            var first = autograd.grad([forward(x)], [x], [gradient], retain_graph: true, create_graph: true)[0];
-            return [first, .. autograd.grad([(first * Layers.Values(first.shape, ScalarType.Float64, start: 70)).sum()], [x, rms.g, gradient])];
-        }
+    /// <summary>An eps whose square is no number of float64 divides like any other.</summary>
+    [Theory]
+    [InlineData(1e-200)]
+    [InlineData(1e200)]
+    public void SecondOrder_OfRMSNormsRowsOfZerosWithAnEpsFarFromOne_IsThatOfADivisionByEps(double eps)
+    {
+        using RMSNorm rms = new(Features, eps, dtype: ScalarType.Float64), unit = new(Features, 1, dtype: ScalarType.Float64);
+        var x = zeros(3, Features, ScalarType.Float64).requires_grad_();
+        foreach (var (actual, expected) in Seconds(rms, x, rms.forward).Zip(Seconds(unit, x, unit.forward)))
+            Within(actual * eps, expected, ScalarType.Float64);
+    }
+
+    /// <summary>Where their squares are numbers of float64, though the cubes of these are not.</summary>
+    [Theory]
+    [InlineData(400)]
+    [InlineData(-400)]
+    public void SecondOrder_OfRMSNormsValuesFarFromOne_IsThatOfOrdinaryOnesScaled(int exponent)
+    {
+        using var rms = new RMSNorm(Features, 0, dtype: ScalarType.Float64);
+        var (x, scale) = (Layers.Values([3, Features], ScalarType.Float64, start: 5), Math.ScaleB(1, exponent));
+        double[] units = [scale, scale * scale, scale, scale];
+        var scaled = Seconds(rms, (x * scale).requires_grad_(), rms.forward).Zip(units, (gradient, unit) => gradient * unit);
+        foreach (var (actual, expected) in scaled.Zip(Seconds(rms, x.requires_grad_(), rms.forward)))
+            Within(actual, expected, ScalarType.Float64);
+    }
+
+    /// <summary>The input's gradient, and the gradients of a sum of that by the input, the gain and the output's gradient.</summary>
+    private static List<Tensor> Seconds(RMSNorm rms, Tensor x, Func<Tensor, Tensor> forward)
+    {
+        var gradient = Layers.Values([3, Features], ScalarType.Float64, start: 50).requires_grad_();
+        var first = autograd.grad([forward(x)], [x], [gradient], retain_graph: true, create_graph: true)[0];
+        return [first, .. autograd.grad([(first * Layers.Values(first.shape, ScalarType.Float64, start: 70)).sum()], [x, rms.g, gradient])];
     }
 
     private static void Within(Tensor actual, Tensor expected, ScalarType dtype)
