@@ -302,6 +302,19 @@ public sealed class ExactnessTests
     public void LayerNorm_WeightGradientOfARowOfEpsBesideOthers_IsWithin8Units() =>
         RowsAreRight(Kind.LayerNormWithoutBias, 1, [3e-310, -5e-310, 7e-310, 1e-310, 1, 2, 3, 4], [1e100, 2e100, -3e100, 1.7e100, 0, 0, 0, 0], [1, 1, 1, 1]);
 
+    /// <summary>The weight makes the values next to the mean the largest ones.</summary>
+    [Theory]
+    [InlineData(43)]
+    [InlineData(300)]
+    public void LayerNorm_OneOfARowAUnitAboveTheOthers_IsWithinTheBounds(int length)
+    {
+        for (var level = 1.01; level < 1.9; level += 0.1)
+        {
+            double[] x = [Math.BitIncrement(level), .. Enumerable.Repeat(level, length - 1)];
+            RowsAreRight(Kind.LayerNormWithoutBias, 1e-12, x, [.. x.Select((_, i) => Math.Sin(i))], [.. x.Select((_, i) => i == 0 ? 1e-8 : 1)]);
+        }
+    }
+
     /// <summary>Asserts the bounds of output and gradients, of <paramref name="x"/> in rows of the weight's length.</summary>
     private static void RowsAreRight(Kind kind, double eps, double[] x, double[] gradOutput, double[]? weight = null, double[]? bias = null, ScalarType dtype = ScalarType.Float64)
     {

@@ -100,8 +100,11 @@ internal static class Pair
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Pair<Float64x4> Divide(Pair<Float64x4> x, Float64x4 count)
     {
-        var quotient = x.High / count;
-        return WithRest(quotient, (x.Low - Float64x4.Loss(quotient, count, x.High)) / count);
+        var quotient = Plus(x.High / count);
+        return Plus(quotient.High);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        Pair<Float64x4> Plus(Float64x4 quotient) => WithRest(quotient, (x.Low - Float64x4.Loss(quotient, count, x.High)) / count);
     }
 
     /// <summary>x - y².</summary>

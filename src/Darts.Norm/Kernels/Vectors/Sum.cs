@@ -131,8 +131,13 @@ internal static unsafe class Sum
             return (total / count, 0);
         (total, rest) = TwoSum(total, rest); // the losses of many equal values add up to many last places of their total
         var quotient = total / count;
+        if (!double.IsFinite(quotient))
+            return (quotient, 0);
+        (quotient, _) = Plus(quotient);
+        return Plus(quotient); // of the nearest number, whose rest has all its digits: equal values lose them with their mean to no other
+
         // The remainder is exact, so the fused operation gives the same on every machine, with or without an instruction for it.
-        return double.IsFinite(quotient) ? TwoSum(quotient, (Math.FusedMultiplyAdd(-quotient, count, total) + rest) / count) : (quotient, 0);
+        (double, double) Plus(double quotient) => TwoSum(quotient, (Math.FusedMultiplyAdd(-quotient, count, total) + rest) / count);
     }
 
     /// <summary>The rounded sum and what the rounding lost, exactly.</summary>

@@ -112,6 +112,21 @@ public sealed unsafe class SumTests
         Math.Abs(lost).Should().BeLessThanOrEqualTo(Math.Abs(Math.ScaleB(quotient, -53)));
     }
 
+    /// <summary>The first quotient may be the number beside the nearest one: what is left of the values without their mean would be the difference of two roundings.</summary>
+    [Fact]
+    public void Divide_OfATotalOfValuesNextToTheirMean_HasARestOfAllItsDigits()
+    {
+        for (var value = 1.01; value < 1.9; value += 0.01)
+        {
+            var (total, rest) = (0.0, 0.0);
+            for (var i = 0; i < 300; i++)
+                Sum.Add<Float64>(ref total, ref rest, i == 0 ? Math.BitIncrement(value) : value);
+            var (quotient, lost) = Sum.Divide(total, rest, 300);
+            quotient.Should().Be(value);
+            lost.Should().Be(Math.ScaleB(1 / 300.0, -52));
+        }
+    }
+
     [Fact]
     public void Divide_OfWhatIsNotFinite_HasNoRest()
     {
