@@ -102,9 +102,9 @@ public class LayerNorm : NormModule
     /// <exception cref="ObjectDisposedException">The layer, or a parameter of it, is disposed; nothing was set.</exception>
     public void reset_parameters()
     {
+        var (scale, shift) = (weight, bias); // of a disposed layer an error, whatever it has
         if (!elementwise_affine)
             return;
-        var (scale, shift) = (weight, bias);
         Require.Living(scale, GetType().Name, nameof(weight));
         Require.Living(shift, GetType().Name, nameof(bias));
         try
