@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Some rows of float32, normalised together in float32. A formula with a mean is measured in float64.</summary>
+/// <summary>Some rows of float32, measured together in float64 and normalised in float32.</summary>
 /// <remarks>
 /// Each step is done for all rows before the next step: a row's sums, root and division must wait for each other, but not for those of another row.
 /// A row that float32 might lose digits of, or overflow with, gets NaN for its inverse, and is left to float64.
@@ -58,6 +58,7 @@ internal static unsafe class Float32Rows<TFormula>
     }
 
     /// <summary>Sets each row's mean, and its variance in the place of the inverse: NaN where the mean is too far from zero. Answers whether there are such rows.</summary>
+    /// <remarks>Of a formula without a mean, the root of the mean square and the mean square.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static bool SetMoments(int count, long length, double farthest, RowSum* sums, RowSum* squares, Float32Statistics* to)
     {
@@ -74,7 +75,7 @@ internal static unsafe class Float32Rows<TFormula>
                 var level = Float32.Narrow(mean);
                 level.Store(to->Level + r);
                 ((total - (Float32.Widen(level) * n)) * over).Store(to->Rest + r); // the difference is exact, so this has digits that mean - level has not
-                meanSquare -= mean * mean; // where rounding makes that zero or less, SetInverses finds it out of range
+                meanSquare -= mean * mean; // where rounding makes that zero or less, the mean is far
                 var isFar = Vector256.GreaterThan(mean * mean, meanSquare * farthest);
                 far |= isFar;
                 meanSquare = Vector256.ConditionalSelect(isFar, Vector256.Create(double.NaN), meanSquare);

@@ -153,14 +153,14 @@ internal static unsafe class SeriesMap<TFormula>
             for (long kind = 0; kind < Kinds; kind++)
             {
                 var map = _formula.Coefficients(kind, of);
-                var shown = Shift<T>(map);
+                var added = Shift<T>(map);
                 var (factor, shift) = T.IsSingle ? default : _formula.Rests(kind, of);
                 for (var c = 0; c < count; c++)
                 {
                     var i = (((first + c) * Kinds) + kind) * Alike;
                     for (var end = i + Alike; i < end; i++)
                     {
-                        (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center[c], map.CenterLow[c], map.Factor[c], shown[c]);
+                        (to[i], to[run + i], to[(2 * run) + i], to[(3 * run) + i]) = (map.Center[c], map.CenterLow[c], map.Factor[c], added[c]);
                         if (!T.IsSingle)
                             (to[(4 * run) + i], to[(5 * run) + i]) = (factor[c], shift[c]);
                     }
