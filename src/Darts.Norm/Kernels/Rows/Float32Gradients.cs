@@ -29,7 +29,7 @@ internal static unsafe class Float32Gradients<TFormula>
         where TVector : struct, IFloat32Vector<TVector>
     {
         Float32GradientStatistics single;
-        var (unit, allFit) = (singleWeight.At is null ? 1.0 : 1.0 / WeightUnit, Vector256<double>.AllBitsSet);
+        var (unit, allFit) = (singleWeight.At is null ? 1.0 : 1.0 / WeightUnit, true);
         for (var r = 0; r < rows.Count; r += Vector256<double>.Count)
         {
             var (inverse, along, mean) = (Vector256.Load(statistics->Inverse + r), Vector256.Load(statistics->Along + r), TFormula.Centers ? Vector256.Load(statistics->Mean + r) : Vector256<double>.Zero);
@@ -44,9 +44,10 @@ internal static unsafe class Float32Gradients<TFormula>
             }
             Float32.Narrow(along).Store(single.Along + r);
             Float32.Narrow(Vector256.ConditionalSelect(fits, inverse * unit, Vector256.Create(double.NaN))).Store(single.Inverse + r);
-            allFit &= fits;
         }
-        if (!Vector256.EqualsAll(allFit.AsInt64(), Vector256<long>.AllBitsSet) || (rows.Length % TVector.Count != 0 && !HasRoom(rows, to, toEnd)))
+        for (var r = 0; r < rows.Count; r++)
+            allFit &= !float.IsNaN(single.Inverse[r]);
+        if (!allFit || (rows.Length % TVector.Count != 0 && !HasRoom(rows, to, toEnd)))
             WriteEach<TVector>(rows, to, toEnd, statistics, &single, weight, singleWeight.At, destination);
         else if (singleWeight.At is null)
             WritePlain<TVector>(rows, to, &single, destination);
