@@ -18,6 +18,9 @@ switch (args)
         foreach (var line in ErrorTable.Lines(args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 100))
             Console.WriteLine(line);
         return 0;
+    case ["faults"]:
+        Console.WriteLine(PageFaults.MostAStep());
+        return 0;
     case ["bits", .. var threads]:
         Console.WriteLine(Bits.Machine);
         foreach (var count in threads)
@@ -32,6 +35,7 @@ switch (args)
             training [CALLS]             forward and backward calls with flat memory; a million by default
             bad-calls [CALLS] [SEED]     wrong calls of the public API; 100,000 by default
             errors [PROBLEMS]            the largest error of each layer and dtype, beside that of the formula op by op in the dtype
+            faults                       how many pages a step waits for, on Linux
             bits THREADS...              hashes of all results, with so many threads
             """);
         return 2;

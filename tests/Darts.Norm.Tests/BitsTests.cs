@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Darts.Norm.Soak;
 
 namespace Darts.Norm.Tests;
@@ -27,7 +26,7 @@ public sealed class BitsTests
             await two.WaitAsync();
             try
             {
-                return await Child(machine.off, "bits", "1", "2", $"{Threads}");
+                return await SoakProgram.Lines(machine.off, "bits", "1", "2", $"{Threads}");
             }
             finally
             {
@@ -41,25 +40,5 @@ public sealed class BitsTests
         expected.Should().HaveCount(Enum.GetValues<Kind>().Length * Layers.Dtypes.Length).And.OnlyHaveUniqueItems();
         foreach (var (lines, machine) in hashes.Zip(Machines))
             lines.Should().Equal([.. expected, .. expected, .. expected], $"without {string.Join(", ", machine.off)} and on 1, 2 and {Threads} threads");
-    }
-
-    /// <summary>What the soak program prints, line by line, with hardware switched off.</summary>
-    private static async Task<string[]> Child(string[] off, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(Environment.ProcessPath!.Contains("dotnet", StringComparison.Ordinal) ? Environment.ProcessPath : "dotnet")
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.ArgumentList.Add(typeof(Problem).Assembly.Location);
-        foreach (var argument in arguments)
-            start.ArgumentList.Add(argument);
-        foreach (var name in off)
-            start.Environment[name] = "0";
-        using var child = Process.Start(start)!;
-        var (output, error) = (child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync());
-        await child.WaitForExitAsync();
-        child.ExitCode.Should().Be(0, await error);
-        return (await output).TrimEnd().Split('\n');
     }
 }

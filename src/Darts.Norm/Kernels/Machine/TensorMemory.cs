@@ -65,7 +65,7 @@ internal static unsafe class TensorMemory
     {
         try
         {
-            return WithHugePages(tensor.is_contiguous() ? empty_like(tensor, device: CPU) : empty(tensor.shape, tensor.dtype, CPU));
+            return Prepared(tensor.is_contiguous() ? empty_like(tensor, device: CPU) : empty(tensor.shape, tensor.dtype, CPU));
         }
         catch (ExternalException error) when (IsShortage(error))
         {
@@ -94,9 +94,11 @@ internal static unsafe class TensorMemory
     public static bool IsShortage(ExternalException error) =>
         error.Message.Contains("tried to allocate", StringComparison.OrdinalIgnoreCase) || error.Message.Contains("overflow", StringComparison.Ordinal);
 
-    private static Tensor WithHugePages(Tensor result)
+    private static Tensor Prepared(Tensor result)
     {
         var values = result.numel();
+        if (values >= FreedMemory.Least / sizeof(double))
+            FreedMemory.Keep();
         if (values >= Large / sizeof(double) && values * result.element_size() is >= Large and var bytes)
             HugePages.Advise(Start(result), bytes);
         return result;
