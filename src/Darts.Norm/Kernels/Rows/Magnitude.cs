@@ -29,7 +29,7 @@ internal static class Magnitude
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static unsafe int ExponentOfProducts(double* values, double* weight, long length)
     {
-        if (HoldsProducts(LargestProduct(values, weight, length)) || Largest(values, length) == 0)
+        if (HoldsProducts(weight is null ? Largest(values, length) : LargestProduct(values, weight, length)) || Largest(values, length) == 0)
             return 0;
         var most = int.MinValue;
         for (long i = 0; i < length; i++)
@@ -48,13 +48,10 @@ internal static class Magnitude
     {
         var (i, largest) = (0L, Vector256<double>.Zero);
         for (; i <= length - Vector256<double>.Count; i += Vector256<double>.Count)
-        {
-            var value = Vector256.Load(values + i);
-            largest = Vector256.Max(largest, Vector256.Abs(weight is null ? value : value * Vector256.Load(weight + i)));
-        }
+            largest = Vector256.Max(largest, Vector256.Abs(Vector256.Load(values + i) * Vector256.Load(weight + i)));
         var most = Math.Max(Math.Max(largest[0], largest[1]), Math.Max(largest[2], largest[3]));
         for (; i < length; i++)
-            most = Math.Max(most, Math.Abs(weight is null ? values[i] : values[i] * weight[i]));
+            most = Math.Max(most, Math.Abs(values[i] * weight[i]));
         return most;
     }
 
