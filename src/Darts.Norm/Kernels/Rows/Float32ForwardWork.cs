@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 
 namespace Darts.Norm.Kernels;
@@ -29,26 +30,56 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     {
         var (length, eps, destination) = (Wide.X.Length, Wide.Eps, Destination);
         var farthest = Sum.Farthest(IsInSingle && LargestBias == 0 ? Float32Rows<TFormula>.FarInSingle : Float32Rows<TFormula>.FarInDouble, length / RowSum.Count);
-        var x = stackalloc float*[Float32Statistics.Most];
+        float** x = stackalloc float*[Float32Statistics.Most], following = stackalloc float*[Float32Statistics.Most];
+        RowSum* sums = stackalloc RowSum[Float32Statistics.Most], squares = stackalloc RowSum[Float32Statistics.Most];
         Float32Statistics measured;
-        for (; first < end; first += together)
+        var overlaps = IsInSingle && LargestBias == 0 && !Wide.X.IsHalf && Float32Overlap<TFormula>.Holds(length);
+        var (count, isAddedUp) = ((int)Math.Min(together, end - first), false);
+        for (int next; first < end; first += count, count = next)
         {
-            var count = (int)Math.Min(together, end - first);
-            var xEnd = (float*)Wide.X.Read(first, count, (byte**)x, tile.Widened);
-            float* y = (float*)tile.Start(first), yEnd = (float*)tile.End;
-            Float32Rows<TFormula>.Measure(x, count, length, xEnd, eps, farthest, Ratio, &measured);
-            if (IsInSingle && LargestBias != 0)
+            next = (int)Math.Min(together, end - first - count);
+            float* y = (float*)tile.Start(first), yEnd = (float*)tile.End, xEnd = (float*)Wide.X.End;
+            if (!isAddedUp)
+            {
+                xEnd = (float*)Wide.X.Read(first, count, (byte**)x, tile.Widened);
+                Float32Sums<TFormula>.AddUp(x, count, length, xEnd, sums, squares);
+            }
+            var notPlain = Float32Rows<TFormula>.Set(x, count, length, xEnd, eps, farthest, Ratio, sums, squares, &measured);
+            isAddedUp = overlaps && next > 0 && BitOperations.PopCount(notPlain) <= count / 4;
+            if (TFormula.Centers && (notPlain != 0 || LargestBias != 0))
+                Float32Rows<TFormula>.SetLosses(count, &measured);
+            if (isAddedUp)
+            {
+                Wide.X.Starts(first + count, next, (byte**)following);
+                Float32Overlap<TFormula>.Write(x, count, following, next, length, y, &measured, Weight, Bias, destination, sums, squares);
+            }
+            else if (IsInSingle && LargestBias != 0)
+            {
                 Float32Rows<TFormula>.WriteWatched(x, count, length, xEnd, y, yEnd, eps, &measured, Weight, Bias, LargestBias, Wide.Weight, Wide.Bias, destination);
+            }
             else if (IsInSingle)
+            {
                 Float32Rows<TFormula>.WriteInSingle(x, count, length, xEnd, y, yEnd, &measured, Weight, Bias, destination);
+            }
             else
+            {
                 Float32Rows<TFormula>.WriteInDouble(x, 0, count, length, xEnd, y, yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
+            }
             if (Wide.Statistics is not null)
                 measured.Keep(count, eps, Wide.Statistics + first, Wide.X.Count, TFormula.Centers);
-            for (var r = 0; r < count; r++)
+            for (; notPlain != 0; notPlain &= notPlain - 1)
             {
+                var r = BitOperations.TrailingZeroCount(notPlain);
                 if (double.IsNaN(measured.Inverse[r]))
                     Wide.WriteRow(first + r, (byte*)x[r], (byte*)xEnd, (byte*)(y + (r * length)));
+                else if (isAddedUp)
+                    Float32Rows<TFormula>.WriteRow<Float32x16>(x[r], length, x[r] + length, y + (r * length), y + ((r + 1) * length), &measured, r, Weight, Bias, destination);
+            }
+            if (isAddedUp)
+            {
+                var written = x;
+                x = following;
+                following = written;
             }
             tile.Write(first, count);
         }

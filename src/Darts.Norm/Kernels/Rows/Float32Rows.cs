@@ -16,7 +16,7 @@ internal static unsafe class Float32Rows<TFormula>
     public const long Shortest = Lanes.Count;
 
     /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>, but more of short rows, as their roots and divisions take long beside the rest.</summary>
-    public static int Together(long length) => length <= 128 ? Float32Statistics.Most : RowNormalization<TFormula>.Together(length);
+    public static int Together(long length) => length <= 128 ? 24 : RowNormalization<TFormula>.Together(length);
 
     /// <summary>The least mean square that float32 holds.</summary>
     private const double LeastSquare = 1e-25;
@@ -52,13 +52,22 @@ internal static unsafe class Float32Rows<TFormula>
     {
         RowSum* sums = stackalloc RowSum[Float32Statistics.Most], squares = stackalloc RowSum[Float32Statistics.Most];
         Float32Sums<TFormula>.AddUp(rows, count, length, end, sums, squares);
+        Set(rows, count, length, end, eps, farthest, ratio, sums, squares, to);
+        SetLosses(count, to);
+    }
+
+    /// <summary>As <see cref="Measure"/>, of rows that are added up.</summary>
+    /// <returns>A bit for each row that is not plain.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static ulong Set(float** rows, int count, long length, float* end, double eps, double farthest, double ratio, RowSum* sums, RowSum* squares, Float32Statistics* to)
+    {
         if (SetMoments(count, length, farthest, sums, squares, to))
             SetFarSquares(rows, count, length, end, to);
-        SetInverses(count, eps, ratio, to);
+        return SetInverses(count, eps, ratio, to);
     }
 
     /// <summary>Sets each row's mean, and its variance in the place of the inverse: NaN where the mean is too far from zero. Answers whether there are such rows.</summary>
-    /// <remarks>Of a formula without a mean, the root of the mean square and the mean square.</remarks>
+    /// <remarks>Of a formula without a mean, the mean square twice.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static bool SetMoments(int count, long length, double farthest, RowSum* sums, RowSum* squares, Float32Statistics* to)
     {
@@ -84,7 +93,7 @@ internal static unsafe class Float32Rows<TFormula>
             {
                 meanSquare /= n; // exact, unlike the product, for a row of one value, which may be eps
                 Vector128<float>.Zero.Store(to->Level + r);
-                Vector256.Sqrt(meanSquare).Store(to->Rest + r);
+                meanSquare.Store(to->Rest + r);
             }
             meanSquare.Store(to->Inverse + r);
         }
@@ -106,9 +115,10 @@ internal static unsafe class Float32Rows<TFormula>
 
     /// <summary>Sets the inverse of each row, where its mean square is, and what it is in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void SetInverses(int count, double eps, double ratio, Float32Statistics* to)
+    private static ulong SetInverses(int count, double eps, double ratio, Float32Statistics* to)
     {
         // Such an eps keeps the digits of even the least number of float32, as one over it is 2²⁴ and more.
+        var plain = 0UL;
         var least = !TFormula.Centers && eps is > LeastDivisor and < Unit ? -1 : LeastSquare;
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
@@ -119,19 +129,31 @@ internal static unsafe class Float32Rows<TFormula>
                 isHeld |= Vector256.Equals(meanSquare, Vector256<double>.Zero); // a row of one value, of which nothing is left
             factor = Vector256.ConditionalSelect(isHeld & IsBetween(1e-15, factor, 1e15), factor, Vector256.Create(double.NaN));
             factor.Store(to->Inverse + r);
-            var high = Float32.Narrow(factor);
-            if (!TFormula.Centers)
+            var isPlain = Vector256.Equals(factor, factor);
+            if (TFormula.Centers)
             {
-                high.Store(to->PlainInverse + r);
-                continue;
+                var rest = Vector256.Load(to->Rest + r);
+                var lost = factor - Float32.Widen(Float32.Narrow(factor));
+                var (hidden, room) = (rest * ratio, (factor * Unit) - Vector256.Abs(lost)); // together the two come to no more than one rounding
+                isPlain = Vector256.LessThanOrEqual(hidden * hidden, meanSquare * HiddenSquare) & Vector256.LessThanOrEqual(hidden * hidden * (factor * factor), meanSquare * (room * room));
+                factor = Vector256.ConditionalSelect(isPlain, factor, Vector256.Create(double.NaN));
             }
-            var rest = Vector256.Load(to->Rest + r);
-            var lost = factor - Float32.Widen(high);
-            var (hidden, room) = (rest * ratio, (factor * Unit) - Vector256.Abs(lost)); // together the two come to no more than one rounding
-            var isPlain = Vector256.LessThanOrEqual(hidden * hidden, meanSquare * HiddenSquare) & Vector256.LessThanOrEqual(hidden * hidden * (factor * factor), meanSquare * (room * room));
-            Float32.Narrow(Vector256.ConditionalSelect(isPlain, factor, Vector256.Create(double.NaN))).Store(to->PlainInverse + r);
+            Float32.Narrow(factor).Store(to->PlainInverse + r);
+            plain |= (ulong)isPlain.ExtractMostSignificantBits() << r;
+        }
+        return ~plain & ((1UL << count) - 1);
+    }
+
+    /// <summary>Sets what Float32 loses of each row's inverse and mean.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public static void SetLosses(int count, Float32Statistics* to)
+    {
+        for (var r = 0; r < count; r += Vector256<double>.Count)
+        {
+            Vector256<double> factor = Vector256.Load(to->Inverse + r), rest = Vector256.Load(to->Rest + r);
+            var high = Float32.Narrow(factor);
             high.Store(to->InverseHigh + r);
-            Float32.Narrow(lost).Store(to->InverseLow + r);
+            Float32.Narrow(factor - Float32.Widen(high)).Store(to->InverseLow + r);
             Float32.Narrow(-rest * factor).Store(to->Shift + r);
         }
     }
@@ -208,7 +230,7 @@ internal static unsafe class Float32Rows<TFormula>
 
     /// <summary>Writes one row, unless it is left to float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteRow<TVector>(
+    public static void WriteRow<TVector>(
         float* x, long length, float* end, float* y, float* yEnd, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination)
         where TVector : struct, IFloat32Vector<TVector>
     {

@@ -12,7 +12,7 @@ internal unsafe struct Float32Statistics
     /// <summary>Each row's mean, rounded to float32; zero for a formula that subtracts nothing.</summary>
     public fixed float Level[Most];
 
-    /// <summary>Each row's <see cref="RowStatistics.Center"/> less its <see cref="Level"/>.</summary>
+    /// <summary>Each row's <see cref="RowStatistics.Center"/> less its <see cref="Level"/>; of a formula that subtracts nothing its mean square.</summary>
     public fixed double Rest[Most];
 
     /// <summary>What each row is multiplied by; NaN for a row that is left to float64.</summary>
@@ -30,7 +30,7 @@ internal unsafe struct Float32Statistics
     /// <summary>-<see cref="Rest"/> · <see cref="Inverse"/>, which is added to rows that are not plain.</summary>
     public fixed float Shift[Most];
 
-    /// <summary>A row's statistics in float64.</summary>
+    /// <summary>The statistics in float64 of a row from which something is subtracted.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly RowStatistics Of(int row)
     {
@@ -51,16 +51,25 @@ internal unsafe struct Float32Statistics
             var r = 0;
             for (; r <= count - Vector256<double>.Count; r += Vector256<double>.Count)
             {
-                var inverse = Vector256.Load(measured->Inverse + r);
-                Vector256<double> level = Float32.Widen(Vector128.Load(measured->Level + r)), rest = Vector256.Load(measured->Rest + r);
-                var center = level + rest;
+                Vector256<double> inverse = Vector256.Load(measured->Inverse + r), rest = Vector256.Load(measured->Rest + r);
                 inverse.Store(to + r);
+                if (!centers)
+                {
+                    Vector256.Sqrt(rest).Store(to + rows + r);
+                    continue;
+                }
+                var level = Float32.Widen(Vector128.Load(measured->Level + r));
+                var center = level + rest;
                 center.Store(to + rows + r);
-                if (centers)
-                    RowStatistics.WithoutHidden(rest - (center - level), inverse, eps).Store(to + (2 * rows) + r); // the level is larger than the rest, or zero
+                RowStatistics.WithoutHidden(rest - (center - level), inverse, eps).Store(to + (2 * rows) + r); // the level is larger than the rest, or zero
             }
             for (; r < count; r++)
-                Of(r).WithoutHiddenLow(eps).Store<Float32>(to + r, rows, centers);
+            {
+                if (centers)
+                    Of(r).WithoutHiddenLow(eps).Store<Float32>(to + r, rows, centers);
+                else
+                    new RowStatistics(Inverse[r], Math.Sqrt(Rest[r])).Store<Float32>(to + r, rows, centers);
+            }
         }
     }
 }
