@@ -16,7 +16,7 @@ internal static unsafe class Float32Rows<TFormula>
     public const long Shortest = Lanes.Count;
 
     /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>, but more of short rows, as their roots and divisions take long beside the rest.</summary>
-    public static int Together(long length) => length <= 128 ? 24 : RowNormalization<TFormula>.Together(length);
+    public static int Together(long length) => length <= 128 ? 16 : RowNormalization<TFormula>.Together(length);
 
     /// <summary>The least mean square that float32 holds.</summary>
     private const double LeastSquare = 1e-25;
