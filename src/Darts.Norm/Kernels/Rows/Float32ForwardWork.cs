@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
@@ -15,10 +16,12 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     public float LargestBias;
     public Destination Destination;
 
+    private readonly bool Overlaps => IsInSingle && Float32Overlap<TFormula>.Holds(Wide.X);
+
     public readonly void Run(long block)
     {
         var (first, end) = (Wide.Blocks.First(block), Wide.Blocks.End(block));
-        var together = (int)Math.Min(Float32Rows<TFormula>.Together(Wide.X.Length), end - first);
+        var together = (int)Math.Min(Float32Rows<TFormula>.Together(Wide.X.Length, Overlaps), end - first);
         using var tile = new Tile(Wide.X, Wide.Y, together, end);
         WriteRows(first, end, together, tile);
     }
@@ -28,12 +31,12 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void WriteRows(long first, long end, int together, in Tile tile)
     {
-        var (length, eps, destination) = (Wide.X.Length, Wide.Eps, Destination);
-        var farthest = Sum.Farthest(IsInSingle && LargestBias == 0 ? Float32Rows<TFormula>.FarInSingle : Float32Rows<TFormula>.FarInDouble, length / RowSum.Count);
+        var (length, eps, destination, overlaps, isWatched) = (Wide.X.Length, Wide.Eps, Destination, Overlaps, IsInSingle && LargestBias != 0);
+        var farthest = Sum.Farthest(IsInSingle && !isWatched ? Float32Rows<TFormula>.FarInSingle : Float32Rows<TFormula>.FarInDouble, length / RowSum.Count);
         float** x = stackalloc float*[Float32Statistics.Most], following = stackalloc float*[Float32Statistics.Most];
         RowSum* sums = stackalloc RowSum[Float32Statistics.Most], squares = stackalloc RowSum[Float32Statistics.Most];
+        var largest = stackalloc Vector256<int>[Float32Statistics.Most];
         Float32Statistics measured;
-        var overlaps = IsInSingle && LargestBias == 0 && !Wide.X.IsHalf && Float32Overlap<TFormula>.Holds(length);
         var (count, isAddedUp) = ((int)Math.Min(together, end - first), false);
         for (int next; first < end; first += count, count = next)
         {
@@ -44,16 +47,16 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
                 xEnd = (float*)Wide.X.Read(first, count, (byte**)x, tile.Widened);
                 Float32Sums<TFormula>.AddUp(x, count, length, xEnd, sums, squares);
             }
-            var notPlain = Float32Rows<TFormula>.Set(x, count, length, xEnd, eps, farthest, Ratio, sums, squares, &measured);
-            isAddedUp = overlaps && next > 0 && BitOperations.PopCount(notPlain) <= count / 4;
-            if (TFormula.Centers && (notPlain != 0 || LargestBias != 0))
-                Float32Rows<TFormula>.SetLosses(count, &measured);
+            var notPlain = Float32Rows<TFormula>.Measure(x, count, length, xEnd, eps, farthest, Ratio, sums, squares, isWatched, &measured);
+            isAddedUp = overlaps && next > 0 && Float32Overlap<TFormula>.Pays(notPlain, count);
             if (isAddedUp)
             {
                 Wide.X.Starts(first + count, next, (byte**)following);
-                Float32Overlap<TFormula>.Write(x, count, following, next, length, y, &measured, Weight, Bias, destination, sums, squares);
+                Float32Overlap<TFormula>.Write(x, count, notPlain, following, next, length, y, &measured, Weight, Bias, destination, isWatched ? largest : null, sums, squares);
+                if (isWatched)
+                    Float32Rows<TFormula>.WriteLost(x, count, length, xEnd, y, eps, &measured, largest, LargestBias, Wide.Weight, Wide.Bias, destination);
             }
-            else if (IsInSingle && LargestBias != 0)
+            else if (isWatched)
             {
                 Float32Rows<TFormula>.WriteWatched(x, count, length, xEnd, y, yEnd, eps, &measured, Weight, Bias, LargestBias, Wide.Weight, Wide.Bias, destination);
             }
@@ -72,8 +75,6 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
                 var r = BitOperations.TrailingZeroCount(notPlain);
                 if (double.IsNaN(measured.Inverse[r]))
                     Wide.WriteRow(first + r, (byte*)x[r], (byte*)xEnd, (byte*)(y + (r * length)));
-                else if (isAddedUp)
-                    Float32Rows<TFormula>.WriteRow<Float32x16>(x[r], length, x[r] + length, y + (r * length), y + ((r + 1) * length), &measured, r, Weight, Bias, destination);
             }
             if (isAddedUp)
             {

@@ -1,33 +1,60 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>Writes rows of float32 while it adds up the rows that follow: what one waits for from memory, the other spends on arithmetic.</summary>
-/// <remarks>Value for value as <see cref="Float32Rows{TFormula}.WriteInSingle"/> and <see cref="Float32Sums{TFormula}"/>.</remarks>
+/// <summary>Writes rows of float32 while it adds up the rows that follow: the processor computes the one while it waits for the memory of the other.</summary>
+/// <remarks>Value for value what <see cref="Float32Rows{TFormula}"/> writes and <see cref="Float32Sums{TFormula}"/> adds up.</remarks>
 internal static unsafe class Float32Overlap<TFormula>
     where TFormula : IRowFormula
 {
-    /// <summary>Whether rows of this length can be written and added up together.</summary>
-    public static bool Holds(long length) => Vector512.IsHardwareAccelerated && length % Lanes.Count == 0;
+    /// <summary>Whether rows are taken together: vectors must fill them, and there must be registers enough.</summary>
+    public static bool Holds(in Rows rows) => Vector512.IsHardwareAccelerated && !rows.IsHalf && rows.Length % Lanes.Count == 0;
 
-    /// <summary>Writes rows that all are plain, and adds up as many that follow, or fewer.</summary>
+    /// <summary>Whether so few rows are not plain that to write those a second time costs less than to add up the next rows apart.</summary>
+    public static bool Pays(ulong notPlain, int count) => BitOperations.PopCount(notPlain) <= count / 4;
+
+    /// <summary>Writes rows, and adds up as many that follow, or fewer.</summary>
+    /// <param name="rows">The address of each row.</param>
+    /// <param name="count">How many rows.</param>
+    /// <param name="notPlain">A bit for each row that is not plain. One that is left to float64 gets values without meaning.</param>
+    /// <param name="next">The address of each row that follows.</param>
+    /// <param name="nextCount">How many follow, at least one.</param>
+    /// <param name="length">The values of a row.</param>
+    /// <param name="to">Where the first row's results go.</param>
+    /// <param name="measured">The rows' statistics.</param>
+    /// <param name="weight">The layer's, or null.</param>
+    /// <param name="bias">The layer's, or null.</param>
+    /// <param name="destination">How results are written.</param>
+    /// <param name="largest">Receives the largest magnitudes of each row's x̂ · weight; null where nothing asks for them. With them there must be both parameters.</param>
+    /// <param name="sums">Receives the following rows' sums.</param>
+    /// <param name="squares">Receives the following rows' sums of squares.</param>
     public static void Write(
-        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination, RowSum* sums, RowSum* squares)
+        float** rows, int count, ulong notPlain, float** next, int nextCount, long length, float* to, Float32Statistics* measured,
+        float* weight, float* bias, Destination destination, Vector256<int>* largest, RowSum* sums, RowSum* squares)
     {
         if (destination == Destination.Memory)
-            Write<Past>(rows, count, next, nextCount, length, to, measured, weight, bias, sums, squares);
+            Write<PastCaches>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
         else if (destination == Destination.Caches)
-            Write<Ahead>(rows, count, next, nextCount, length, to, measured, weight, bias, sums, squares);
+            Write<LoadedAhead>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
         else
-            Write<Near>(rows, count, next, nextCount, length, to, measured, weight, bias, sums, squares);
+            Write<Plain>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
+        for (; notPlain != 0; notPlain &= notPlain - 1)
+        {
+            var r = BitOperations.TrailingZeroCount(notPlain);
+            if (!double.IsNaN(measured->Inverse[r]))
+                Float32Rows<TFormula>.WriteFar(rows[r], length, to + (r * length), measured, r, weight, bias, destination, largest is null ? null : largest + r);
+        }
     }
 
     private static void Write<TDestination>(
-        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, float* bias, RowSum* sums, RowSum* squares)
+        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Vector256<int>* largest, RowSum* sums, RowSum* squares)
         where TDestination : IDestination
     {
-        if (bias is not null)
+        if (largest is not null)
+            WriteWatched<TDestination>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
+        else if (bias is not null)
             WriteShifted<TDestination>(rows, count, next, nextCount, length, to, measured, weight, bias, sums, squares);
         else if (weight is not null)
             WriteScaled<TDestination>(rows, count, next, nextCount, length, to, measured, weight, sums, squares);
@@ -35,64 +62,78 @@ internal static unsafe class Float32Overlap<TFormula>
             WritePlain<TDestination>(rows, count, next, nextCount, length, to, measured, sums, squares);
     }
 
+    // A method for each set of parameters, as in Float32Rows.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteWatched<TDestination>(
+        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Vector256<int>* largest, RowSum* sums, RowSum* squares)
+        where TDestination : IDestination => WriteRows<TDestination>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, isWatched: true, sums, squares);
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteShifted<TDestination>(
         float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, float* bias, RowSum* sums, RowSum* squares)
-        where TDestination : IDestination => Both<TDestination>(rows, count, next, nextCount, length, to, measured, weight, bias, sums, squares);
+        where TDestination : IDestination => WriteRows<TDestination>(rows, count, next, nextCount, length, to, measured, weight, bias, null, isWatched: false, sums, squares);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteScaled<TDestination>(
         float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, RowSum* sums, RowSum* squares)
-        where TDestination : IDestination => Both<TDestination>(rows, count, next, nextCount, length, to, measured, weight, null, sums, squares);
+        where TDestination : IDestination => WriteRows<TDestination>(rows, count, next, nextCount, length, to, measured, weight, null, null, isWatched: false, sums, squares);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WritePlain<TDestination>(
         float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, RowSum* sums, RowSum* squares)
-        where TDestination : IDestination => Both<TDestination>(rows, count, next, nextCount, length, to, measured, null, null, sums, squares);
+        where TDestination : IDestination => WriteRows<TDestination>(rows, count, next, nextCount, length, to, measured, null, null, null, isWatched: false, sums, squares);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Both<TDestination>(
-        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, float* bias, RowSum* sums, RowSum* squares)
+    private static void WriteRows<TDestination>(
+        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured,
+        float* weight, float* bias, Vector256<int>* largest, bool isWatched, RowSum* sums, RowSum* squares)
         where TDestination : IDestination
     {
         for (var r = 0; r < count; r++, to += length)
         {
-            float* x = rows[r], x2 = next[Math.Min(r, nextCount - 1)];
+            float* x = rows[r], following = next[Math.Min(r, nextCount - 1)]; // of fewer rows, the last is added up again
             var (level, inverse) = (Vector512.Create(measured->Level[r]), Vector512.Create(measured->PlainInverse[r]));
             Vector512<double> sum = default, square = default, squareHigh = default;
+            Float32x16 products = default;
             for (var i = 0L; i < length; i += Lanes.Count)
             {
-                Vector512<double> v = Float32.WidenEight(x2 + i), w = Float32.WidenEight(x2 + i + 8);
+                Vector512<double> v = Float32.WidenEight(following + i), w = Float32.WidenEight(following + i + 8);
                 if (TFormula.Centers)
                     sum += v + w;
                 (square, squareHigh) = (Lanes.AddProduct(v, v, square), Lanes.AddProduct(w, w, squareHigh));
+
                 var y = Vector512.Load(x + i);
                 if (TFormula.Centers)
                     y -= level;
                 y *= inverse;
                 if (weight is not null)
                     y *= Vector512.Load(weight + i);
+                if (isWatched)
+                    products = Float32x16.LargerMagnitude(products, new(y));
                 if (bias is not null)
                     y += Vector512.Load(bias + i);
                 TDestination.Store(y, to + i);
             }
             RowSum.Store(sum, sums + r);
             RowSum.Store(square + squareHigh, squares + r);
+            if (isWatched)
+                largest[r] = products.Folded();
         }
     }
 
+    /// <summary>A <see cref="Destination"/>, as a type: the loops are compiled for each.</summary>
     private interface IDestination
     {
         public static abstract void Store(Vector512<float> values, float* to);
     }
 
-    private struct Near : IDestination
+    private readonly struct Plain : IDestination
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void Store(Vector512<float> values, float* to) => values.Store(to);
     }
 
-    private struct Ahead : IDestination
+    private readonly struct LoadedAhead : IDestination
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void Store(Vector512<float> values, float* to)
@@ -102,7 +143,7 @@ internal static unsafe class Float32Overlap<TFormula>
         }
     }
 
-    private struct Past : IDestination
+    private readonly struct PastCaches : IDestination
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void Store(Vector512<float> values, float* to) => values.StoreAlignedNonTemporal(to);

@@ -16,7 +16,9 @@ internal static unsafe class Float32Rows<TFormula>
     public const long Shortest = Lanes.Count;
 
     /// <summary>As <see cref="RowNormalization{TFormula}.Together"/>, but more of short rows, as their roots and divisions take long beside the rest.</summary>
-    public static int Together(long length) => length <= 128 ? 16 : RowNormalization<TFormula>.Together(length);
+    /// <param name="length">The values of a row.</param>
+    /// <param name="overlaps">Whether the cache must hold the rows that follow as well.</param>
+    public static int Together(long length, bool overlaps) => length > 128 ? RowNormalization<TFormula>.Together(length) : overlaps ? Float32Statistics.Most / 2 : Float32Statistics.Most;
 
     /// <summary>The least mean square that float32 holds.</summary>
     private const double LeastSquare = 1e-25;
@@ -36,7 +38,7 @@ internal static unsafe class Float32Rows<TFormula>
     /// <summary>2⁻²⁴: the most that rounding to float32 loses of one.</summary>
     private const double Unit = 1.0 / (1L << 24);
 
-    /// <summary>Measures the rows. The inverse of one whose mean square is out of range is NaN.</summary>
+    /// <summary>Measures rows from their sums. The inverse of one whose mean square is out of range is NaN.</summary>
     /// <remarks>The variance is taken from the squares of the values, or for a row whose mean is far larger than its spread, from the squared differences to the mean.</remarks>
     /// <param name="rows">The address of each row.</param>
     /// <param name="count">How many rows.</param>
@@ -45,25 +47,21 @@ internal static unsafe class Float32Rows<TFormula>
     /// <param name="eps">The layer's.</param>
     /// <param name="farthest">How many times the variance the square of the mean may be, for the variance to be taken from the values' squares.</param>
     /// <param name="ratio">The weight's largest magnitude over its least.</param>
+    /// <param name="sums">Each row's sum.</param>
+    /// <param name="squares">Each row's sum of squares.</param>
+    /// <param name="isWatched">Whether <see cref="WriteLost"/> follows, which asks for what float32 loses of plain rows too.</param>
     /// <param name="to">Receives the statistics.</param>
-    [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Measure(float** rows, int count, long length, float* end, double eps, double farthest, double ratio, Float32Statistics* to)
-    {
-        RowSum* sums = stackalloc RowSum[Float32Statistics.Most], squares = stackalloc RowSum[Float32Statistics.Most];
-        Float32Sums<TFormula>.AddUp(rows, count, length, end, sums, squares);
-        Set(rows, count, length, end, eps, farthest, ratio, sums, squares, to);
-        SetLosses(count, to);
-    }
-
-    /// <summary>As <see cref="Measure"/>, of rows that are added up.</summary>
     /// <returns>A bit for each row that is not plain.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static ulong Set(float** rows, int count, long length, float* end, double eps, double farthest, double ratio, RowSum* sums, RowSum* squares, Float32Statistics* to)
+    public static ulong Measure(
+        float** rows, int count, long length, float* end, double eps, double farthest, double ratio, RowSum* sums, RowSum* squares, bool isWatched, Float32Statistics* to)
     {
         if (SetMoments(count, length, farthest, sums, squares, to))
             SetFarSquares(rows, count, length, end, to);
-        return SetInverses(count, eps, ratio, to);
+        var notPlain = SetInverses(count, eps, ratio, to);
+        if (TFormula.Centers && (isWatched || notPlain != 0))
+            SetLosses(count, to);
+        return notPlain;
     }
 
     /// <summary>Sets each row's mean, and its variance in the place of the inverse: NaN where the mean is too far from zero. Answers whether there are such rows.</summary>
@@ -113,7 +111,7 @@ internal static unsafe class Float32Rows<TFormula>
         }
     }
 
-    /// <summary>Sets the inverse of each row, where its mean square is, and what it is in float32.</summary>
+    /// <summary>Sets the inverse of each row, where its mean square is, and what it is in float32. Answers with a bit for each row that is not plain.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static ulong SetInverses(int count, double eps, double ratio, Float32Statistics* to)
     {
@@ -144,9 +142,9 @@ internal static unsafe class Float32Rows<TFormula>
         return ~plain & ((1UL << count) - 1);
     }
 
-    /// <summary>Sets what Float32 loses of each row's inverse and mean.</summary>
+    /// <summary>Sets what float32 loses of each row's inverse and mean.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void SetLosses(int count, Float32Statistics* to)
+    private static void SetLosses(int count, Float32Statistics* to)
     {
         for (var r = 0; r < count; r += Vector256<double>.Count)
         {
@@ -230,7 +228,7 @@ internal static unsafe class Float32Rows<TFormula>
 
     /// <summary>Writes one row, unless it is left to float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void WriteRow<TVector>(
+    private static void WriteRow<TVector>(
         float* x, long length, float* end, float* y, float* yEnd, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination)
         where TVector : struct, IFloat32Vector<TVector>
     {
@@ -253,6 +251,15 @@ internal static unsafe class Float32Rows<TFormula>
         Float32x8 largest = default;
         for (var i = whole; i < length; i += Float32x8.Count)
             to.SetPart(i, Affine(eight.Of(new(from.Part(i)), hasRest), weight, bias, i, isWatched: false, ref largest).Values);
+    }
+
+    /// <summary>Writes one row that is not plain, of whole vectors. Sets the largest magnitudes of its x̂ · weight, if they are asked for.</summary>
+    public static void WriteFar(float* x, long length, float* y, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination, Vector256<int>* largest)
+    {
+        if (largest is null)
+            WriteRow<Float32x16>(x, length, x + length, y, y + length, measured, r, weight, bias, destination);
+        else
+            WriteWatchedFar<Float32x16>(x, length, y, measured, r, weight, bias, destination, largest);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -312,6 +319,15 @@ internal static unsafe class Float32Rows<TFormula>
             WriteWatched<Float32x16>(rows, count, length, end, to, toEnd, measured, weight, bias, destination, largest);
         else
             WriteWatched<Float32x8>(rows, count, length, end, to, toEnd, measured, weight, bias, destination, largest);
+        WriteLost(rows, count, length, end, to, eps, measured, largest, largestBias, doubleWeight, doubleBias, destination);
+    }
+
+    /// <summary>Writes the rows again of which a small bias may cancel too much, in float64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public static void WriteLost(
+        float** rows, int count, long length, float* end, float* to, double eps, Float32Statistics* measured,
+        Vector256<int>* largest, float largestBias, double* doubleWeight, double* doubleBias, Destination destination)
+    {
         for (var four = 0; four < count; four += Vector128<float>.Count)
         {
             for (var lost = Lost(Float32.Largest(largest + four), largestBias, measured, four); lost != 0; lost &= lost - 1)

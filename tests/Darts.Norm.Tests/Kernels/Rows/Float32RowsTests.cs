@@ -75,11 +75,12 @@ public sealed class Float32RowsTests : IDisposable
     }
 
     [Theory]
-    [InlineData(128, 32)]
-    [InlineData(129, 8)]
-    [InlineData(512, 4)]
-    [InlineData(2048, 1)]
-    public void Together_OfALength_AreManyShortRows(long length, int expected) => Float32Rows<LayerNormFormula>.Together(length).Should().Be(expected);
+    [InlineData(128, false, 32)]
+    [InlineData(128, true, 16)]
+    [InlineData(129, false, 8)]
+    [InlineData(512, true, 4)]
+    [InlineData(2048, false, 1)]
+    public void Together_OfALength_AreManyShortRows(long length, bool overlaps, int expected) => Float32Rows<LayerNormFormula>.Together(length, overlaps).Should().Be(expected);
 
     /// <summary>What the bias leaves of each value are the digits that float32 rounds away.</summary>
     [Fact]
@@ -463,8 +464,11 @@ public sealed class Float32RowsTests : IDisposable
             starts[r] = from + (r * length);
             rows[r].CopyTo(new Span<float>(starts[r], length));
         }
+        RowSum* sums = stackalloc RowSum[Float32Statistics.Most], squares = stackalloc RowSum[Float32Statistics.Most];
+        var end = from + (2 * room.Length);
+        Float32Sums<TFormula>.AddUp(starts, rows.Length, length, end, sums, squares);
         Float32Statistics measured;
-        Float32Rows<TFormula>.Measure(starts, rows.Length, length, from + (2 * room.Length), eps, Float32Rows<TFormula>.FarInSingle, ratio: 1, &measured);
+        Float32Rows<TFormula>.Measure(starts, rows.Length, length, end, eps, Float32Rows<TFormula>.FarInSingle, ratio: 1, sums, squares, isWatched: false, &measured);
         return measured.Inverse[rows.Length - 1];
     }
 

@@ -116,7 +116,9 @@ public sealed unsafe class GuardedRowsTests
         }
 
         Float32Statistics measured;
-        Float32Rows<TFormula>.Measure(rows, Rows, length, xEnd, Eps, Float32Rows<TFormula>.FarInSingle, ratio: 1, &measured);
+        RowSum* sums = stackalloc RowSum[Float32Statistics.Most], squares = stackalloc RowSum[Float32Statistics.Most];
+        Float32Sums<TFormula>.AddUp(rows, Rows, length, xEnd, sums, squares);
+        Float32Rows<TFormula>.Measure(rows, Rows, length, xEnd, Eps, Float32Rows<TFormula>.FarInSingle, ratio: 1, sums, squares, isWatched: true, &measured);
         Float32Rows<TFormula>.WriteInSingle(rows, Rows, length, xEnd, y, yEnd, &measured, single.At, single.At, Destination.NearCaches);
         var count = Rows * length;
         var inSingle = new Span<float>(y, count).ToArray();
