@@ -16,7 +16,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     public float LargestBias;
     public Destination Destination;
 
-    private readonly bool Overlaps => IsInSingle && Float32Overlap<TFormula>.Holds(Wide.X);
+    private readonly bool Overlaps => IsInSingle && Float32Overlap<TFormula>.Holds(Wide.X, Destination);
 
     public readonly void Run(long block)
     {
@@ -52,22 +52,22 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
             if (isAddedUp)
             {
                 Wide.X.Starts(first + count, next, (byte**)following);
-                Float32Overlap<TFormula>.Write(x, count, notPlain, following, next, length, y, &measured, Weight, Bias, destination, isWatched ? largest : null, sums, squares);
-                if (isWatched)
-                    Float32Rows<TFormula>.WriteLost(x, count, length, xEnd, y, eps, &measured, largest, LargestBias, Wide.Weight, Wide.Bias, destination);
+                Float32Overlap<TFormula>.Write(x, count, notPlain, following, next, length, xEnd, y, &measured, Weight, Bias, destination, isWatched ? largest : null, sums, squares);
             }
             else if (isWatched)
             {
-                Float32Rows<TFormula>.WriteWatched(x, count, length, xEnd, y, yEnd, eps, &measured, Weight, Bias, LargestBias, Wide.Weight, Wide.Bias, destination);
+                Float32Rows<TFormula>.WriteWatched(x, count, length, y, &measured, Weight, Bias, destination, largest);
             }
             else if (IsInSingle)
             {
-                Float32Rows<TFormula>.WriteInSingle(x, count, length, xEnd, y, yEnd, &measured, Weight, Bias, destination);
+                Float32Rows<TFormula>.WriteInSingle(x, count, length, y, &measured, Weight, Bias, destination);
             }
             else
             {
                 Float32Rows<TFormula>.WriteInDouble(x, 0, count, length, xEnd, y, yEnd, eps, &measured, Wide.Weight, Wide.Bias, destination);
             }
+            if (isWatched)
+                Float32Rows<TFormula>.WriteLost(x, count, length, xEnd, y, eps, &measured, largest, LargestBias, Wide.Weight, Wide.Bias, destination);
             if (Wide.Statistics is not null)
                 measured.Keep(count, eps, Wide.Statistics + first, Wide.X.Count, TFormula.Centers);
             for (; notPlain != 0; notPlain &= notPlain - 1)

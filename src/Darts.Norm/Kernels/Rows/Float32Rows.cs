@@ -162,134 +162,102 @@ internal static unsafe class Float32Rows<TFormula>
 
     /// <summary>Writes <c>y = x̂ · weight + bias</c> in float32, of rows whose inverse is not NaN. All of the bias is zero, or there is none.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void WriteInSingle(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, Float32Statistics* measured, float* weight, float* bias, Destination destination)
+    public static void WriteInSingle(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination)
     {
         if (Vector512.IsHardwareAccelerated)
-            WriteInSingle<Float32x16>(rows, count, length, end, to, toEnd, measured, weight, bias, destination);
+            WriteInSingle<Float32x16>(rows, count, length, to, measured, weight, bias, destination);
         else
-            WriteInSingle<Float32x8>(rows, count, length, end, to, toEnd, measured, weight, bias, destination);
+            WriteInSingle<Float32x8>(rows, count, length, to, measured, weight, bias, destination);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WriteInSingle<TVector>(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, Float32Statistics* measured, float* weight, float* bias, Destination destination)
+    private static void WriteInSingle<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination)
         where TVector : struct, IFloat32Vector<TVector>
     {
-        var padded = Lanes.Padded(length);
-        var isWhole = length % TVector.Count == 0 || to + ((count - 1) * length) + padded <= toEnd; // else the next row overwrites what lies beyond
-        for (var r = 0; r < count; r++)
-            isWhole &= length % TVector.Count == 0 || rows[r] + padded <= end;
-        if (!isWhole)
-        {
-            for (var r = 0; r < count; r++)
-                WriteRow<TVector>(rows[r], length, end, to + (r * length), toEnd, measured, r, weight, bias, destination);
-        }
-        else if (bias is not null)
-        {
+        if (bias is not null)
             WriteShifted<TVector>(rows, count, length, to, measured, weight, bias, destination);
-        }
         else if (weight is not null)
-        {
             WriteScaled<TVector>(rows, count, length, to, measured, weight, destination);
-        }
         else
-        {
             WritePlain<TVector>(rows, count, length, to, measured, destination);
-        }
     }
 
     // A method for each set of parameters: to ask for each value which there are would take as long as the rest.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteShifted<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination)
-        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, count, length, to, measured, weight, bias, destination);
+        where TVector : struct, IFloat32Vector<TVector> => WriteRows<TVector>(rows, count, length, to, measured, weight, bias, destination);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteScaled<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, Destination destination)
-        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, count, length, to, measured, weight, null, destination);
+        where TVector : struct, IFloat32Vector<TVector> => WriteRows<TVector>(rows, count, length, to, measured, weight, null, destination);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WritePlain<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, Destination destination)
-        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, count, length, to, measured, null, null, destination);
+        where TVector : struct, IFloat32Vector<TVector> => WriteRows<TVector>(rows, count, length, to, measured, null, null, destination);
 
-    /// <summary>Writes rows whose last group may be read and written beyond their ends.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteWhole<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination)
+    private static void WriteRows<TVector>(float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination)
         where TVector : struct, IFloat32Vector<TVector>
     {
         for (var r = 0; r < count; r++, to += length)
         {
             if (float.IsNaN(measured->PlainInverse[r]))
-                WriteRow<TVector>(rows[r], length, rows[r] + Lanes.Padded(length), to, to + Lanes.Padded(length), measured, r, weight, bias, destination);
+                WriteFar<TVector>(rows[r], length, to, measured, r, weight, bias, destination);
             else
-                WriteGroups(rows[r], to, length, Plain<TVector>(measured, r), hasRest: false, weight, bias, destination);
+                WriteRow(rows[r], length, to, Plain<TVector>(measured, r), hasRest: false, weight, bias, destination);
         }
     }
 
-    /// <summary>Writes one row, unless it is left to float64.</summary>
+    /// <summary>Writes a row that is not plain, unless it is left to float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteRow<TVector>(
-        float* x, long length, float* end, float* y, float* yEnd, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination)
+    public static void WriteFar<TVector>(float* x, long length, float* to, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination)
         where TVector : struct, IFloat32Vector<TVector>
     {
-        if (double.IsNaN(measured->Inverse[r]))
-            return;
-        if (!float.IsNaN(measured->PlainInverse[r]))
-            WriteRow(x, length, end, y, yEnd, Plain<TVector>(measured, r), Plain<Float32x8>(measured, r), hasRest: false, weight, bias, destination);
-        else
-            WriteRow(x, length, end, y, yEnd, new Standardized<TVector>(measured, r), new Standardized<Float32x8>(measured, r), hasRest: true, weight, bias, destination);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteRow<TVector>(
-        float* x, long length, float* end, float* y, float* yEnd, Standardized<TVector> row, Standardized<Float32x8> eight, bool hasRest, float* weight, float* bias, Destination destination)
-        where TVector : struct, IFloat32Vector<TVector>
-    {
-        var whole = length & -TVector.Count;
-        WriteGroups(x, y, whole, row, hasRest, weight, bias, destination);
-        var (from, to) = (new Float32Row(x, length, end), new Float32Row(y, length, yEnd));
-        Float32x8 largest = default;
-        for (var i = whole; i < length; i += Float32x8.Count)
-            to.SetPart(i, Affine(eight.Of(new(from.Part(i)), hasRest), weight, bias, i, isWatched: false, ref largest).Values);
-    }
-
-    /// <summary>Writes one row that is not plain, of whole vectors. Sets the largest magnitudes of its x̂ · weight, if they are asked for.</summary>
-    public static void WriteFar(float* x, long length, float* y, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination, Vector256<int>* largest)
-    {
-        if (largest is null)
-            WriteRow<Float32x16>(x, length, x + length, y, y + length, measured, r, weight, bias, destination);
-        else
-            WriteWatchedFar<Float32x16>(x, length, y, measured, r, weight, bias, destination, largest);
+        if (!double.IsNaN(measured->Inverse[r]))
+            WriteRow(x, length, to, new Standardized<TVector>(measured, r), hasRest: true, weight, bias, destination);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Standardized<TVector> Plain<TVector>(Float32Statistics* measured, int r)
         where TVector : struct, IFloat32Vector<TVector> => new(measured->Level[r], measured->PlainInverse[r]);
 
-    /// <summary>Writes <paramref name="count"/> values of a row, in whole vectors. Answers the largest magnitudes of x̂ · weight, if <paramref name="isWatched"/>.</summary>
+    /// <summary>
+    /// Writes a row in vectors none of which reaches beyond it. Where they do not fill it, one lies at its start, the others from where the result's address is a multiple of the vector's size,
+    /// as stores across two lines are slow, and one at its end: what two of them share is computed twice. Answers the largest magnitudes of x̂ · weight, if <paramref name="isWatched"/>.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector WriteGroups<TVector>(
-        float* x, float* y, long count, Standardized<TVector> row, bool hasRest, float* weight, float* bias, Destination destination, bool isWatched = false)
+    private static TVector WriteRow<TVector>(
+        float* x, long length, float* to, Standardized<TVector> row, bool hasRest, float* weight, float* bias, Destination destination, bool isWatched = false)
         where TVector : struct, IFloat32Vector<TVector>
     {
         TVector largest = default;
+        if (length % TVector.Count != 0)
+        {
+            var last = length - TVector.Count;
+            for (long i = 0, next = Float32.UntilAligned(to, TVector.Count); ; i = Math.Min(next, last), next += TVector.Count)
+            {
+                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i, isWatched, ref largest).Store(to + i);
+                if (i >= last)
+                    return largest;
+            }
+        }
         if (destination == Destination.Memory)
         {
-            for (var i = 0L; i < count; i += TVector.Count)
-                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i, isWatched, ref largest).Stream(y + i);
+            for (var i = 0L; i < length; i += TVector.Count)
+                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i, isWatched, ref largest).Stream(to + i);
         }
         else if (destination == Destination.Caches)
         {
-            for (var i = 0L; i < count; i += TVector.Count)
+            for (var i = 0L; i < length; i += TVector.Count)
             {
-                TensorMemory.PrefetchResult(y + i);
-                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i, isWatched, ref largest).Store(y + i);
+                TensorMemory.PrefetchResult(to + i);
+                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i, isWatched, ref largest).Store(to + i);
             }
         }
         else
         {
-            for (var i = 0L; i < count; i += TVector.Count)
-                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i, isWatched, ref largest).Store(y + i);
+            for (var i = 0L; i < length; i += TVector.Count)
+                Affine(row.Of(TVector.Load(x + i), hasRest), weight, bias, i, isWatched, ref largest).Store(to + i);
         }
         return largest;
     }
@@ -307,19 +275,39 @@ internal static unsafe class Float32Rows<TFormula>
         return v;
     }
 
-    /// <summary>As <see cref="WriteInSingle"/>, with a small bias. Where it may cancel too much of a row's largest result, the row is written again, in float64.</summary>
-    [SkipLocalsInit]
+    /// <summary>As <see cref="WriteInSingle"/>, with a small bias. Sets the largest magnitudes of each row's x̂ · weight, for <see cref="WriteLost"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WriteWatched(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, double eps, Float32Statistics* measured,
-        float* weight, float* bias, float largestBias, double* doubleWeight, double* doubleBias, Destination destination)
+        float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination, Vector256<int>* largest)
     {
-        var largest = stackalloc Vector256<int>[Float32Statistics.Most];
         if (Vector512.IsHardwareAccelerated)
-            WriteWatched<Float32x16>(rows, count, length, end, to, toEnd, measured, weight, bias, destination, largest);
+            WriteWatched<Float32x16>(rows, count, length, to, measured, weight, bias, destination, largest);
         else
-            WriteWatched<Float32x8>(rows, count, length, end, to, toEnd, measured, weight, bias, destination, largest);
-        WriteLost(rows, count, length, end, to, eps, measured, largest, largestBias, doubleWeight, doubleBias, destination);
+            WriteWatched<Float32x8>(rows, count, length, to, measured, weight, bias, destination, largest);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteWatched<TVector>(
+        float** rows, int count, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Destination destination, Vector256<int>* largest)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        for (var r = 0; r < count; r++, to += length)
+        {
+            if (float.IsNaN(measured->PlainInverse[r]))
+                WriteWatchedFar<TVector>(rows[r], length, to, measured, r, weight, bias, destination, largest + r);
+            else
+                largest[r] = WriteRow(rows[r], length, to, Plain<TVector>(measured, r), hasRest: false, weight, bias, destination, isWatched: true).Folded();
+        }
+    }
+
+    /// <summary>As <see cref="WriteFar{TVector}"/>, with a small bias.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public static void WriteWatchedFar<TVector>(
+        float* x, long length, float* to, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination, Vector256<int>* largest)
+        where TVector : struct, IFloat32Vector<TVector>
+    {
+        if (!double.IsNaN(measured->Inverse[r]))
+            *largest = WriteRow(x, length, to, new Standardized<TVector>(measured, r), hasRest: true, weight, bias, destination, isWatched: true).Folded();
     }
 
     /// <summary>Writes the rows again of which a small bias may cancel too much, in float64.</summary>
@@ -337,48 +325,6 @@ internal static unsafe class Float32Rows<TFormula>
                     WriteInDouble(rows, r, 1, length, end, to, to + ((r + 1) * length), eps, measured, doubleWeight, doubleBias, destination); // the next row is there already
             }
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteWatched<TVector>(
-        float** rows, int count, long length, float* end, float* to, float* toEnd, Float32Statistics* measured,
-        float* weight, float* bias, Destination destination, Vector256<int>* largest)
-        where TVector : struct, IFloat32Vector<TVector>
-    {
-        var whole = length & -TVector.Count;
-        for (var r = 0; r < count; r++, to += length)
-        {
-            if (double.IsNaN(measured->Inverse[r]))
-                continue;
-            if (float.IsNaN(measured->PlainInverse[r]))
-                WriteWatchedFar<TVector>(rows[r], whole, to, measured, r, weight, bias, destination, largest + r);
-            else
-                largest[r] = WriteGroups(rows[r], to, whole, Plain<TVector>(measured, r), hasRest: false, weight, bias, destination, isWatched: true).Folded();
-            if (whole < length)
-                WriteWatchedTail(new(rows[r], length, end), whole, new(to, length, toEnd), measured, r, weight, bias, largest + r);
-        }
-    }
-
-    // A method of its own: with more loops in one, nothing stays in registers.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteWatchedFar<TVector>(
-        float* x, long whole, float* y, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination, Vector256<int>* largest)
-        where TVector : struct, IFloat32Vector<TVector> =>
-        *largest = WriteGroups(x, y, whole, new Standardized<TVector>(measured, r), hasRest: true, weight, bias, destination, isWatched: true).Folded();
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteWatchedTail(Float32Row x, long whole, Float32Row y, Float32Statistics* measured, int r, float* weight, float* bias, Vector256<int>* largest)
-    {
-        var hasRest = float.IsNaN(measured->PlainInverse[r]);
-        var row = hasRest ? new(measured, r) : Plain<Float32x8>(measured, r);
-        Float32x8 products = new(largest->AsSingle());
-        for (var i = whole; i < x.Length; i += Float32x8.Count)
-        {
-            var product = row.Of(new(x.Part(i)), hasRest) * Float32x8.Load(weight + i);
-            products = Float32x8.LargerMagnitude(products, new(product.Values & Float32Row.FirstOf(x.Length - i).GetLower()));
-            y.SetPart(i, (product + Float32x8.Load(bias + i)).Values);
-        }
-        *largest = products.Folded();
     }
 
     /// <summary>Of four rows, a bit for each that may have an output more than 4 units of its largest away from the exact one.</summary>

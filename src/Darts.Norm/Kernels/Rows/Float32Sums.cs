@@ -11,12 +11,39 @@ internal static unsafe class Float32Sums<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddUp(float** rows, int count, long length, float* end, RowSum* sums, RowSum* squares)
     {
+        var whole = length & -Lanes.Count;
+        if (whole < length)
+            AddUpTails(rows, count, length, end, sums, squares);
         for (var r = 0; r < count; r++)
         {
             if (Vector512.IsHardwareAccelerated)
-                AddUpWide(new(rows[r], length, end), sums + r, squares + r);
+                AddUpWide(rows[r], whole, whole < length, sums + r, squares + r);
             else
-                AddUp(new((byte*)rows[r], length, (byte*)end), sums + r, squares + r);
+                AddUp(rows[r], whole, whole < length, sums + r, squares + r);
+        }
+    }
+
+    /// <summary>Sums the values of each row beyond its whole groups. The sums of the groups are added to these.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)] // beside a call nothing stays in registers
+    public static void AddUpTails(float** rows, int count, long length, float* end, RowSum* sums, RowSum* squares)
+    {
+        for (var r = 0; r < count; r++)
+        {
+            var tail = new Float32Row(rows[r], length, end).Tail;
+            if (Vector512.IsHardwareAccelerated)
+            {
+                Vector512<double> v = Float32.Widen(tail.GetLower()), w = Float32.Widen(tail.GetUpper());
+                RowSum.Store(Vector512<double>.Zero + (v + w), sums + r);
+                RowSum.Store((v * v) + (w * w), squares + r);
+            }
+            else
+            {
+                RowSum sum = default, square = default;
+                var v = new Row<Float32>((byte*)rows[r], length, (byte*)end).Tail;
+                sum.Add(v);
+                square.Add(v * v);
+                (sums[r], squares[r]) = (sum, square);
+            }
         }
     }
 
@@ -34,21 +61,17 @@ internal static unsafe class Float32Sums<TFormula>
         return RowSum.Of(squares).Total;
     }
 
-    /// <summary>The values and their squares.</summary>
+    /// <summary>Adds up the values of the whole groups, and their squares.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUp(Row<Float32> x, RowSum* sums, RowSum* squares)
+    private static void AddUp(float* x, long whole, bool hasTail, RowSum* sums, RowSum* squares)
     {
         RowSum sum = default;
         Lanes square = default;
-        if (x.Whole < x.Length)
+        if (hasTail)
+            (sum, square) = (*sums, squares->ToLanes());
+        for (long i = 0; i < whole; i += Lanes.Count)
         {
-            AddTail(x, sums, squares);
-            sum = *sums;
-            square = squares->ToLanes();
-        }
-        for (long i = 0; i < x.Whole; i += Lanes.Count)
-        {
-            var v = x[i];
+            var v = Float32.Load((byte*)(x + i));
             if (TFormula.Centers)
                 sum.Add(v);
             square = Lanes.AddProduct(v, v, square);
@@ -57,38 +80,22 @@ internal static unsafe class Float32Sums<TFormula>
         *squares = RowSum.Of(square);
     }
 
-    /// <summary>The same sums in registers twice as wide.</summary>
+    /// <summary>The same in registers twice as wide.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddUpWide(Float32Row x, RowSum* sums, RowSum* squares)
+    private static void AddUpWide(float* x, long whole, bool hasTail, RowSum* sums, RowSum* squares)
     {
-        Vector512<double> sum = default, square = default;
-        if (x.Whole < x.Length)
+        Vector512<double> sum = default, square = default, squareHigh = default;
+        if (hasTail)
+            (sum, square) = (RowSum.LoadWide(sums), RowSum.LoadWide(squares));
+        for (var i = 0L; i < whole; i += Lanes.Count)
         {
-            var tail = x.Tail;
-            Vector512<double> v = Float32.Widen(tail.GetLower()), w = Float32.Widen(tail.GetUpper());
-            (sum, square) = (Vector512<double>.Zero + (v + w), (v * v) + (w * w));
-        }
-        Vector512<double> squareHigh = default;
-        for (var i = 0L; i < x.Whole; i += Lanes.Count)
-        {
-            Vector512<double> v = Float32.WidenEight(x.Start + i), w = Float32.WidenEight(x.Start + i + 8);
+            Vector512<double> v = Float32.WidenEight(x + i), w = Float32.WidenEight(x + i + 8);
             if (TFormula.Centers)
                 sum += v + w;
             (square, squareHigh) = (Lanes.AddProduct(v, v, square), Lanes.AddProduct(w, w, squareHigh));
         }
         RowSum.Store(sum, sums);
         RowSum.Store(square + squareHigh, squares);
-    }
-
-    // The tails are methods of their own: beside a call nothing stays in registers.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void AddTail(Row<Float32> x, RowSum* sums, RowSum* squares)
-    {
-        RowSum sum = default, square = default;
-        var v = x.Tail;
-        sum.Add(v);
-        square.Add(v * v);
-        (*sums, *squares) = (sum, square);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]

@@ -110,6 +110,10 @@ internal readonly unsafe struct Float32 : IElement
     public static Vector512<double> Widen(Vector256<float> v) =>
         Avx512F.IsSupported ? Avx512F.ConvertToVector512Double(v) : Vector512.Create(Widen(v.GetLower()), Widen(v.GetUpper()));
 
+    /// <summary>How many values it is until the next address that is a multiple of as many.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static long UntilAligned(float* at, int count) => count - (((nint)at / sizeof(float)) & (count - 1));
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Narrow(Vector256<double> v) =>
         Avx.IsSupported ? Avx.ConvertToVector128Single(v) : Vector128.Narrow(v.GetLower(), v.GetUpper());

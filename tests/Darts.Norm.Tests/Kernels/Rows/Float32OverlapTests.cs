@@ -9,10 +9,14 @@ public sealed class Float32OverlapTests : IDisposable
     /// <summary>Rows that must be written again, and rows that are left to float64, among others, few or many of them. A row alone has none that follows.</summary>
     [Theory]
     [InlineData(16, 200, 0.05)]
+    [InlineData(17, 200, 0.1)]
     [InlineData(64, 300, 0.05)]
+    [InlineData(79, 300, 0.1)]
+    [InlineData(100, 3000, 0.02)] // larger than a core's own caches
     [InlineData(96, 170, 0.5)]
     [InlineData(96, 4000, 0.02)] // larger than a core's own caches
     [InlineData(208, 90, 0.1)]
+    [InlineData(321, 60, 0.1)]
     [InlineData(512, 40, 0.1)]
     [InlineData(512, 4200, 0.01)] // larger than all caches
     [InlineData(2048, 20, 0.3)]

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Darts.Norm.Kernels;
 
 namespace Darts.Norm.Tests.Kernels;
@@ -119,10 +120,12 @@ public sealed unsafe class GuardedRowsTests
         RowSum* sums = stackalloc RowSum[Float32Statistics.Most], squares = stackalloc RowSum[Float32Statistics.Most];
         Float32Sums<TFormula>.AddUp(rows, Rows, length, xEnd, sums, squares);
         Float32Rows<TFormula>.Measure(rows, Rows, length, xEnd, Eps, Float32Rows<TFormula>.FarInSingle, ratio: 1, sums, squares, isWatched: true, &measured);
-        Float32Rows<TFormula>.WriteInSingle(rows, Rows, length, xEnd, y, yEnd, &measured, single.At, single.At, Destination.NearCaches);
+        Float32Rows<TFormula>.WriteInSingle(rows, Rows, length, y, &measured, single.At, single.At, Destination.NearCaches);
         var count = Rows * length;
         var inSingle = new Span<float>(y, count).ToArray();
-        Float32Rows<TFormula>.WriteWatched(rows, Rows, length, xEnd, y, yEnd, Eps, &measured, single.At, single.At, largestBias: 0.25f, weight.At, weight.At, Destination.NearCaches);
+        var largest = stackalloc Vector256<int>[Float32Statistics.Most];
+        Float32Rows<TFormula>.WriteWatched(rows, Rows, length, y, &measured, single.At, single.At, Destination.NearCaches, largest);
+        Float32Rows<TFormula>.WriteLost(rows, Rows, length, xEnd, y, Eps, &measured, largest, largestBias: 0.25f, weight.At, weight.At, Destination.NearCaches);
 
         GradientStatistics statistics;
         for (var r = 0; r < Rows; r++)
