@@ -123,6 +123,13 @@ public sealed unsafe class GuardedRowsTests
         Float32Rows<TFormula>.WriteInSingle(rows, Rows, length, y, &measured, single.At, single.At, Destination.NearCaches);
         var count = Rows * length;
         var inSingle = new Span<float>(y, count).ToArray();
+        RowSum* lastSum = stackalloc RowSum[2], lastSquares = stackalloc RowSum[2];
+        new Span<float>(y, count).Clear();
+        Float32Overlap<TFormula>.Write(rows, 2, 0, rows + 2, 1, length, xEnd, y, &measured, single.At, single.At, Destination.NearCaches, null, lastSum, lastSquares);
+        new Span<float>(y, 2 * length).ToArray().Should().Equal(inSingle[..(2 * length)]);
+        lastSquares->Total.Should().Be(squares[2].Total);
+        if (TFormula.Centers)
+            lastSum->Total.Should().Be(sums[2].Total);
         var largest = stackalloc Vector256<int>[Float32Statistics.Most];
         Float32Rows<TFormula>.WriteWatched(rows, Rows, length, y, &measured, single.At, single.At, Destination.NearCaches, largest);
         Float32Rows<TFormula>.WriteLost(rows, Rows, length, xEnd, y, Eps, &measured, largest, largestBias: 0.25f, weight.At, weight.At, Destination.NearCaches);
