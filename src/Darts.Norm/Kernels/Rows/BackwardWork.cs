@@ -56,15 +56,15 @@ internal unsafe struct BackwardWork<TFormula, T> : IWork
         RowGradients<TFormula>.Reduce(rows, Weight, Eps, &statistics, weightSums, biasSums, GradX is not null);
         if (GradX is null)
             return;
-        byte* gx = tile.Start(first), gxEnd = tile.End;
+        var gx = tile.Start(first);
         if (SingleWeight.Fits)
         {
-            Float32Gradients<TFormula>.Write(rows, (float*)gx, (float*)gxEnd, &statistics, Weight, SingleWeight, Destination);
+            Float32Gradients<TFormula>.Write(rows, (float*)gx, &statistics, Weight, SingleWeight, Destination);
         }
         else
         {
             for (var r = 0; r < count; r++, gx += length * sizeof(float))
-                RowGradients<TFormula>.WriteRow(rows.X(r), rows.GradOutput(r), new(gx, length, gxEnd), &statistics, r, Weight);
+                RowGradients<TFormula>.WriteRow(rows.X(r), rows.GradOutput(r), new(gx, length, tile.End), &statistics, r, Weight);
         }
         tile.Write(first, count);
     }

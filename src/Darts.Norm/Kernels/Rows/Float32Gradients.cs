@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -15,21 +16,21 @@ internal static unsafe class Float32Gradients<TFormula>
 
     /// <summary>As <see cref="RowGradients{TFormula}.WriteRow"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Write(GradientRows rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, Float32Parameter singleWeight, Destination destination)
+    public static void Write(GradientRows rows, float* to, GradientStatistics* statistics, double* weight, Float32Parameter singleWeight, Destination destination)
     {
         if (Vector512.IsHardwareAccelerated)
-            Write<Float32x16>(rows, to, toEnd, statistics, weight, singleWeight, destination);
+            Write<Float32x16>(rows, to, statistics, weight, singleWeight, destination);
         else
-            Write<Float32x8>(rows, to, toEnd, statistics, weight, singleWeight, destination);
+            Write<Float32x8>(rows, to, statistics, weight, singleWeight, destination);
     }
 
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Write<TVector>(GradientRows rows, float* to, float* toEnd, GradientStatistics* statistics, double* weight, Float32Parameter singleWeight, Destination destination)
+    private static void Write<TVector>(GradientRows rows, float* to, GradientStatistics* statistics, double* weight, Float32Parameter singleWeight, Destination destination)
         where TVector : struct, IFloat32Vector<TVector>
     {
         Float32GradientStatistics single;
-        var (unit, allFit) = (singleWeight.At is null ? 1.0 : 1.0 / WeightUnit, true);
+        var (unit, fitting) = (singleWeight.At is null ? 1.0 : 1.0 / WeightUnit, 0UL);
         for (var r = 0; r < rows.Count; r += Vector256<double>.Count)
         {
             var (inverse, along, mean) = (Vector256.Load(statistics->Inverse + r), Vector256.Load(statistics->Along + r), TFormula.Centers ? Vector256.Load(statistics->Mean + r) : Vector256<double>.Zero);
@@ -43,26 +44,19 @@ internal static unsafe class Float32Gradients<TFormula>
                 Float32.Narrow(mean).Store(single.Mean + r);
             }
             Float32.Narrow(along).Store(single.Along + r);
-            Float32.Narrow(Vector256.ConditionalSelect(fits, inverse * unit, Vector256.Create(double.NaN))).Store(single.Inverse + r);
+            Float32.Narrow(inverse * unit).Store(single.Inverse + r);
+            fitting |= (ulong)fits.ExtractMostSignificantBits() << r;
         }
-        for (var r = 0; r < rows.Count; r++)
-            allFit &= !float.IsNaN(single.Inverse[r]);
-        if (!allFit || (rows.Length % TVector.Count != 0 && !HasRoom(rows, to, toEnd)))
-            WriteEach<TVector>(rows, to, toEnd, statistics, &single, weight, singleWeight.At, destination);
-        else if (singleWeight.At is null)
+        if (singleWeight.At is null)
             WritePlain<TVector>(rows, to, &single, destination);
         else
             WriteScaled<TVector>(rows, to, &single, singleWeight.At, destination);
-    }
-
-    /// <summary>Whether the last group of each row may be read and written beyond its end. The next row overwrites what lies there.</summary>
-    private static bool HasRoom(GradientRows rows, float* to, float* toEnd)
-    {
-        var padded = Lanes.Padded(rows.Length);
-        var hasRoom = to + ((rows.Count - 1) * rows.Length) + padded <= toEnd;
-        for (var r = 0; r < rows.Count; r++)
-            hasRoom &= (float*)rows.X(r).Start + padded <= (float*)rows.X(r).End && (float*)rows.GradOutput(r).Start + padded <= (float*)rows.GradOutput(r).End;
-        return hasRoom;
+        for (var left = ~fitting & ((1UL << rows.Count) - 1); left != 0; left &= left - 1)
+        {
+            var r = BitOperations.TrailingZeroCount(left);
+            var row = to + (r * rows.Length);
+            RowGradients<TFormula>.WriteRow(rows.X(r), rows.GradOutput(r), new((byte*)row, rows.Length, (byte*)(row + rows.Length)), statistics, r, weight); // the next row is there already
+        }
     }
 
     // A method for each set of parameters, as in Float32Rows.
@@ -80,38 +74,27 @@ internal static unsafe class Float32Gradients<TFormula>
     {
         var ahead = rows.Count * rows.Length;
         for (var r = 0; r < rows.Count; r++, to += rows.Length)
-            WriteGroups((float*)rows.X(r).Start, (float*)rows.GradOutput(r).Start, to, rows.Length, new Float32Gradient<TVector>(statistics, r), weight, destination, ahead);
+            WriteRow((float*)rows.X(r).Start, (float*)rows.GradOutput(r).Start, to, rows.Length, new Float32Gradient<TVector>(statistics, r), weight, destination, ahead);
     }
 
-    /// <summary>Writes rows of which some are left to float64, or end where memory may not be touched.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteEach<TVector>(
-        GradientRows rows, float* to, float* toEnd, GradientStatistics* statistics, Float32GradientStatistics* single, double* weight, float* singleWeight, Destination destination)
-        where TVector : struct, IFloat32Vector<TVector>
-    {
-        var whole = rows.Length & -TVector.Count;
-        for (var r = 0; r < rows.Count; r++, to += rows.Length)
-        {
-            var (x, go) = (rows.X(r), rows.GradOutput(r));
-            if (float.IsNaN(single->Inverse[r]))
-            {
-                RowGradients<TFormula>.WriteRow(x, go, new((byte*)to, rows.Length, (byte*)toEnd), statistics, r, weight);
-                continue;
-            }
-            WriteGroups((float*)x.Start, (float*)go.Start, to, whole, new Float32Gradient<TVector>(single, r), singleWeight, destination, rows.Count * rows.Length);
-            if (whole < rows.Length)
-                WriteTail(new((float*)x.Start, rows.Length, (float*)x.End), new((float*)go.Start, rows.Length, (float*)go.End), new(to, rows.Length, toEnd), single, r, singleWeight);
-        }
-    }
-
-    /// <summary>Writes <paramref name="count"/> gradients of a row, in whole vectors.</summary>
+    /// <summary>Writes a row's gradients, in the vectors that <see cref="Float32Rows{TFormula}"/> writes a row in.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteGroups<TVector>(float* x, float* go, float* to, long count, Float32Gradient<TVector> row, float* weight, Destination destination, long ahead)
+    private static void WriteRow<TVector>(float* x, float* go, float* to, long length, Float32Gradient<TVector> row, float* weight, Destination destination, long ahead)
         where TVector : struct, IFloat32Vector<TVector>
     {
+        if (length % TVector.Count != 0)
+        {
+            var last = length - TVector.Count;
+            for (long i = 0, next = Float32.UntilAligned(to, TVector.Count); ; i = Math.Min(next, last), next += TVector.Count)
+            {
+                row.Of(x, go, weight, i).Store(to + i);
+                if (i >= last)
+                    return;
+            }
+        }
         if (destination == Destination.Memory)
         {
-            for (var i = 0L; i < count; i += TVector.Count)
+            for (var i = 0L; i < length; i += TVector.Count)
             {
                 TensorMemory.Prefetch(x + i + ahead);
                 TensorMemory.Prefetch(go + i + ahead);
@@ -120,7 +103,7 @@ internal static unsafe class Float32Gradients<TFormula>
         }
         else if (destination == Destination.Caches)
         {
-            for (var i = 0L; i < count; i += TVector.Count)
+            for (var i = 0L; i < length; i += TVector.Count)
             {
                 TensorMemory.PrefetchResult(to + i);
                 row.Of(x, go, weight, i).Store(to + i);
@@ -128,17 +111,9 @@ internal static unsafe class Float32Gradients<TFormula>
         }
         else
         {
-            for (var i = 0L; i < count; i += TVector.Count)
+            for (var i = 0L; i < length; i += TVector.Count)
                 row.Of(x, go, weight, i).Store(to + i);
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteTail(Float32Row x, Float32Row go, Float32Row to, Float32GradientStatistics* single, int r, float* weight)
-    {
-        var row = new Float32Gradient<Float32x8>(single, r);
-        for (var i = x.Whole; i < x.Length; i += Float32x8.Count)
-            to.SetPart(i, row.Of(new Float32x8(x.Part(i)), new Float32x8(go.Part(i)), weight, i).Values);
     }
 
     private struct Float32GradientStatistics
@@ -163,14 +138,12 @@ internal static unsafe class Float32Gradients<TFormula>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public TVector Of(float* x, float* go, float* weight, long i) => Of(TVector.Load(x + i), TVector.Load(go + i), weight, i);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public TVector Of(TVector x, TVector go, float* weight, long i)
+        public TVector Of(float* x, float* go, float* weight, long i)
         {
+            var (v, g) = (TVector.Load(x + i), TVector.Load(go + i));
             if (weight is not null)
-                go *= TVector.Load(weight + i);
-            return TFormula.Centers ? (go * _inverse) - _mean - ((x - _level) * _along) : (go * _inverse) - (x * _along);
+                g *= TVector.Load(weight + i);
+            return TFormula.Centers ? (g * _inverse) - _mean - ((v - _level) * _along) : (g * _inverse) - (v * _along);
         }
     }
 }

@@ -108,7 +108,7 @@ internal abstract unsafe class RowNormalization<TFormula>(long length, double ep
         return new(gradX, Sum.Combined<T>(weightSums, blocks.Count, length, wanted.Weight, 1 / work.WeightUnit), Sum.Combined<T>(biasSums, blocks.Count, length, wanted.Bias));
     }
 
-    /// <summary>Whether a bias is so small beside the weight that it cancels the largest result of few rows only, which <see cref="Float32Rows{TFormula}.WriteWatched"/> finds.</summary>
+    /// <summary>Whether a bias is so small beside the weight that it cancels the largest result of few rows only, which <see cref="Float32Rows{TFormula}.WriteLost"/> finds.</summary>
     private static bool IsSmall(Float32Parameter bias, Float32Parameter weight) => bias.Fits && weight.At is not null && bias.Largest <= weight.Least / 8;
 
     /// <summary><c>v · weight + bias</c>, of those that are there.</summary>
