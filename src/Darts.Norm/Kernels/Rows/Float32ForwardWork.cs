@@ -48,11 +48,11 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
                 Float32Sums<TFormula>.AddUp(x, count, length, xEnd, sums, squares);
             }
             var notPlain = Float32Rows<TFormula>.Measure(x, count, length, xEnd, eps, farthest, Ratio, sums, squares, isWatched, &measured);
-            isAddedUp = overlaps && next > 0 && Float32Overlap<TFormula>.Pays(notPlain, count);
+            isAddedUp = overlaps && next > 0 && Float32Overlap<TFormula>.Holds(&measured, notPlain, count);
             if (isAddedUp)
             {
                 Wide.X.Starts(first + count, next, (byte**)following);
-                Float32Overlap<TFormula>.Write(x, count, notPlain, following, next, length, xEnd, y, &measured, Weight, Bias, destination, isWatched ? largest : null, sums, squares);
+                Float32Overlap<TFormula>.Write(x, count, notPlain == 0, following, next, length, xEnd, y, &measured, Weight, Bias, destination, isWatched ? largest : null, sums, squares);
             }
             else if (isWatched)
             {

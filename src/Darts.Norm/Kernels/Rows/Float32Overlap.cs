@@ -12,13 +12,19 @@ internal static unsafe class Float32Overlap<TFormula>
     /// <summary>Whether this is faster: there must be registers enough, and what is written past the caches waits for nothing.</summary>
     public static bool Holds(in Rows rows, Destination destination) => Vector512.IsHardwareAccelerated && destination != Destination.Memory && !rows.IsHalf;
 
-    /// <summary>Whether so few rows are not plain that to write those a second time costs less than to add up the next rows apart.</summary>
-    public static bool Pays(ulong notPlain, int count) => BitOperations.PopCount(notPlain) <= count / 4;
+    /// <summary>Whether so few rows are left to float64, which writes them a second time, that it is faster for these.</summary>
+    public static bool Holds(Float32Statistics* measured, ulong notPlain, int count)
+    {
+        var left = 0;
+        for (; notPlain != 0; notPlain &= notPlain - 1)
+            left += double.IsNaN(measured->Inverse[BitOperations.TrailingZeroCount(notPlain)]) ? 1 : 0;
+        return left <= count / 4;
+    }
 
-    /// <summary>Writes rows, and adds up as many that follow, or fewer.</summary>
+    /// <summary>Writes rows, and adds up as many that follow, or fewer. Those that are left to float64 get values without meaning.</summary>
     /// <param name="rows">The address of each row.</param>
     /// <param name="count">How many rows.</param>
-    /// <param name="notPlain">A bit for each row that is not plain. One that is left to float64 gets values without meaning.</param>
+    /// <param name="arePlain">Whether all of them are.</param>
     /// <param name="next">The address of each row that follows.</param>
     /// <param name="nextCount">How many follow, at least one.</param>
     /// <param name="length">The values of a row.</param>
@@ -32,135 +38,144 @@ internal static unsafe class Float32Overlap<TFormula>
     /// <param name="sums">Receives the following rows' sums.</param>
     /// <param name="squares">Receives the following rows' sums of squares.</param>
     public static void Write(
-        float** rows, int count, ulong notPlain, float** next, int nextCount, long length, float* end, float* to, Float32Statistics* measured,
+        float** rows, int count, bool arePlain, float** next, int nextCount, long length, float* end, float* to, Float32Statistics* measured,
         float* weight, float* bias, Destination destination, Vector256<int>* largest, RowSum* sums, RowSum* squares)
     {
         if (length % Lanes.Count != 0)
         {
             Float32Sums<TFormula>.AddUpTails(next, nextCount, length, end, sums, squares);
-            Write<Partial>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
+            Write<Partial>(rows, count, arePlain, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
         }
         else if (destination == Destination.Caches)
         {
-            Write<LoadedAhead>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
+            Write<LoadedAhead>(rows, count, arePlain, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
         }
         else
         {
-            Write<Plain>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
-        }
-        for (; notPlain != 0; notPlain &= notPlain - 1)
-        {
-            var r = BitOperations.TrailingZeroCount(notPlain);
-            if (largest is null)
-                Float32Rows<TFormula>.WriteFar<Float32x16>(rows[r], length, to + (r * length), measured, r, weight, bias, destination);
-            else
-                Float32Rows<TFormula>.WriteWatchedFar<Float32x16>(rows[r], length, to + (r * length), measured, r, weight, bias, destination, largest + r);
+            Write<Whole>(rows, count, arePlain, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
         }
     }
 
     private static void Write<TDestination>(
-        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Vector256<int>* largest, RowSum* sums, RowSum* squares)
+        float** rows, int count, bool arePlain, float** next, int nextCount, long length, float* to, Float32Statistics* measured,
+        float* weight, float* bias, Vector256<int>* largest, RowSum* sums, RowSum* squares)
         where TDestination : IDestination
     {
         if (largest is not null)
-            WriteWatched<TDestination>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
+            Write<TDestination, BothWatched>(rows, count, arePlain, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
         else if (bias is not null)
-            WriteShifted<TDestination>(rows, count, next, nextCount, length, to, measured, weight, bias, sums, squares);
+            Write<TDestination, Both>(rows, count, arePlain, next, nextCount, length, to, measured, weight, bias, null, sums, squares);
         else if (weight is not null)
-            WriteScaled<TDestination>(rows, count, next, nextCount, length, to, measured, weight, sums, squares);
+            Write<TDestination, WeightOnly>(rows, count, arePlain, next, nextCount, length, to, measured, weight, null, null, sums, squares);
         else
-            WritePlain<TDestination>(rows, count, next, nextCount, length, to, measured, sums, squares);
+            Write<TDestination, None>(rows, count, arePlain, next, nextCount, length, to, measured, null, null, null, sums, squares);
     }
 
-    // A method for each set of parameters, as in Float32Rows.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteWatched<TDestination>(
-        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, float* bias, Vector256<int>* largest, RowSum* sums, RowSum* squares)
-        where TDestination : IDestination => WriteRows<TDestination>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, isWatched: true, sums, squares);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteShifted<TDestination>(
-        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, float* bias, RowSum* sums, RowSum* squares)
-        where TDestination : IDestination => WriteRows<TDestination>(rows, count, next, nextCount, length, to, measured, weight, bias, null, isWatched: false, sums, squares);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteScaled<TDestination>(
-        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, float* weight, RowSum* sums, RowSum* squares)
-        where TDestination : IDestination => WriteRows<TDestination>(rows, count, next, nextCount, length, to, measured, weight, null, null, isWatched: false, sums, squares);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WritePlain<TDestination>(
-        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured, RowSum* sums, RowSum* squares)
-        where TDestination : IDestination => WriteRows<TDestination>(rows, count, next, nextCount, length, to, measured, null, null, null, isWatched: false, sums, squares);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteRows<TDestination>(
-        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured,
-        float* weight, float* bias, Vector256<int>* largest, bool isWatched, RowSum* sums, RowSum* squares)
+    private static void Write<TDestination, TParameters>(
+        float** rows, int count, bool arePlain, float** next, int nextCount, long length, float* to, Float32Statistics* measured,
+        float* weight, float* bias, Vector256<int>* largest, RowSum* sums, RowSum* squares)
         where TDestination : IDestination
+        where TParameters : IParameters
     {
-        long whole = length & -Lanes.Count, last = length - Lanes.Count;
+        if (arePlain || !TFormula.Centers)
+            WritePlain<TDestination, TParameters>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
+        else
+            WriteMixed<TDestination, TParameters>(rows, count, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WritePlain<TDestination, TParameters>(
+        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured,
+        float* weight, float* bias, Vector256<int>* largest, RowSum* sums, RowSum* squares)
+        where TDestination : IDestination
+        where TParameters : IParameters
+    {
         for (var r = 0; r < count; r++, to += length)
         {
-            float* x = rows[r], following = next[Math.Min(r, nextCount - 1)]; // of fewer rows, the last is added up again
-            var (level, inverse) = (Vector512.Create(measured->Level[r]), Vector512.Create(measured->PlainInverse[r]));
-            Vector512<double> sum = default, square = default, squareHigh = default;
-            if (TDestination.IsPartial)
-                (sum, square) = (RowSum.LoadWide(sums + r), RowSum.LoadWide(squares + r));
-            Float32x16 products = default;
-            long at = 0, nextAt = Float32.UntilAligned(to, Lanes.Count);
-            for (var i = 0L; i < whole; i += Lanes.Count)
-            {
-                Vector512<double> v = Float32.WidenEight(following + i), w = Float32.WidenEight(following + i + 8);
-                if (TFormula.Centers)
-                    sum += v + w;
-                (square, squareHigh) = (Lanes.AddProduct(v, v, square), Lanes.AddProduct(w, w, squareHigh));
-                Write<TDestination>(x, TDestination.IsPartial ? at : i, to, level, inverse, weight, bias, isWatched, ref products);
-                at = Math.Min(nextAt, last);
-                nextAt += Lanes.Count;
-            }
-            for (nextAt -= Lanes.Count; TDestination.IsPartial && nextAt < length; nextAt += Lanes.Count)
-                Write<TDestination>(x, Math.Min(nextAt, last), to, level, inverse, weight, bias, isWatched, ref products);
-            RowSum.Store(sum, sums + r);
-            RowSum.Store(square + squareHigh, squares + r);
-            if (isWatched)
-                largest[r] = products.Folded();
+            var following = next[Math.Min(r, nextCount - 1)]; // of fewer rows, the last is added up again
+            WriteRow<TDestination, TParameters>(rows[r], following, length, to, measured, r, hasRest: false, weight, bias, largest, sums + r, squares + r);
         }
+    }
+
+    /// <summary>As <see cref="WritePlain{TDestination, TParameters}"/>, of rows that are not all plain. A method of its own, as two loops in one are slower for each.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void WriteMixed<TDestination, TParameters>(
+        float** rows, int count, float** next, int nextCount, long length, float* to, Float32Statistics* measured,
+        float* weight, float* bias, Vector256<int>* largest, RowSum* sums, RowSum* squares)
+        where TDestination : IDestination
+        where TParameters : IParameters
+    {
+        for (var r = 0; r < count; r++, to += length)
+        {
+            var following = next[Math.Min(r, nextCount - 1)];
+            if (float.IsNaN(measured->PlainInverse[r]))
+                WriteRow<TDestination, TParameters>(rows[r], following, length, to, measured, r, hasRest: true, weight, bias, largest, sums + r, squares + r);
+            else
+                WriteRow<TDestination, TParameters>(rows[r], following, length, to, measured, r, hasRest: false, weight, bias, largest, sums + r, squares + r);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteRow<TDestination, TParameters>(
+        float* x, float* following, long length, float* to, Float32Statistics* measured, int r, bool hasRest, float* weight, float* bias, Vector256<int>* largest, RowSum* sums, RowSum* squares)
+        where TDestination : IDestination
+        where TParameters : IParameters
+    {
+        long whole = length & -Lanes.Count, last = length - Lanes.Count;
+        var row = hasRest ? new Standardized<TFormula, Float32x16>(measured, r) : new(measured->Level[r], measured->PlainInverse[r]);
+        Vector512<double> sum = default, square = default, squareHigh = default;
+        if (TDestination.IsPartial)
+            (sum, square) = (RowSum.LoadWide(sums), RowSum.LoadWide(squares));
+        Float32x16 products = default;
+        long at = 0, nextAt = Float32.UntilAligned(to, Lanes.Count);
+        for (var i = 0L; i < whole; i += Lanes.Count)
+        {
+            Vector512<double> v = Float32.WidenEight(following + i), w = Float32.WidenEight(following + i + 8);
+            if (TFormula.Centers)
+                sum += v + w;
+            (square, squareHigh) = (Lanes.AddProduct(v, v, square), Lanes.AddProduct(w, w, squareHigh));
+            Write<TDestination, TParameters>(x, TDestination.IsPartial ? at : i, to, row, hasRest, weight, bias, ref products);
+            at = Math.Min(nextAt, last);
+            nextAt += Lanes.Count;
+        }
+        for (nextAt -= Lanes.Count; TDestination.IsPartial && nextAt < length; nextAt += Lanes.Count)
+            Write<TDestination, TParameters>(x, Math.Min(nextAt, last), to, row, hasRest, weight, bias, ref products);
+        RowSum.Store(sum, sums);
+        RowSum.Store(square + squareHigh, squares);
+        if (TParameters.IsWatched)
+            largest[r] = products.Folded();
     }
 
     /// <summary>Writes sixteen values.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write<TDestination>(float* x, long i, float* to, Vector512<float> level, Vector512<float> inverse, float* weight, float* bias, bool isWatched, ref Float32x16 products)
+    private static void Write<TDestination, TParameters>(float* x, long i, float* to, Standardized<TFormula, Float32x16> row, bool hasRest, float* weight, float* bias, ref Float32x16 products)
         where TDestination : IDestination
+        where TParameters : IParameters
     {
-        var y = Vector512.Load(x + i);
-        if (TFormula.Centers)
-            y -= level;
-        y *= inverse;
-        if (weight is not null)
-            y *= Vector512.Load(weight + i);
-        if (isWatched)
-            products = Float32x16.LargerMagnitude(products, new(y));
-        if (bias is not null)
-            y += Vector512.Load(bias + i);
+        var y = row.Of(Float32x16.Load(x + i), hasRest);
+        if (TParameters.HasWeight(weight))
+            y *= Float32x16.Load(weight + i);
+        if (TParameters.IsWatched)
+            products = Float32x16.LargerMagnitude(products, y);
+        if (TParameters.HasBias)
+            y += Float32x16.Load(bias + i);
         TDestination.Store(y, to + i);
     }
 
-    /// <summary>A <see cref="Destination"/>, as a type: the loops are compiled for each.</summary>
+    /// <summary>Where results go, and whether vectors fill the rows. A type for each case, so that the loops are compiled without asking for each value.</summary>
     private interface IDestination
     {
-        /// <summary>Whether vectors do not fill the rows.</summary>
         public static abstract bool IsPartial { get; }
 
-        public static abstract void Store(Vector512<float> values, float* to);
+        public static abstract void Store(Float32x16 values, float* to);
     }
 
-    private readonly struct Plain : IDestination
+    private readonly struct Whole : IDestination
     {
         public static bool IsPartial => false;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Store(Vector512<float> values, float* to) => values.Store(to);
+        public static void Store(Float32x16 values, float* to) => values.Store(to);
     }
 
     private readonly struct LoadedAhead : IDestination
@@ -168,7 +183,7 @@ internal static unsafe class Float32Overlap<TFormula>
         public static bool IsPartial => false;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Store(Vector512<float> values, float* to)
+        public static void Store(Float32x16 values, float* to)
         {
             TensorMemory.PrefetchResult(to);
             values.Store(to);
@@ -180,6 +195,52 @@ internal static unsafe class Float32Overlap<TFormula>
         public static bool IsPartial => true;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Store(Vector512<float> values, float* to) => values.Store(to);
+        public static void Store(Float32x16 values, float* to) => values.Store(to);
+    }
+
+    /// <summary>Which parameters there are, and whether the largest products with the weight are asked for.</summary>
+    private interface IParameters
+    {
+        public static abstract bool HasBias { get; }
+
+        public static abstract bool IsWatched { get; }
+
+        public static abstract bool HasWeight(float* weight);
+    }
+
+    private readonly struct None : IParameters
+    {
+        public static bool HasBias => false;
+
+        public static bool IsWatched => false;
+
+        public static bool HasWeight(float* weight) => false;
+    }
+
+    private readonly struct WeightOnly : IParameters
+    {
+        public static bool HasBias => false;
+
+        public static bool IsWatched => false;
+
+        public static bool HasWeight(float* weight) => true;
+    }
+
+    private readonly struct Both : IParameters
+    {
+        public static bool HasBias => true;
+
+        public static bool IsWatched => false;
+
+        public static bool HasWeight(float* weight) => weight is not null;
+    }
+
+    private readonly struct BothWatched : IParameters
+    {
+        public static bool HasBias => true;
+
+        public static bool IsWatched => true;
+
+        public static bool HasWeight(float* weight) => true;
     }
 }

@@ -210,15 +210,15 @@ internal static unsafe class Float32Rows<TFormula>
 
     /// <summary>Writes a row that is not plain, unless it is left to float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void WriteFar<TVector>(float* x, long length, float* to, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination)
+    private static void WriteFar<TVector>(float* x, long length, float* to, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination)
         where TVector : struct, IFloat32Vector<TVector>
     {
         if (!double.IsNaN(measured->Inverse[r]))
-            WriteRow(x, length, to, new Standardized<TVector>(measured, r), hasRest: true, weight, bias, destination);
+            WriteRow(x, length, to, new Standardized<TFormula, TVector>(measured, r), hasRest: true, weight, bias, destination);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Standardized<TVector> Plain<TVector>(Float32Statistics* measured, int r)
+    private static Standardized<TFormula, TVector> Plain<TVector>(Float32Statistics* measured, int r)
         where TVector : struct, IFloat32Vector<TVector> => new(measured->Level[r], measured->PlainInverse[r]);
 
     /// <summary>
@@ -227,7 +227,7 @@ internal static unsafe class Float32Rows<TFormula>
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector WriteRow<TVector>(
-        float* x, long length, float* to, Standardized<TVector> row, bool hasRest, float* weight, float* bias, Destination destination, bool isWatched = false)
+        float* x, long length, float* to, Standardized<TFormula, TVector> row, bool hasRest, float* weight, float* bias, Destination destination, bool isWatched = false)
         where TVector : struct, IFloat32Vector<TVector>
     {
         TVector largest = default;
@@ -302,12 +302,12 @@ internal static unsafe class Float32Rows<TFormula>
 
     /// <summary>As <see cref="WriteFar{TVector}"/>, with a small bias.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void WriteWatchedFar<TVector>(
+    private static void WriteWatchedFar<TVector>(
         float* x, long length, float* to, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination, Vector256<int>* largest)
         where TVector : struct, IFloat32Vector<TVector>
     {
         if (!double.IsNaN(measured->Inverse[r]))
-            *largest = WriteRow(x, length, to, new Standardized<TVector>(measured, r), hasRest: true, weight, bias, destination, isWatched: true).Folded();
+            *largest = WriteRow(x, length, to, new Standardized<TFormula, TVector>(measured, r), hasRest: true, weight, bias, destination, isWatched: true).Folded();
     }
 
     /// <summary>Writes the rows again of which a small bias may cancel too much, in float64.</summary>
@@ -379,32 +379,6 @@ internal static unsafe class Float32Rows<TFormula>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void WriteTail(Row<Float32> x, Row<Float32> y, RowStatistics* s, double* weight, double* bias) =>
         y.SetTail(RowNormalization<TFormula>.Affine(new StandardizedInDouble(*s).Of(x.Tail, isFar: true), weight, bias, x.Whole)); // a zero may be subtracted as well
-
-    /// <summary><c>x̂ = (x - level) · inverse</c>; with hasRest also what the level and the inverse lost by rounding to float32, added last.</summary>
-    private readonly struct Standardized<TVector>
-        where TVector : struct, IFloat32Vector<TVector>
-    {
-        private readonly TVector _level, _inverse, _inverseLow, _shift;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Standardized(float level, float inverse) => (_level, _inverse) = (TVector.Create(level), TVector.Create(inverse));
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Standardized(Float32Statistics* measured, int r)
-        {
-            (_level, _shift) = (TVector.Create(measured->Level[r]), TVector.Create(measured->Shift[r]));
-            (_inverse, _inverseLow) = (TVector.Create(measured->InverseHigh[r]), TVector.Create(measured->InverseLow[r]));
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public TVector Of(TVector x, bool hasRest)
-        {
-            if (!TFormula.Centers)
-                return x * _inverse;
-            var v = x - _level;
-            return hasRest ? (v * _inverse) + ((v * _inverseLow) + _shift) : v * _inverse;
-        }
-    }
 
     /// <summary><c>x̂ = (x - center) · inverse</c> in float64; with isFar also what the center lost by rounding.</summary>
     private readonly struct StandardizedInDouble(RowStatistics s)

@@ -125,7 +125,7 @@ public sealed unsafe class GuardedRowsTests
         var inSingle = new Span<float>(y, count).ToArray();
         RowSum* lastSum = stackalloc RowSum[2], lastSquares = stackalloc RowSum[2];
         new Span<float>(y, count).Clear();
-        Float32Overlap<TFormula>.Write(rows, 2, 0, rows + 2, 1, length, xEnd, y, &measured, single.At, single.At, Destination.NearCaches, null, lastSum, lastSquares);
+        Float32Overlap<TFormula>.Write(rows, 2, arePlain: false, rows + 2, 1, length, xEnd, y, &measured, single.At, single.At, Destination.NearCaches, null, lastSum, lastSquares);
         new Span<float>(y, 2 * length).ToArray().Should().Equal(inSingle[..(2 * length)]);
         lastSquares->Total.Should().Be(squares[2].Total);
         if (TFormula.Centers)
