@@ -29,9 +29,9 @@ internal static unsafe class Float32Sums<TFormula>
     {
         for (var r = 0; r < count; r++)
         {
-            var tail = new Float32Row(rows[r], length, end).Tail;
             if (Vector512.IsHardwareAccelerated)
             {
+                var tail = new Float32Row(rows[r], length, end).Tail;
                 Vector512<double> v = Float32.Widen(tail.GetLower()), w = Float32.Widen(tail.GetUpper());
                 RowSum.Store(Vector512<double>.Zero + (v + w), sums + r);
                 RowSum.Store((v * v) + (w * w), squares + r);

@@ -7,7 +7,7 @@ namespace Darts.Norm.Kernels;
 /// <summary>A run of float32 values, side by side in memory. As <see cref="Row{T}"/>.</summary>
 /// <param name="start">The first value.</param>
 /// <param name="length">How many values.</param>
-/// <param name="end">The end of the memory that may be touched beyond the row.</param>
+/// <param name="end">The end of the memory that may be read beyond the row.</param>
 internal readonly unsafe struct Float32Row(float* start, long length, float* end)
 {
     public readonly long Length = length;
@@ -26,19 +26,6 @@ internal readonly unsafe struct Float32Row(float* start, long length, float* end
         get => (Start + Whole + Lanes.Count <= _end ? Vector512.Load(Start + Whole) : LoadLast(Start + Whole, Length - Whole)) & FirstOf(Length - Whole);
     }
 
-    /// <summary>Eight values. Those beyond the row are arbitrary.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector256<float> Part(long i) => Start + i + 8 <= _end ? Vector256.Load(Start + i) : LoadLast(Start + i, Length - i).GetLower();
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void SetPart(long i, Vector256<float> values)
-    {
-        if (Start + i + 8 <= _end)
-            values.Store(Start + i);
-        else
-            StoreLast(values, Start + i, Length - i);
-    }
-
     /// <summary>All ones for the first of sixteen values, then zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> FirstOf(long count) => Vector512.Load((float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Lanes.Count - count);
@@ -50,14 +37,6 @@ internal readonly unsafe struct Float32Row(float* start, long length, float* end
         var padded = stackalloc float[Lanes.Count];
         Unsafe.CopyBlockUnaligned(padded, from, (uint)(count * sizeof(float)));
         return Vector512.Load(padded);
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void StoreLast(Vector256<float> values, float* to, long count)
-    {
-        var padded = stackalloc float[Vector256<float>.Count];
-        values.Store(padded);
-        Unsafe.CopyBlockUnaligned(to, padded, (uint)(count * sizeof(float)));
     }
 
     // Sixteen lanes of all ones, then as many of zeros: the address says how many are kept.

@@ -3,12 +3,12 @@ using Darts.Norm.Kernels;
 
 namespace Darts.Norm.Tests.Kernels;
 
-/// <summary>Rows of float32 values, read and written to their ends.</summary>
+/// <summary>Rows of float32 values, read to their ends.</summary>
 public sealed unsafe class Float32RowTests
 {
-    /// <summary>To read or write behind the row would end the process.</summary>
+    /// <summary>To read behind the row would end the process.</summary>
     [Fact]
-    public void Parts_BeforeMemoryThatNobodyMayTouch_ReadsAndWritesItsOwnValues()
+    public void Tail_BeforeMemoryThatNobodyMayTouch_IsItsOwnValues()
     {
         if (!OperatingSystem.IsLinux())
             return;
@@ -17,21 +17,11 @@ public sealed unsafe class Float32RowTests
         for (var length = 17; length < 32; length++)
         {
             var start = end - length;
-            float[] read = new float[16], tail = new float[16];
             for (var i = 0; i < length; i++)
                 start[i] = i;
-            var row = new Float32Row(start, length, end);
-            row.Tail.CopyTo(tail);
-            for (var i = row.Whole; i < length; i += 8)
-            {
-                fixed (float* to = &read[i - row.Whole])
-                    row.Part(i).Store(to);
-                row.SetPart(i, -row.Part(i));
-            }
-            var values = Enumerable.Range(16, length - 16).Select(i => (float)i).ToArray();
-            read[..values.Length].Should().Equal(values);
-            tail.Should().Equal([.. values, .. new float[16 - values.Length]]);
-            new Span<float>(start + 16, values.Length).ToArray().Should().Equal(values.Select(value => -value));
+            var tail = new float[16];
+            new Float32Row(start, length, end).Tail.CopyTo(tail);
+            tail.Should().Equal([.. Enumerable.Range(16, length - 16).Select(i => (float)i), .. new float[32 - length]]);
         }
     }
 }
