@@ -33,6 +33,6 @@ internal interface ISeriesFormula
     /// <summary>What the factor and the shift of <see cref="Coefficients"/> lost by rounding, for values of float64.</summary>
     public (Vector256<double> factor, Vector256<double> shift) Rests(long kind, SeriesCoefficients of);
 
-    /// <summary>The gradients of weight and bias, from the sums over a series of <c>go · (x - center)</c> and of <c>go</c>.</summary>
-    public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight);
+    /// <summary>The gradients of weight and bias of four components, from the sums over a series of <c>go · (x - center)</c> and of <c>go</c>.</summary>
+    public (Vector256<double> weight, Vector256<double> bias) Gradients(long kind, Vector256<double> along, Vector256<double> sum, Vector256<double> stdev, Vector256<double> weight);
 }

@@ -20,5 +20,6 @@ internal readonly struct RINormFormula : ISeriesFormula
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight) => (along / stdev, sum);
+    public (Vector256<double> weight, Vector256<double> bias) Gradients(long kind, Vector256<double> along, Vector256<double> sum, Vector256<double> stdev, Vector256<double> weight) =>
+        (along / stdev, sum);
 }

@@ -37,16 +37,17 @@ internal readonly struct RINormInverseFormula(long parameters, LikelihoodParamet
         };
     }
 
-    public (double weight, double bias) Gradients(long kind, double along, double sum, double stdev, double weight)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public (Vector256<double> weight, Vector256<double> bias) Gradients(long kind, Vector256<double> along, Vector256<double> sum, Vector256<double> stdev, Vector256<double> weight)
     {
-        var divisor = weight + (eps * eps);
+        var divisor = weight + Vector256.Create(eps * eps);
         var factor = stdev / divisor;
         return kinds[kind] switch
         {
             LikelihoodParameter.Location => (-along * factor / divisor, -sum * factor),
-            LikelihoodParameter.Scale => (-along * Math.Abs(factor) / divisor, 0),
-            LikelihoodParameter.Variance => (-2 * along * (factor * factor) / divisor, 0),
-            LikelihoodParameter.LogScale => (-sum / divisor, 0),
+            LikelihoodParameter.Scale => (-along * Vector256.Abs(factor) / divisor, Vector256<double>.Zero),
+            LikelihoodParameter.Variance => (-2 * along * (factor * factor) / divisor, Vector256<double>.Zero),
+            LikelihoodParameter.LogScale => (-sum / divisor, Vector256<double>.Zero),
             _ => default,
         };
     }

@@ -115,8 +115,17 @@ internal static unsafe class SeriesMap<TFormula>
 
         /// <summary>Of weight and bias.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum) =>
-            _formula.Gradients(kind, along, sum, _statistics[(2 * _plane) + (series * Components) + component], _weight is null ? 1 : _weight[component]);
+        public (double weight, double bias) Gradients(long series, long component, long kind, double along, double sum)
+        {
+            var stdev = Vector256.CreateScalar(_statistics[(2 * _plane) + (series * Components) + component]);
+            var (weight, bias) = _formula.Gradients(kind, Vector256.CreateScalar(along), Vector256.CreateScalar(sum), stdev, Vector256.CreateScalar(_weight is null ? 1 : _weight[component]));
+            return (weight.ToScalar(), bias.ToScalar());
+        }
+
+        /// <summary>The same of four components.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public (Vector256<double> weight, Vector256<double> bias) Gradients(long series, long component, Vector256<double> along, Vector256<double> sum) =>
+            _formula.Gradients(0, along, sum, Vector256.Load(_statistics + (2 * _plane) + (series * Components) + component), _weight is null ? Vector256<double>.One : Vector256.Load(_weight + component));
 
         /// <summary>Writes the first columns of each run: centers, what they lost, factors, shifts, and of float64 what these two lost.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -382,18 +391,20 @@ internal static unsafe class SeriesMap<TFormula>
                 {
                     var go = GradOutput.Read<T>(series, group, chunk, gatheredGrad);
                     var x = T.HasGaps || weightSums is not null ? X.Read<T>(series, group, chunk, gathered) : go;
-                    if (areSingles)
-                        inSingles.Scale(go.Start, X.Write<T>(GradX, series, group, chunk, narrowed).Start, go.Length);
-                    else if (GradX is not null)
-                        Scale(x, go, X.Write<T>(GradX, series, group, chunk, narrowed), columns, coefficients + (2 * run));
-                    if (GradX is not null)
-                        X.Narrow(GradX, series, group, chunk, narrowed);
+                    var gx = GradX is null ? default : X.Write<T>(GradX, series, group, chunk, narrowed);
+                    var scaled = 0L;
                     if (weightSums is not null && T.IsSingle)
-                        AddUp(x, go, columns, coefficients, along, along + sums);
+                        scaled = AddUp(x, go, areSingles ? (float*)gx.Start : null, columns, coefficients, inSingles.Factors, along, along + sums);
                     else if (weightSums is not null && Vector512.IsHardwareAccelerated)
                         AddUp<Float64x8>((double*)x.Start, (double*)go.Start, x.Length, columns, coefficients, run, along, along + sums);
                     else if (weightSums is not null)
                         AddUp<Float64x4>((double*)x.Start, (double*)go.Start, x.Length, columns, coefficients, run, along, along + sums);
+                    if (areSingles)
+                        inSingles.Scale((byte*)((float*)go.Start + scaled), (byte*)((float*)gx.Start + scaled), go.Length - scaled);
+                    else if (GradX is not null)
+                        Scale(x, go, gx, columns, coefficients + (2 * run));
+                    if (GradX is not null)
+                        X.Narrow(GradX, series, group, chunk, narrowed);
                 }
                 if (areSingles)
                     MapLost<T>(inSingles, GradOutput, GradX, series, null, coefficients + (2 * run), null, false, gatheredGrad, narrowed);
@@ -415,10 +426,12 @@ internal static unsafe class SeriesMap<TFormula>
             }
         }
 
+        /// <summary>Adds up what the parameters' gradients need, and multiplies gradients by the factors where <paramref name="gx"/> is not null: the processor computes the one while it waits for the memory of the other.</summary>
+        /// <returns>How many gradients were multiplied: those of whole fours of groups.</returns>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void AddUp(Row<T> x, Row<T> go, long columns, double* center, double* along, double* sums)
+        private static long AddUp(Row<T> x, Row<T> go, float* gx, long columns, double* center, float* factors, double* along, double* sums)
         {
-            var (at, four) = (0L, SeriesGroups.AtATime * columns);
+            var (at, four, run) = (0L, SeriesGroups.AtATime * columns, Lanes.Padded(columns));
             for (; at <= x.Length - four; at += four) // four groups at a time: the sums pass through registers once
             {
                 var i = 0L;
@@ -429,12 +442,19 @@ internal static unsafe class SeriesMap<TFormula>
                         AddFour<Float64x8>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
                     else
                         AddFour<Float64x4>((float*)x.Start + at + i, (float*)go.Start + at + i, columns, center + i, along + i, sums + i);
+                    if (gx is not null)
+                        Float32Series.ScaleFour((float*)go.Start + at + i, gx + at + i, columns, factors + i, run);
                     for (var next = last + columns; next <= last + four; next += columns)
                         Row<T>.Prefetch(x, go, next);
                 }
-                if (i < columns)
-                    AddLastFour(x, go, at + i, columns, center + i, along + i, sums + i);
+                if (i == columns)
+                    continue;
+                AddLastFour(x, go, at + i, columns, center + i, along + i, sums + i);
+                i = columns - Lanes.Count;
+                if (gx is not null)
+                    Float32Series.ScaleFour((float*)go.Start + at + i, gx + at + i, columns, factors + i, run);
             }
+            var inFours = at;
             for (; at < x.Length; at += columns)
             {
                 var (i, length) = (0L, Math.Min(columns, x.Length - at));
@@ -443,6 +463,7 @@ internal static unsafe class SeriesMap<TFormula>
                 if (i < length)
                     AddLast(x, go, at + i, length - i, center + i, along + i, sums + i);
             }
+            return inFours;
         }
 
         /// <summary>The same of float64, with what each operation loses.</summary>
@@ -557,11 +578,32 @@ internal static unsafe class SeriesMap<TFormula>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Lanes ReachingPart(Lanes go, Row<T> x, long i) => T.HasGaps ? go & x.Part(i).Observed() : go;
 
+        /// <summary>Of float32, whose components have a column each: adds them four at a time. Answers how many.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+        private readonly long AddFours(long series, double* along, double* sums, double* centerLow, double* weightSums, double* biasSums)
+        {
+            var (c, columns, width) = (0L, X.Columns, X.Width);
+            for (; c <= width - Vector256<double>.Count; c += Vector256<double>.Count)
+            {
+                Vector256<double> total = default, dot = default;
+                for (var i = c; i < columns; i += width)
+                {
+                    total += Vector256.Load(sums + i);
+                    dot += Vector256.Load(along + i);
+                }
+                dot -= Vector256.Load(centerLow + c) * total & Vector256.Equals(total - total, Vector256<double>.Zero);
+                var (weight, bias) = Series.Gradients(series, c, dot, total);
+                (Vector256.Load(weightSums + c) + weight).Store(weightSums + c);
+                (Vector256.Load(biasSums + c) + bias).Store(biasSums + c);
+            }
+            return c;
+        }
+
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void AddSeries(long series, double* along, double* sums, double* centerLow, double* weightSums, double* biasSums)
         {
             var (columns, width, run, lost) = (X.Columns, X.Width, Lanes.Padded(X.Columns), Lanes.Padded(Series.Components));
-            for (long kind = 0; kind < Series.Components * Series.Kinds; kind++)
+            for (var kind = T.IsSingle && Series.Components == width ? AddFours(series, along, sums, centerLow, weightSums, biasSums) : 0; kind < Series.Components * Series.Kinds; kind++)
             {
                 double total = 0, totalLost = 0, dot = 0, dotLost = 0; // of float32 nothing is lost that shows
                 for (var first = kind * Series.Alike; first < columns; first += width)
