@@ -38,9 +38,9 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
         var largest = stackalloc Vector256<int>[Float32Statistics.Most];
         Float32Statistics measured;
         var (count, isAddedUp) = ((int)Math.Min(together, end - first), false);
-        for (int next; first < end; first += count, count = next)
+        for (int nextCount; first < end; first += count, count = nextCount)
         {
-            next = (int)Math.Min(together, end - first - count);
+            nextCount = (int)Math.Min(together, end - first - count);
             float* y = (float*)tile.Start(first), yEnd = (float*)tile.End, xEnd = (float*)Wide.X.End;
             if (!isAddedUp)
             {
@@ -48,11 +48,11 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
                 Float32Sums<TFormula>.AddUp(x, count, length, xEnd, sums, squares);
             }
             var notPlain = Float32Rows<TFormula>.Measure(x, count, length, xEnd, eps, farthest, Ratio, sums, squares, isWatched, &measured);
-            isAddedUp = overlaps && next > 0 && Float32Overlap<TFormula>.Holds(&measured, notPlain, count);
+            isAddedUp = overlaps && nextCount > 0 && Float32Overlap<TFormula>.Holds(&measured, notPlain, count);
             if (isAddedUp)
             {
-                Wide.X.Starts(first + count, next, (byte**)following);
-                Float32Overlap<TFormula>.Write(x, count, notPlain == 0, following, next, length, xEnd, y, &measured, Weight, Bias, destination, isWatched ? largest : null, sums, squares);
+                Wide.X.Starts(first + count, nextCount, (byte**)following);
+                Float32Overlap<TFormula>.Write(x, count, notPlain == 0, following, nextCount, length, xEnd, y, &measured, Weight, Bias, destination, isWatched ? largest : null, sums, squares);
             }
             else if (isWatched)
             {
