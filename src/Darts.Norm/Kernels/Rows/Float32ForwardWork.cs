@@ -16,7 +16,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     public float LargestBias;
     public Destination Destination;
 
-    private readonly bool Overlaps => IsInSingle && Float32Overlap<TFormula>.Holds(Wide.X, Destination);
+    private readonly bool Overlaps => IsInSingle && Float32Overlap<TFormula>.IsFaster(Wide.X, Destination);
 
     public readonly void Run(long block)
     {
@@ -33,7 +33,7 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
     {
         var (length, eps, destination, overlaps, isWatched) = (Wide.X.Length, Wide.Eps, Destination, Overlaps, IsInSingle && LargestBias != 0);
         var farthest = Sum.Farthest(IsInSingle && !isWatched ? Float32Rows<TFormula>.FarInSingle : Float32Rows<TFormula>.FarInDouble, length / RowSum.Count);
-        float** x = stackalloc float*[Float32Statistics.Most], following = stackalloc float*[Float32Statistics.Most];
+        float** x = stackalloc float*[Float32Statistics.Most], next = stackalloc float*[Float32Statistics.Most];
         RowSum* sums = stackalloc RowSum[Float32Statistics.Most], squares = stackalloc RowSum[Float32Statistics.Most];
         var largest = stackalloc Vector256<int>[Float32Statistics.Most];
         Float32Statistics measured;
@@ -48,11 +48,11 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
                 Float32Sums<TFormula>.AddUp(x, count, length, xEnd, sums, squares);
             }
             var notPlain = Float32Rows<TFormula>.Measure(x, count, length, xEnd, eps, farthest, Ratio, sums, squares, isWatched, &measured);
-            isAddedUp = overlaps && nextCount > 0 && Float32Overlap<TFormula>.Holds(&measured, notPlain, count);
+            isAddedUp = overlaps && nextCount > 0 && Float32Overlap<TFormula>.LeavesFew(&measured, notPlain, count);
             if (isAddedUp)
             {
-                Wide.X.Starts(first + count, nextCount, (byte**)following);
-                Float32Overlap<TFormula>.Write(x, count, notPlain == 0, following, nextCount, length, xEnd, y, &measured, Weight, Bias, destination, isWatched ? largest : null, sums, squares);
+                Wide.X.Starts(first + count, nextCount, (byte**)next);
+                Float32Overlap<TFormula>.Write(x, count, notPlain == 0, next, nextCount, length, xEnd, y, &measured, Weight, Bias, destination, isWatched ? largest : null, sums, squares);
             }
             else if (isWatched)
             {
@@ -79,8 +79,8 @@ internal unsafe struct Float32ForwardWork<TFormula> : IWork
             if (isAddedUp)
             {
                 var written = x;
-                x = following;
-                following = written;
+                x = next;
+                next = written;
             }
             tile.Write(first, count);
         }

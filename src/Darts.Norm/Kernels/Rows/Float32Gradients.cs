@@ -48,33 +48,36 @@ internal static unsafe class Float32Gradients<TFormula>
             fitting |= (ulong)fits.ExtractMostSignificantBits() << r;
         }
         if (singleWeight.At is null)
-            WritePlain<TVector>(rows, to, &single, destination);
+            WritePlain<TVector>(rows, to, fitting, &single, destination);
         else
-            WriteScaled<TVector>(rows, to, &single, singleWeight.At, destination);
+            WriteScaled<TVector>(rows, to, fitting, &single, singleWeight.At, destination);
         for (var left = ~fitting & ((1UL << rows.Count) - 1); left != 0; left &= left - 1)
         {
             var r = BitOperations.TrailingZeroCount(left);
             var row = to + (r * rows.Length);
-            RowGradients<TFormula>.WriteRow(rows.X(r), rows.GradOutput(r), new((byte*)row, rows.Length, (byte*)(row + rows.Length)), statistics, r, weight); // the next row is there already
+            RowGradients<TFormula>.WriteRow(rows.X(r), rows.GradOutput(r), new((byte*)row, rows.Length, (byte*)(row + rows.Length)), statistics, r, weight); // within the row
         }
     }
 
     // A method for each set of parameters, as in Float32Rows.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WritePlain<TVector>(GradientRows rows, float* to, Float32GradientStatistics* statistics, Destination destination)
-        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, to, statistics, null, destination);
+    private static void WritePlain<TVector>(GradientRows rows, float* to, ulong fitting, Float32GradientStatistics* statistics, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, to, fitting, statistics, null, destination);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteScaled<TVector>(GradientRows rows, float* to, Float32GradientStatistics* statistics, float* weight, Destination destination)
-        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, to, statistics, weight, destination);
+    private static void WriteScaled<TVector>(GradientRows rows, float* to, ulong fitting, Float32GradientStatistics* statistics, float* weight, Destination destination)
+        where TVector : struct, IFloat32Vector<TVector> => WriteWhole<TVector>(rows, to, fitting, statistics, weight, destination);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteWhole<TVector>(GradientRows rows, float* to, Float32GradientStatistics* statistics, float* weight, Destination destination)
+    private static void WriteWhole<TVector>(GradientRows rows, float* to, ulong fitting, Float32GradientStatistics* statistics, float* weight, Destination destination)
         where TVector : struct, IFloat32Vector<TVector>
     {
         var ahead = rows.Count * rows.Length;
         for (var r = 0; r < rows.Count; r++, to += rows.Length)
-            WriteRow((float*)rows.X(r).Start, (float*)rows.GradOutput(r).Start, to, rows.Length, new Float32Gradient<TVector>(statistics, r), weight, destination, ahead);
+        {
+            if ((fitting >> r & 1) != 0)
+                WriteRow((float*)rows.X(r).Start, (float*)rows.GradOutput(r).Start, to, rows.Length, new Float32Gradient<TVector>(statistics, r), weight, destination, ahead);
+        }
     }
 
     /// <summary>Writes a row's gradients, in the vectors that <see cref="Float32Rows{TFormula}"/> writes a row in.</summary>

@@ -10,10 +10,10 @@ internal static unsafe class Float32Overlap<TFormula>
     where TFormula : IRowFormula
 {
     /// <summary>Whether this is faster: there must be registers enough, and what is written past the caches waits for nothing.</summary>
-    public static bool Holds(in Rows rows, Destination destination) => Vector512.IsHardwareAccelerated && destination != Destination.Memory && !rows.IsHalf;
+    public static bool IsFaster(in Rows rows, Destination destination) => Vector512.IsHardwareAccelerated && destination != Destination.Memory && !rows.IsHalf;
 
     /// <summary>Whether so few rows are left to float64, which writes them a second time, that it is faster for these.</summary>
-    public static bool Holds(Float32Statistics* measured, ulong notPlain, int count)
+    public static bool LeavesFew(Float32Statistics* measured, ulong notPlain, int count)
     {
         var left = 0;
         for (; notPlain != 0; notPlain &= notPlain - 1)
@@ -24,7 +24,7 @@ internal static unsafe class Float32Overlap<TFormula>
     /// <summary>Writes rows, and adds up as many that follow, or fewer. Those that are left to float64 get values without meaning.</summary>
     /// <param name="rows">The address of each row.</param>
     /// <param name="count">How many rows.</param>
-    /// <param name="arePlain">Whether all of them are.</param>
+    /// <param name="arePlain">Whether all of them are plain.</param>
     /// <param name="next">The address of each row that follows.</param>
     /// <param name="nextCount">How many follow, at least one.</param>
     /// <param name="length">The values of a row.</param>
@@ -62,9 +62,9 @@ internal static unsafe class Float32Overlap<TFormula>
         where TDestination : IDestination
     {
         if (largest is not null)
-            Write<TDestination, BothWatched>(rows, count, arePlain, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
+            Write<TDestination, Watched>(rows, count, arePlain, next, nextCount, length, to, measured, weight, bias, largest, sums, squares);
         else if (bias is not null)
-            Write<TDestination, Both>(rows, count, arePlain, next, nextCount, length, to, measured, weight, bias, null, sums, squares);
+            Write<TDestination, WithBias>(rows, count, arePlain, next, nextCount, length, to, measured, weight, bias, null, sums, squares);
         else if (weight is not null)
             Write<TDestination, WeightOnly>(rows, count, arePlain, next, nextCount, length, to, measured, weight, null, null, sums, squares);
         else
@@ -226,7 +226,7 @@ internal static unsafe class Float32Overlap<TFormula>
         public static bool HasWeight(float* weight) => true;
     }
 
-    private readonly struct Both : IParameters
+    private readonly struct WithBias : IParameters
     {
         public static bool HasBias => true;
 
@@ -235,7 +235,7 @@ internal static unsafe class Float32Overlap<TFormula>
         public static bool HasWeight(float* weight) => weight is not null;
     }
 
-    private readonly struct BothWatched : IParameters
+    private readonly struct Watched : IParameters
     {
         public static bool HasBias => true;
 

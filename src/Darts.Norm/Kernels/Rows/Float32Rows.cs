@@ -202,7 +202,7 @@ internal static unsafe class Float32Rows<TFormula>
         for (var r = 0; r < count; r++, to += length)
         {
             if (float.IsNaN(measured->PlainInverse[r]))
-                WriteFar<TVector>(rows[r], length, to, measured, r, weight, bias, destination);
+                WriteNotPlain<TVector>(rows[r], length, to, measured, r, weight, bias, destination);
             else
                 WriteRow(rows[r], length, to, Plain<TVector>(measured, r), hasRest: false, weight, bias, destination);
         }
@@ -210,7 +210,7 @@ internal static unsafe class Float32Rows<TFormula>
 
     /// <summary>Writes a row that is not plain, unless it is left to float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteFar<TVector>(float* x, long length, float* to, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination)
+    private static void WriteNotPlain<TVector>(float* x, long length, float* to, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination)
         where TVector : struct, IFloat32Vector<TVector>
     {
         if (!double.IsNaN(measured->Inverse[r]))
@@ -294,15 +294,15 @@ internal static unsafe class Float32Rows<TFormula>
         for (var r = 0; r < count; r++, to += length)
         {
             if (float.IsNaN(measured->PlainInverse[r]))
-                WriteWatchedFar<TVector>(rows[r], length, to, measured, r, weight, bias, destination, largest + r);
+                WriteWatchedNotPlain<TVector>(rows[r], length, to, measured, r, weight, bias, destination, largest + r);
             else
                 largest[r] = WriteRow(rows[r], length, to, Plain<TVector>(measured, r), hasRest: false, weight, bias, destination, isWatched: true).Folded();
         }
     }
 
-    /// <summary>As <see cref="WriteFar{TVector}"/>, with a small bias.</summary>
+    /// <summary>As <see cref="WriteNotPlain{TVector}"/>, with a small bias.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void WriteWatchedFar<TVector>(
+    private static void WriteWatchedNotPlain<TVector>(
         float* x, long length, float* to, Float32Statistics* measured, int r, float* weight, float* bias, Destination destination, Vector256<int>* largest)
         where TVector : struct, IFloat32Vector<TVector>
     {

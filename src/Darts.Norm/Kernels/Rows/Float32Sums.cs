@@ -31,7 +31,7 @@ internal static unsafe class Float32Sums<TFormula>
         {
             if (Vector512.IsHardwareAccelerated)
             {
-                var tail = new Float32Row(rows[r], length, end).Tail;
+                var tail = Float32Row.Tail(rows[r], length, end);
                 Vector512<double> v = Float32.Widen(tail.GetLower()), w = Float32.Widen(tail.GetUpper());
                 RowSum.Store(Vector512<double>.Zero + (v + w), sums + r);
                 RowSum.Store((v * v) + (w * w), squares + r);

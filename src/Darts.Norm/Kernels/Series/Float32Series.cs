@@ -91,7 +91,7 @@ internal readonly unsafe struct Float32Series
     }
 
     /// <summary>Multiplies groups of values by the factors alone: <c>y = x · factor</c>.</summary>
-    public void Scale(byte* x, byte* y, long length) => MapEach<Factor>((float*)x, (float*)y, length, _columns, Factors, _run);
+    public void Scale(float* x, float* y, long length) => MapEach<Factor>(x, y, length, _columns, Factors, _run);
 
     /// <summary>The same of sixteen columns of four groups.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

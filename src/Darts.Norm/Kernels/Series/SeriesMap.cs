@@ -400,7 +400,7 @@ internal static unsafe class SeriesMap<TFormula>
                     else if (weightSums is not null)
                         AddUp<Float64x4>((double*)x.Start, (double*)go.Start, x.Length, columns, coefficients, run, along, along + sums);
                     if (areSingles)
-                        inSingles.Scale((byte*)((float*)go.Start + scaled), (byte*)((float*)gx.Start + scaled), go.Length - scaled);
+                        inSingles.Scale((float*)go.Start + scaled, (float*)gx.Start + scaled, go.Length - scaled);
                     else if (GradX is not null)
                         Scale(x, go, gx, columns, coefficients + (2 * run));
                     if (GradX is not null)
@@ -427,7 +427,7 @@ internal static unsafe class SeriesMap<TFormula>
         }
 
         /// <summary>Adds up what the parameters' gradients need, and multiplies gradients by the factors where <paramref name="gx"/> is not null: the processor computes the one while it waits for the memory of the other.</summary>
-        /// <returns>How many gradients were multiplied: those of whole fours of groups.</returns>
+        /// <returns>How many gradients are in whole fours of groups, which are those that it multiplies.</returns>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         private static long AddUp(Row<T> x, Row<T> go, float* gx, long columns, double* center, float* factors, double* along, double* sums)
         {
@@ -481,20 +481,7 @@ internal static unsafe class SeriesMap<TFormula>
             }
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void AddFour(
-            Row<T> x, Row<T> go, long at, long columns, Lanes lastX, Lanes lastGo, double* center, double* along, double* sums)
-        {
-            var (first, dot, sum) = (Lanes.Load(center), Lanes.Load(along), Lanes.Load(sums));
-            AddTo(ref dot, ref sum, x[at], go[at], first);
-            AddTo(ref dot, ref sum, x[at + columns], go[at + columns], first);
-            AddTo(ref dot, ref sum, x[at + (2 * columns)], go[at + (2 * columns)], first);
-            AddTo(ref dot, ref sum, lastX, lastGo, first);
-            dot.Store(along);
-            sum.Store(sums);
-        }
-
-        /// <summary>The same of float32.</summary>
+        /// <summary>Takes sixteen columns of four groups.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void AddFour<TVector>(float* x, float* go, long columns, double* center, double* along, double* sums)
             where TVector : struct, IFloat64Vector<TVector>
@@ -517,8 +504,14 @@ internal static unsafe class SeriesMap<TFormula>
 
         // A method of its own, as the one below: what may call another keeps nothing in registers.
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void AddLastFour(Row<T> x, Row<T> go, long at, long columns, double* center, double* along, double* sums) =>
-            AddFour(x, go, at, columns, x.Part(at + (3 * columns)), go.Part(at + (3 * columns)), center, along, sums);
+        private static void AddLastFour(Row<T> x, Row<T> go, long at, long columns, double* center, double* along, double* sums)
+        {
+            var (first, dot, sum) = (Lanes.Load(center), Lanes.Load(along), Lanes.Load(sums));
+            for (var group = 0; group < SeriesGroups.AtATime; group++)
+                AddTo(ref dot, ref sum, x.Part(at + (group * columns)), go.Part(at + (group * columns)), first);
+            dot.Store(along);
+            sum.Store(sums);
+        }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
         private static void AddLast(Row<T> x, Row<T> go, long at, long count, double* center, double* along, double* sums) =>
@@ -580,7 +573,7 @@ internal static unsafe class SeriesMap<TFormula>
 
         /// <summary>Of float32, whose components have a column each: adds them four at a time. Answers how many.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private readonly long AddFours(long series, double* along, double* sums, double* centerLow, double* weightSums, double* biasSums)
+        private readonly long AddComponents(long series, double* along, double* sums, double* centerLow, double* weightSums, double* biasSums)
         {
             var (c, columns, width) = (0L, X.Columns, X.Width);
             for (; c <= width - Vector256<double>.Count; c += Vector256<double>.Count)
@@ -603,7 +596,7 @@ internal static unsafe class SeriesMap<TFormula>
         private readonly void AddSeries(long series, double* along, double* sums, double* centerLow, double* weightSums, double* biasSums)
         {
             var (columns, width, run, lost) = (X.Columns, X.Width, Lanes.Padded(X.Columns), Lanes.Padded(Series.Components));
-            for (var kind = T.IsSingle && Series.Components == width ? AddFours(series, along, sums, centerLow, weightSums, biasSums) : 0; kind < Series.Components * Series.Kinds; kind++)
+            for (var kind = T.IsSingle && Series.Components == width ? AddComponents(series, along, sums, centerLow, weightSums, biasSums) : 0; kind < Series.Components * Series.Kinds; kind++)
             {
                 double total = 0, totalLost = 0, dot = 0, dotLost = 0; // of float32 nothing is lost that shows
                 for (var first = kind * Series.Alike; first < columns; first += width)

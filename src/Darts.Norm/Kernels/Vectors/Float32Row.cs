@@ -4,33 +4,24 @@ using System.Runtime.Intrinsics;
 
 namespace Darts.Norm.Kernels;
 
-/// <summary>A run of float32 values, side by side in memory. As <see cref="Row{T}"/>.</summary>
-/// <param name="start">The first value.</param>
-/// <param name="length">How many values.</param>
-/// <param name="end">The end of the memory that may be read beyond the row.</param>
-internal readonly unsafe struct Float32Row(float* start, long length, float* end)
+/// <summary>The end of a row of float32 values. As of a <see cref="Row{T}"/>.</summary>
+internal static unsafe class Float32Row
 {
-    public readonly long Length = length;
-
-    /// <summary>The values before this fill whole groups of lanes. What is left, if anything, is the tail.</summary>
-    public readonly long Whole = length & -Lanes.Count;
-
-    public readonly float* Start = start;
-
-    private readonly float* _end = end;
-
-    /// <summary>The values from <see cref="Whole"/> on, then zeros.</summary>
-    public Vector512<float> Tail
+    /// <summary>The values beyond the whole groups of lanes, then zeros.</summary>
+    /// <param name="row">The row's first value.</param>
+    /// <param name="length">How many values it has.</param>
+    /// <param name="end">The end of the memory that may be read beyond the row.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Tail(float* row, long length, float* end)
     {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => (Start + Whole + Lanes.Count <= _end ? Vector512.Load(Start + Whole) : LoadLast(Start + Whole, Length - Whole)) & FirstOf(Length - Whole);
+        var whole = length & -Lanes.Count;
+        return (row + whole + Lanes.Count <= end ? Vector512.Load(row + whole) : LoadLast(row + whole, length - whole)) & FirstOf(length - whole);
     }
 
     /// <summary>All ones for the first of sixteen values, then zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> FirstOf(long count) => Vector512.Load((float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Masks)) + Lanes.Count - count);
 
-    // Static, as in Row<T>.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static Vector512<float> LoadLast(float* from, long count)
     {

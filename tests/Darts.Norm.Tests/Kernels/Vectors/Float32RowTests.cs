@@ -3,7 +3,7 @@ using Darts.Norm.Kernels;
 
 namespace Darts.Norm.Tests.Kernels;
 
-/// <summary>Rows of float32 values, read to their ends.</summary>
+/// <summary>The ends of rows of float32 values.</summary>
 public sealed unsafe class Float32RowTests
 {
     /// <summary>To read behind the row would end the process.</summary>
@@ -20,7 +20,7 @@ public sealed unsafe class Float32RowTests
             for (var i = 0; i < length; i++)
                 start[i] = i;
             var tail = new float[16];
-            new Float32Row(start, length, end).Tail.CopyTo(tail);
+            Float32Row.Tail(start, length, end).CopyTo(tail);
             tail.Should().Equal([.. Enumerable.Range(16, length - 16).Select(i => (float)i), .. new float[32 - length]]);
         }
     }
