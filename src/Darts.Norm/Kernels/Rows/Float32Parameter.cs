@@ -55,8 +55,9 @@ internal readonly unsafe struct Float32Parameter : IDisposable
     public Vector256<double> FitsGradients(Vector256<double> largest, Vector256<double> inverse, Vector256<double> mean, Vector256<double> along)
     {
         const double Room = 1L << 60;
+        var areZero = Vector256.Equals(largest * Math.Max(Largest, Least), Vector256<double>.Zero); // the gradients, or the whole weight
         var (lost, losesNothing) = (Vector256.Abs(along), Vector256.Equals(along, Vector256<double>.Zero));
-        return (Vector256.GreaterThan(largest * Least, Vector256.Create(1 / Room)) | Vector256.Equals(largest, Vector256<double>.Zero)) & Vector256.LessThan(largest * Math.Max(Largest, 1), Vector256.Create(Room))
+        return (areZero | Vector256.GreaterThan(largest * Least, Vector256.Create(1 / Room))) & Vector256.LessThan(largest * Math.Max(Largest, 1), Vector256.Create(Room))
             & Vector256.GreaterThan(inverse, Vector256.Create(1e-12)) & Vector256.LessThan(inverse, Vector256.Create(1e12))
             & Vector256.LessThan(Vector256.Abs(mean), Vector256.Create(1e30)) & (losesNothing | Vector256.GreaterThan(lost, Vector256.Create(1e-30))) & Vector256.LessThan(lost, Vector256.Create(1e20));
     }
